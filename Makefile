@@ -1,0 +1,225 @@
+# tuntapd.  `make demo` shows it, `make check` tests it; README.md says more.
+#
+# Variables that one may set:
+#	B	where results go (build)
+#	CC	compiler (gcc);  CFLAGS, LDFLAGS, CPPFLAGS as usual
+#	SAN	address,undefined and the like, for -fsanitize
+#	WERROR	-Werror to make warnings errors
+#	PREFIX	/usr/local;  DESTDIR for staged installs
+#	RUNDIR	/run/tuntapd, where the sockets are
+
+VERSION	:= 0.1.0
+B	?= build
+CC	= gcc
+PREFIX	?= /usr/local
+RUNDIR	?= /run/tuntapd
+CFLAGS	?= -O2 -g
+SAN	?=
+
+BINDIR	= $(PREFIX)/bin
+SBINDIR	= $(PREFIX)/sbin
+LIBDIR	= $(PREFIX)/lib
+INCDIR	= $(PREFIX)/include
+MANDIR	= $(PREFIX)/share/man
+
+WARN	= -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes \
+	  -Wmissing-prototypes -Wformat=2 -Wvla $(WERROR)
+HARDEN	= -fstack-protector-strong $(if $(SAN),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+SANFLAGS = $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all)
+DEFS	= -D_GNU_SOURCE -DTUNTAPD_VERSION='"$(VERSION)"' \
+	  -DTUNTAPD_SOCKET_PATH='"$(RUNDIR)/tuntapd.sock"' \
+	  -DTUNTAPD_ADMIN_SOCKET_PATH='"$(RUNDIR)/admin.sock"'
+COMPILE	= $(CC) -std=c11 $(DEFS) $(CPPFLAGS) $(WARN) $(CFLAGS) $(HARDEN) \
+	  $(SANFLAGS) -MMD -MP -c
+LINK	= $(CC) $(CFLAGS) $(SANFLAGS) -Wl,-z,relro,-z,now $(LDFLAGS)
+
+# Asked for when it is needed, not when make starts: `make deps` may come first.
+PC	= $(shell pkg-config --$(1) $(2))
+DAEMON_LIBS = $(call PC,libs,libevent_core libmnl libmd) -pthread
+CTL_LIBS = $(call PC,libs,jansson) -pthread
+CHECK_LIBS = $(call PC,libs,check) -pthread
+
+SYSTEM	:= linux
+src	= $(filter-out %_linux.c %_darwin.c,$(wildcard $(1)/*.c)) \
+	  $(wildcard $(1)/*_$(SYSTEM).c)
+PROTO	:= $(filter-out proto/describe.c,$(call src,proto))
+POLICY	:= $(call src,policy)
+DAEMON	:= $(call src,daemon)
+LIB	:= $(call src,libclient)
+CTL	:= $(call src,ctl)
+EXAMPLES := $(patsubst %.c,%,$(wildcard examples/*.c))
+UNIT	:= $(patsubst %.c,%,$(wildcard tests/unit/*.c))
+LIVE	:= $(patsubst %.c,%,$(wildcard tests/live/test_*.c))
+FUZZ	:= $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+obj	= $(patsubst %.c,$(B)/obj/%.o,$(1))
+pic	= $(patsubst %.c,$(B)/pic/%.o,$(1))
+
+SONAME	:= libtuntapd.so.0
+SOFILE	:= libtuntapd.so.$(VERSION)
+MAN	:= $(patsubst man/%.in,$(B)/man/%,$(wildcard man/*.in)) \
+	   $(filter-out %.in,$(wildcard man/*.[0-9]))
+
+Q	= @
+say	= @printf '  %-5s %s\n' $(1) $@
+
+all: $(B)/tuntapd $(B)/tuntapctl $(B)/libtuntapd.a $(B)/libtuntapd.so \
+	$(B)/libtuntapd.pc $(addprefix $(B)/,$(EXAMPLES)) $(MAN)
+.PHONY: all
+
+# --- compiling ---------------------------------------------------------------
+
+$(B)/obj/%.o: %.c
+	$(call say,CC)
+	$(Q)mkdir -p $(@D) && $(COMPILE) -o $@ $<
+$(B)/pic/%.o: %.c
+	$(call say,CC)
+	$(Q)mkdir -p $(@D) && $(COMPILE) -fPIC -o $@ $<
+# The daemon with the fault hook, for tests.
+$(B)/fault/%.o: %.c
+	$(call say,CC)
+	$(Q)mkdir -p $(@D) && $(COMPILE) -DTUNTAPD_FAULT -o $@ $<
+# libmnl's iteration macro mixes long and int.
+$(B)/obj/daemon/rtnl.o $(B)/fault/daemon/rtnl.o: CPPFLAGS += -Wno-conversion
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)
+
+# --- what there is -----------------------------------------------------------
+
+$(B)/tuntapd: $(call obj,$(DAEMON) $(POLICY) $(PROTO))
+	$(call say,LINK)
+	$(Q)$(LINK) -o $@ $^ $(DAEMON_LIBS)
+
+$(B)/tuntapd-fault: $(patsubst %.c,$(B)/fault/%.o,$(DAEMON)) $(call obj,$(POLICY) $(PROTO))
+	$(call say,LINK)
+	$(Q)$(LINK) -o $@ $^ $(DAEMON_LIBS)
+
+# One object, in which only the public names are global.
+$(B)/libtuntapd.a: $(call pic,$(LIB) $(PROTO))
+	$(call say,AR)
+	$(Q)rm -f $@ && ld -r -o $(B)/libtuntapd.o $^ && \
+	 objcopy --wildcard --keep-global-symbol='ttd_*' $(B)/libtuntapd.o && \
+	 ar rcs $@ $(B)/libtuntapd.o
+
+$(B)/$(SOFILE): $(call pic,$(LIB) $(PROTO)) libclient/libtuntapd.map
+	$(call say,LINK)
+	$(Q)$(LINK) -shared -Wl,-soname,$(SONAME) \
+	 -Wl,--version-script=libclient/libtuntapd.map \
+	 $(if $(SAN),,-Wl,-z,defs) -o $@ $(filter %.o,$^) -pthread
+$(B)/libtuntapd.so: $(B)/$(SOFILE)
+	$(Q)ln -sf $(SOFILE) $(B)/$(SONAME) && ln -sf $(SONAME) $@
+
+$(B)/libtuntapd.pc: libclient/libtuntapd.pc.in Makefile
+	$(Q)mkdir -p $(@D) && sed 's|@PREFIX@|$(PREFIX)|g; s|@VERSION@|$(VERSION)|g' $< > $@
+
+$(B)/tuntapctl: $(call obj,$(CTL) $(PROTO)) $(B)/libtuntapd.a
+	$(call say,LINK)
+	$(Q)$(LINK) -o $@ $^ $(CTL_LIBS)
+
+$(B)/examples/%: $(B)/obj/examples/%.o $(B)/libtuntapd.a
+	$(call say,LINK)
+	$(Q)mkdir -p $(@D) && $(LINK) -o $@ $^ -pthread
+$(B)/obj/examples/%.o: CPPFLAGS += -Ilibclient
+
+# --- manual ------------------------------------------------------------------
+
+$(B)/describe: $(call obj,proto/describe.c $(PROTO))
+	$(call say,LINK)
+	$(Q)$(LINK) -o $@ $^
+$(B)/man/%: man/%.in $(B)/describe
+	$(call say,MAN)
+	$(Q)mkdir -p $(@D) && $(B)/describe mdoc > $(B)/man/tables && \
+	 sed -e '/^@TABLES@$$/{r $(B)/man/tables' -e 'd}' $< > $@
+
+# --- tests -------------------------------------------------------------------
+
+TEST_OBJ = $(call obj,$(POLICY) $(PROTO))
+$(B)/tests/unit/%: $(B)/obj/tests/unit/%.o $(B)/unit.a
+	$(call say,LINK)
+	$(Q)mkdir -p $(@D) && $(LINK) -o $@ $^ $(CHECK_LIBS) \
+	 $(DAEMON_LIBS) $(CTL_LIBS)
+# Everything but the mains, to pick from.
+$(B)/unit.a: $(call obj,$(PROTO) $(POLICY) $(LIB) \
+		$(filter-out %/main.c,$(DAEMON)) \
+		$(filter-out %/tuntapctl.c,$(CTL)))
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(B)/tests/live/%: $(B)/obj/tests/live/%.o $(B)/obj/tests/live/harness.o $(B)/unit.a
+	$(call say,LINK)
+	$(Q)mkdir -p $(@D) && $(LINK) -o $@ $^ $(CHECK_LIBS) $(DAEMON_LIBS)
+
+$(B)/replay/%: $(B)/obj/tests/fuzz/fuzz_%.o $(B)/obj/tests/fuzz/replay.o $(TEST_OBJ)
+	$(call say,LINK)
+	$(Q)mkdir -p $(@D) && $(LINK) -o $@ $^
+
+tests: all $(addprefix $(B)/,$(UNIT) $(LIVE)) $(B)/tuntapd-fault \
+	$(addprefix $(B)/replay/,$(FUZZ))
+.PHONY: tests
+
+# Packages first, in a make of its own: it may be what brings the compiler.
+deps:
+	@sh tests/need.sh build
+deps-ci:
+	@sh tests/need.sh build ci
+
+demo: deps
+	@$(MAKE) --no-print-directory all
+	@sh tests/demo.sh $(B)
+
+check: deps
+	@$(MAKE) --no-print-directory check-deps
+	@$(MAKE) --no-print-directory tests
+	@$(MAKE) --no-print-directory B=$(B)/asan SAN=address,undefined tests
+	@sh tests/run.sh $(B)
+
+ci: deps-ci
+	@sh tests/ci.sh $(B)
+
+# Who may include whom, see CONTRIBUTING.md.
+check-deps:
+	@sh tests/check-deps.sh
+.PHONY: deps deps-ci demo check ci check-deps
+
+# --- fuzzing, with clang -----------------------------------------------------
+
+$(B)/fuzz/%: tests/fuzz/fuzz_%.c $(PROTO) $(POLICY)
+	$(call say,FUZZ)
+	$(Q)mkdir -p $(@D) && clang -std=c11 $(DEFS) -g -O1 \
+	 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -o $@ $(filter %.c,$^)
+$(B)/fuzz/wire.dict: $(B)/describe
+	$(Q)mkdir -p $(@D) && $< dict > $@
+fuzz: $(addprefix $(B)/fuzz/,$(FUZZ)) $(B)/fuzz/wire.dict
+.PHONY: fuzz
+
+# --- installing --------------------------------------------------------------
+
+# Parallel lists: where, mode, files.
+install: all
+	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(BINDIR) $(DESTDIR)$(INCDIR) \
+	 $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(MANDIR)
+	install -m 0755 $(B)/tuntapd $(DESTDIR)$(SBINDIR)/tuntapd
+	install -m 0755 $(B)/tuntapctl $(DESTDIR)$(BINDIR)/tuntapctl
+	install -m 0644 libclient/tuntapd.h $(DESTDIR)$(INCDIR)/tuntapd.h
+	install -m 0644 $(B)/libtuntapd.a $(DESTDIR)$(LIBDIR)/libtuntapd.a
+	install -m 0644 $(B)/$(SOFILE) $(DESTDIR)$(LIBDIR)/$(SOFILE)
+	ln -sf $(SOFILE) $(DESTDIR)$(LIBDIR)/$(SONAME)
+	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libtuntapd.so
+	install -m 0644 $(B)/libtuntapd.pc $(DESTDIR)$(LIBDIR)/pkgconfig/libtuntapd.pc
+	for page in $(MAN); do \
+		install -d $(DESTDIR)$(MANDIR)/man$${page##*.} && \
+		install -m 0644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.}/ || exit 1; \
+	done
+
+uninstall:
+	rm -f $(DESTDIR)$(SBINDIR)/tuntapd $(DESTDIR)$(BINDIR)/tuntapctl \
+	 $(DESTDIR)$(INCDIR)/tuntapd.h $(DESTDIR)$(LIBDIR)/libtuntapd.a \
+	 $(DESTDIR)$(LIBDIR)/$(SOFILE) $(DESTDIR)$(LIBDIR)/$(SONAME) \
+	 $(DESTDIR)$(LIBDIR)/libtuntapd.so \
+	 $(DESTDIR)$(LIBDIR)/pkgconfig/libtuntapd.pc
+	for page in $(notdir $(MAN)); do \
+		rm -f $(DESTDIR)$(MANDIR)/man$${page##*.}/$$page; \
+	done
+
+clean:
+	rm -rf $(B)
+.PHONY: install uninstall clean
+.SECONDARY:

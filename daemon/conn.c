@@ -1,0 +1,338 @@
+#include "conn.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+#include <utlist.h>
+
+#include "handle.h"
+#include "lease.h"
+#include "limits.h"
+#include "log.h"
+#include "os.h"
+#include "refuse.h"
+
+static void conn_free(struct conn *c)
+{
+	struct server *server = c->server;
+
+	event_del(&c->readable);
+	event_del(&c->writable);
+	event_del(&c->deadline);
+	registry_cursor_stop(&server->registry, &c->cursor);
+	/* The lease first: its uid keeps its account by it. */
+	if (c->held)
+		lease_end(c->held);
+	registry_disconnect(&server->registry, c->peer.uid);
+	DL_DELETE(server->conns, c);
+	frame_in_reset(&c->in);
+	free(c->out);
+	free(c->peer.groups);
+	close(c->fd);
+	free(c);
+}
+
+void conn_free_all(struct server *server)
+{
+	while (server->conns) {
+		/* We go, the device stays: no end of its lease. */
+		server->conns->held = NULL;
+		conn_free(server->conns);
+	}
+}
+
+void conn_answer(struct conn *c, struct wire_message *m)
+{
+	static uint8_t frame[WIRE_FRAME_MAX];
+	uint8_t *more;
+	int len;
+
+	m->id = c->request;
+	len = wire_encode(m, frame, sizeof(frame));
+	more = len < 0 ? NULL : realloc(c->out, c->out_len + (size_t)len);
+	if (!more) {
+		log_line(LOG_ERR, "cannot answer uid %u: %s", c->peer.uid,
+			 strerror(len < 0 ? -len : ENOMEM));
+		c->finishing = true;
+		return;
+	}
+	memcpy(more + c->out_len, frame, (size_t)len);
+	c->out = more;
+	c->out_len += (size_t)len;
+}
+
+void conn_refuse(struct conn *c, const struct wire_refused *why)
+{
+	struct wire_message m = { .type = WIRE_REFUSED, .refused = *why };
+
+	conn_answer(c, &m);
+	log_line(LOG_NOTICE, "refused uid %u pid %d at %s: %s%s%s%s",
+		 c->peer.uid, (int)c->peer.pid, why->step, why->text,
+		 why->rule[0] ? " (" : "", why->rule, why->rule[0] ? ")" : "");
+}
+
+/* The peer broke the protocol, or time ran out: say so, and no more. */
+static void give_up(struct conn *c, enum wire_error code, const char *text)
+{
+	struct wire_refused why;
+
+	refuse(&why, code, "protocol", "%s", text);
+	conn_refuse(c, &why);
+	c->finishing = true;
+}
+
+/* Sends what there is.  0, -EAGAIN, or -errno when the peer is lost. */
+static int flush(struct conn *c)
+{
+	int error = 0;
+
+	if (c->busy)
+		return 0;
+	if (c->held && c->held->job.n_fds > 0) {
+		/*
+		 * The fds ride on the header alone: the frame is whole only
+		 * when our copies are closed, so that a client that ends the
+		 * device at once finds it gone.
+		 */
+		error = frame_send(c->fd, c->out, WIRE_HEADER_LEN, &c->out_off,
+				   c->held->fds, c->held->job.n_fds);
+		if (c->out_off > 0)
+			lease_handed_over(c->held);
+	}
+	if (!error)
+		error = frame_send(c->fd, c->out, c->out_len, &c->out_off,
+				   NULL, 0);
+	if (!error) {
+		free(c->out);
+		c->out = NULL;
+		c->out_len = c->out_off = 0;
+	}
+	return error;
+}
+
+static void set_deadline(struct conn *c, int seconds)
+{
+	struct timeval tv = { .tv_sec = seconds };
+
+	if (seconds)
+		event_add(&c->deadline, &tv);
+	else
+		event_del(&c->deadline);
+}
+
+static void set_idle(struct conn *c)
+{
+	set_deadline(c, c->held ? 0 : LIMIT_IDLE_SECONDS);
+}
+
+/*
+ * After anything happened: send, and wait for what comes next.  Frees c when
+ * it is at its end.
+ */
+static void settle(struct conn *c)
+{
+	bool answering = c->out_len > 0;
+	int error = flush(c);
+
+	if ((error && error != -EAGAIN) ||
+	    (!error && c->finishing && !c->busy)) {
+		conn_free(c);
+		return;
+	}
+	if (c->busy) {
+		event_del(&c->readable);
+		set_deadline(c, 0);
+	} else if (error || c->cursor.active) {
+		/* Full, or a LIST goes on when others have had their turn. */
+		event_del(&c->readable);
+		event_add(&c->writable, NULL);
+		if (!c->sending || !error)
+			set_deadline(c, LIMIT_WRITE_SECONDS);
+		c->sending = true;
+	} else {
+		if (answering || c->sending)
+			set_idle(c);
+		c->sending = false;
+		event_add(&c->readable, NULL);
+	}
+}
+
+void conn_resume(struct conn *c)
+{
+	c->busy = false;
+	settle(c);
+}
+
+static void protocol_error(struct conn *c, int error)
+{
+	c->request = c->in.have >= WIRE_HEADER_LEN ? c->in.header.id : 0;
+	switch (-error) {
+	case EPROTONOSUPPORT:
+		give_up(c, WIRE_E_VERSION, "this daemon speaks another version "
+			"of the protocol, the one of this answer's header; "
+			"use the library that belongs to it");
+		break;
+	case ENOSYS:
+		give_up(c, WIRE_E_UNKNOWN, "this daemon does not know such a "
+			"request");
+		break;
+	case EPERM:
+		give_up(c, WIRE_E_NOT_PERMITTED, "only a daemon sends such a "
+			"message");
+		break;
+	case EBADMSG:
+		give_up(c, WIRE_E_FD_SENT, "no request carries file "
+			"descriptors");
+		break;
+	case EPROTO:
+		give_up(c, WIRE_E_MALFORMED, "no frame of this type has such a "
+			"length");
+		break;
+	default:
+		/* The peer is gone (EPIPE, ECONNRESET), or we have no memory. */
+		c->finishing = true;
+	}
+}
+
+static bool permitted(struct conn *c, const struct wire_row *row)
+{
+	if (row->may == WIRE_MAY_FREE && c->held) {
+		give_up(c, WIRE_E_NOT_PERMITTED, "this connection holds a "
+			"device already; open another connection for another "
+			"one");
+		return false;
+	}
+	if (row->may == WIRE_MAY_ADMIN && !c->peer.admin) {
+		give_up(c, WIRE_E_NOT_PERMITTED, "this request belongs to the "
+			"admin socket");
+		return false;
+	}
+	return true;
+}
+
+/* A whole frame is there. */
+static void dispatch(struct conn *c)
+{
+	static struct wire_message m;	/* large, and used up before we return */
+	struct wire_fault fault;
+	struct wire_refused why;
+	int error = wire_decode(c->in.frame, c->in.header.length, &m, &fault);
+
+	c->request = c->in.header.id;
+	frame_in_reset(&c->in);
+	if (error) {
+		refuse(&why, WIRE_E_MALFORMED, "request",
+		       fault.max ? "%s: %s (%u)" : "%s: %s", fault.field,
+		       fault.why, fault.max);
+		conn_refuse(c, &why);
+		c->finishing = true;
+	} else if (permitted(c, wire_row(m.type))) {
+		handle(c, &m);
+	}
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct conn *c = arg;
+	bool fresh = c->in.have == 0;
+	int r;
+
+	(void)what;
+	if (c->fds_may_wait && os_fds_waiting(fd))
+		r = -EBADMSG;
+	else
+		r = frame_receive(&c->in, fd, WIRE_FROM_CLIENT, 0);
+	if (r == 1)
+		dispatch(c);
+	else if (r == 0)
+		c->finishing = true;
+	else if (r != -EAGAIN)
+		protocol_error(c, r);
+	else if (fresh && c->in.have > 0)
+		set_deadline(c, LIMIT_FRAME_SECONDS);
+	settle(c);
+}
+
+static void on_writable(evutil_socket_t fd, short what, void *arg)
+{
+	struct conn *c = arg;
+
+	(void)fd;
+	(void)what;
+	if (c->out_len == 0 && c->cursor.active)
+		handle_list_more(c);
+	settle(c);
+}
+
+static void on_deadline(evutil_socket_t fd, short what, void *arg)
+{
+	struct conn *c = arg;
+
+	(void)fd;
+	(void)what;
+	if (c->sending) {
+		log_line(LOG_NOTICE, "uid %u pid %d does not read its answers; "
+			 "connection closed", c->peer.uid, (int)c->peer.pid);
+		conn_free(c);
+		return;
+	}
+	c->request = 0;
+	give_up(c, WIRE_E_TIMED_OUT, c->in.have ? "the rest of the frame did "
+		"not come in time" : "no request came in time");
+	settle(c);
+}
+
+/* Is there room for one more of this uid?  Root's admin socket always has. */
+static bool admit(struct conn *c)
+{
+	const struct registry *r = &c->server->registry;
+
+	if (c->peer.admin)
+		return true;
+	if (r->n_connections > LIMIT_CONNECTIONS) {
+		give_up(c, WIRE_E_FULL, "the daemon has all the connections "
+			"that it takes; try again later");
+		return false;
+	}
+	if (registry_connections(r, c->peer.uid) > LIMIT_CONNECTIONS_UID) {
+		give_up(c, WIRE_E_FULL, "this user has all the connections "
+			"that one user may have; close some");
+		return false;
+	}
+	return true;
+}
+
+void conn_new(struct server *server, int fd, bool admin, bool fds_may_wait)
+{
+	struct conn *c = calloc(1, sizeof(*c));
+	int error = c ? os_peer(fd, &c->peer) : -ENOMEM;
+
+	if (!error)
+		error = registry_connect(&server->registry, c->peer.uid);
+	if (error) {
+		log_line(LOG_WARNING, "a connection could not be taken: %s",
+			 strerror(-error));
+		if (c)
+			free(c->peer.groups);
+		free(c);
+		close(fd);
+		return;
+	}
+	c->server = server;
+	c->fd = fd;
+	c->peer.admin = admin;
+	c->fds_may_wait = fds_may_wait;
+	c->in = FRAME_IN_INIT;
+	DL_APPEND(server->conns, c);
+	event_assign(&c->readable, server->base, fd, EV_READ | EV_PERSIST,
+		     on_readable, c);
+	event_assign(&c->writable, server->base, fd, EV_WRITE, on_writable, c);
+	evtimer_assign(&c->deadline, server->base, on_deadline, c);
+	if (admit(c))
+		set_deadline(c, LIMIT_FIRST_SECONDS);
+	settle(c);
+}

@@ -1,0 +1,52 @@
+/*
+ * A client's connection: frames in, answers out, deadlines.  At any time it
+ * either waits for a request, or answers one: nothing more is read before the
+ * answer is out, so that what a client can make us keep is one answer.
+ */
+#ifndef TUNTAPD_CONN_H
+#define TUNTAPD_CONN_H
+
+#include <event2/event_struct.h>
+
+#include "../proto/frame.h"
+#include "server.h"
+
+struct held;
+
+struct conn {
+	struct server *server;
+	int fd;
+	struct peer peer;		/* pinned when it was accepted */
+	bool fds_may_wait;		/* look before each read */
+	bool sending;			/* the answer is not out yet */
+	bool busy;			/* the worker is at it: hold the answer */
+	bool finishing;			/* close once the answer is out */
+	uint16_t request;		/* id of the one being answered */
+	struct frame_in in;
+	uint8_t *out;			/* out_len bytes, out_off of them sent */
+	size_t out_len, out_off;
+	struct held *held;		/* its lease, or NULL */
+	struct registry_cursor cursor;	/* of a LIST under way */
+	uint32_t told;			/* messages of it */
+	struct event readable, writable, deadline;
+	struct conn *prev, *next;
+};
+
+/*
+ * Takes over an accepted socket.  fds_may_wait: the kernel did not refuse fds
+ * on it from its beginning.
+ */
+void conn_new(struct server *server, int fd, bool admin, bool fds_may_wait);
+
+/*
+ * Adds an answer to the output, under the id of the request; m->id is set by
+ * this.  Running out of memory ends the connection.
+ */
+void conn_answer(struct conn *c, struct wire_message *m);
+void conn_refuse(struct conn *c, const struct wire_refused *why);
+/* The worker is done: go on with what was held back. */
+void conn_resume(struct conn *c);
+/* Ends them all; their devices stay with their holders. */
+void conn_free_all(struct server *server);
+
+#endif

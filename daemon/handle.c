@@ -1,0 +1,151 @@
+#include "handle.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lease.h"
+#include "limits.h"
+#include "mirror.h"
+#include "refuse.h"
+
+/* The host has none of the addresses asked for. */
+static int check_addresses(const struct wire_open *open,
+			   struct wire_refused *why)
+{
+	char text[PREFIX_TEXT_MAX];
+
+	for (unsigned i = 0; i < open->n_addresses; i++) {
+		const struct prefix *p = &open->addresses[i].local;
+		const char *owner = mirror_address_owner(p);
+
+		if (owner)
+			return refuse(why, WIRE_E_ADDRESS_TAKEN, "address",
+				      "%s: the host has this address on %s; "
+				      "ask for another one",
+				      prefix_format(p, text), owner);
+	}
+	return 0;
+}
+
+static void handle_open(struct conn *c, const struct wire_message *m)
+{
+	static struct wire_open open;	/* large; used up before we return */
+	struct policy_usage usage = {
+		.name_taken = mirror_name_taken,
+	};
+	struct policy_decision decision;
+	struct wire_refused why;
+	int error = mirror_update();
+
+	if (error) {
+		refuse(&why, WIRE_E_FAILED, "create", "cannot see what the "
+		       "host has: %s", strerror(-error));
+		conn_refuse(c, &why);
+		return;
+	}
+	usage.devices = registry_devices(&c->server->registry, c->peer.uid);
+	error = policy_decide(c->server->policy, &c->peer, &m->open, &usage,
+			      &open, &decision);
+	if (error) {
+		refuse(&why, decision.code, decision.step, "%s", decision.text);
+		snprintf(why.rule, sizeof(why.rule), "%s", decision.rule);
+	} else {
+		error = check_addresses(&open, &why);
+	}
+	if (error)
+		conn_refuse(c, &why);
+	else
+		lease_open(c, &open, decision.metric);
+}
+
+static void tell_lease(struct conn *c, const struct lease *lease)
+{
+	static struct prefix addresses[WIRE_ADDRESSES_MAX];
+	static struct wire_message m;	/* large; every field is set */
+	struct wire_lease *w = &m.lease;
+
+	m.type = WIRE_LEASE;
+	memcpy(w->lease, lease->id, sizeof(w->lease));
+	memcpy(w->name, lease->name, sizeof(w->name));
+	w->ifindex = lease->ifindex;
+	w->layer = lease->layer;
+	w->state = lease->state;
+	w->queues = lease->queues;
+	w->uid = lease->uid;
+	w->pid = (uint32_t)lease->pid;
+	w->opened = (uint64_t)lease->opened;
+	w->n_addresses = (uint16_t)mirror_addresses(lease->ifindex, addresses,
+						    WIRE_ADDRESSES_MAX);
+	for (unsigned i = 0; i < w->n_addresses; i++)
+		w->addresses[i] = (struct wire_address){ .local = addresses[i] };
+	conn_answer(c, &m);
+	c->told++;
+}
+
+/*
+ * A few leases at a time: what a client can make us keep stays small, and the
+ * others are served in between.
+ */
+void handle_list_more(struct conn *c)
+{
+	struct wire_message done = { .type = WIRE_DONE };
+
+	for (int i = 0; i < LIMIT_LEASES_A_TURN;) {
+		const struct lease *lease = registry_next(&c->cursor);
+
+		if (!lease) {
+			registry_cursor_stop(&c->server->registry, &c->cursor);
+			done.done.count = c->told;
+			conn_answer(c, &done);
+			return;
+		}
+		/* Not made yet, or not the caller's: not told. */
+		if (!lease->ifindex ||
+		    (!c->peer.admin && lease->uid != c->peer.uid))
+			continue;
+		tell_lease(c, lease);
+		i++;
+	}
+}
+
+static void handle_list(struct conn *c, const struct wire_message *m)
+{
+	(void)m;
+	mirror_update();
+	c->told = 0;
+	registry_cursor_start(&c->server->registry, &c->cursor);
+	handle_list_more(c);
+}
+
+static void handle_status(struct conn *c, const struct wire_message *m)
+{
+	const struct server *server = c->server;
+	struct wire_message answer = { .type = WIRE_STATE };
+	struct wire_state *s = &answer.state;
+
+	(void)m;
+	snprintf(s->version, sizeof(s->version), "%s", TUNTAPD_VERSION);
+	s->pid = (uint32_t)getpid();
+	s->started = (uint64_t)server->started;
+	s->leases = server->registry.n_leases;
+	s->connections = server->registry.n_connections;
+	s->own_leases = registry_devices(&server->registry, c->peer.uid);
+	s->policy_generation = server->generation;
+	s->policy_rules = (uint32_t)policy_n_rules(server->policy);
+	snprintf(s->policy_fault, sizeof(s->policy_fault), "%s",
+		 server->policy_fault);
+	conn_answer(c, &answer);
+}
+
+/* A request of messages.def without a function here does not compile. */
+void handle(struct conn *c, const struct wire_message *m)
+{
+#define ROW_CLIENT(N, name)	case WIRE_##N: handle_##name(c, m); break;
+#define ROW_DAEMON(N, name)
+#define MESSAGE(N, name, num, from, may, fds, doc) ROW_##from(N, name)
+	switch (m->type) {
+#include "../proto/messages.def"
+	}
+}

@@ -1,0 +1,246 @@
+#include "lease.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "limits.h"
+#include "log.h"
+#include "mirror.h"
+#include "os.h"
+#include "refuse.h"
+#include "token.h"
+
+static struct held *held_of(struct lease *lease)
+{
+	return (struct held *)lease;	/* its first member */
+}
+
+static void held_free(struct held *held)
+{
+	event_del(&held->linger);
+	for (unsigned i = 0; i < held->job.n_fds; i++)
+		close(held->fds[i]);
+	registry_remove(&held->server->registry, &held->lease);
+	free(held);
+}
+
+void lease_forget_all(struct server *server)
+{
+	while (server->registry.leases)
+		held_free(held_of(server->registry.leases));
+}
+
+/* --- the end ------------------------------------------------------------ */
+
+static void wait_for_the_end(struct held *held)
+{
+	struct timeval tv = { .tv_usec = LIMIT_LINGER_MS * 1000 };
+
+	event_add(&held->linger, &tv);
+}
+
+static void on_closed(struct worker_job *job);
+static void on_deleted(struct worker_job *job);
+
+static void have_done(struct held *held, enum worker_kind kind,
+		      void (*done)(struct worker_job *))
+{
+	held->working = true;
+	held->job.kind = kind;
+	held->job.done = done;
+	worker_do(&held->job);
+}
+
+static struct held *held_of_job(struct worker_job *job)
+{
+	return (struct held *)((char *)job - offsetof(struct held, job));
+}
+
+/*
+ * Normally the kernel has removed the device with the last fd.  It is still
+ * there: the client made it persistent, or gave the fd to somebody.
+ */
+static void on_linger(evutil_socket_t fd, short what, void *arg)
+{
+	struct held *held = arg;
+	struct registry *registry = &held->server->registry;
+	unsigned ifindex = held->lease.ifindex;
+	const struct os_link *link;
+
+	(void)fd;
+	(void)what;
+	mirror_update();
+	if (registry_find(registry, ifindex) != &held->lease)
+		return;		/* the update told of its end, and freed it */
+	link = mirror_link(ifindex);
+	if (!link) {
+		held_free(held);
+	} else if (strcmp(link->alias, held->alias) != 0) {
+		log_line(LOG_WARNING, "lease %s: %s no longer bears its mark "
+			 "(its alias is \"%s\"); left alone", held->lease.id,
+			 link->name, link->alias);
+		held_free(held);
+	} else {
+		held->job.ifindex = ifindex;
+		held->job.alias = held->alias;
+		have_done(held, WORKER_DELETE, on_deleted);
+	}
+}
+
+static void on_deleted(struct worker_job *job)
+{
+	struct held *held = held_of_job(job);
+
+	if (job->result)
+		log_line(LOG_WARNING, "lease %s: %s (index %u) could not be "
+			 "deleted: %s", held->lease.id, held->lease.name,
+			 held->lease.ifindex, strerror(-job->result));
+	held->working = false;
+	held_free(held);
+}
+
+/* fds that nobody was given are closed, and with them the device. */
+static void on_closed(struct worker_job *job)
+{
+	struct held *held = held_of_job(job);
+	struct conn *c = held->conn;
+
+	held->working = false;
+	if (held->lease.ifindex && held->lease.counted) {
+		wait_for_the_end(held);
+		return;
+	}
+	held_free(held);
+	if (c) {
+		c->held = NULL;
+		conn_resume(c);
+	}
+}
+
+void lease_end(struct held *held)
+{
+	held->conn = NULL;
+	held->lease.state = WIRE_LEASE_ENDING;
+	if (held->working)
+		return;		/* goes on when the worker is done */
+	log_line(LOG_INFO, "lease %s: %s of uid %u ends", held->lease.id,
+		 held->lease.name, held->lease.uid);
+	if (held->job.n_fds > 0)
+		have_done(held, WORKER_CLOSE, on_closed);
+	else if (held->lease.counted)
+		wait_for_the_end(held);
+	else
+		held_free(held);
+}
+
+void lease_handed_over(struct held *held)
+{
+	/*
+	 * Fast: the client has the fds, so that these are not the last.  If it
+	 * died meanwhile one close ends the device in this thread: 20 ms.
+	 */
+	for (unsigned i = 0; i < held->job.n_fds; i++)
+		close(held->fds[i]);
+	held->job.n_fds = 0;
+}
+
+void lease_device_gone(unsigned ifindex, struct server *server)
+{
+	struct lease *lease = registry_find(&server->registry, ifindex);
+	struct held *held;
+
+	if (!lease)
+		return;
+	held = held_of(lease);
+	registry_gone(&server->registry, lease);
+	if (held->conn) {
+		lease->state = WIRE_LEASE_DELETED;
+		log_line(LOG_NOTICE, "lease %s: %s was deleted under uid %u",
+			 lease->id, lease->name, lease->uid);
+	} else if (!held->working) {
+		held_free(held);
+	}
+}
+
+/* --- the beginning ------------------------------------------------------ */
+
+static struct held *reserve(struct conn *c, const struct wire_open *open,
+			    uint8_t token[WIRE_TOKEN_LEN])
+{
+	struct held *held = calloc(1, sizeof(*held) +
+				   open->queues * sizeof(int));
+
+	if (!held || token_new(token)) {
+		free(held);
+		return NULL;
+	}
+	held->server = c->server;
+	held->conn = c;
+	held->job.fds = held->fds;
+	held->lease.uid = c->peer.uid;
+	held->lease.pid = c->peer.pid;
+	held->lease.layer = open->layer;
+	held->lease.queues = open->queues;
+	held->lease.state = WIRE_LEASE_HELD;
+	held->lease.opened = time(NULL);
+	memcpy(held->lease.name, open->name, sizeof(held->lease.name));
+	token_lease_id(token, held->lease.id);
+	snprintf(held->alias, sizeof(held->alias), "tuntapd:1:%s:%u",
+		 held->lease.id, held->lease.uid);
+	evtimer_assign(&held->linger, c->server->base, on_linger, held);
+	registry_reserve(&c->server->registry, &held->lease);
+	return held;
+}
+
+static void answer_opened(struct conn *c, const struct os_device *dev,
+			  const struct wire_open *open, const uint8_t *token)
+{
+	struct wire_message m = { .type = WIRE_OPENED };
+
+	memcpy(m.opened.name, dev->name, sizeof(m.opened.name));
+	m.opened.ifindex = dev->ifindex;
+	memcpy(m.opened.mac, dev->mac, sizeof(m.opened.mac));
+	m.opened.mtu = dev->mtu;
+	m.opened.vnet_hdr = open->vnet_hdr;
+	m.opened.queues = (uint16_t)dev->n_fds;
+	memcpy(m.opened.token, token, WIRE_TOKEN_LEN);
+	conn_answer(c, &m);
+}
+
+void lease_open(struct conn *c, const struct wire_open *open, uint32_t metric)
+{
+	struct os_device dev = OS_DEVICE_INIT;
+	uint8_t token[WIRE_TOKEN_LEN];
+	struct wire_refused why;
+	struct held *held = reserve(c, open, token);
+	int error;
+
+	if (!held) {
+		refuse(&why, WIRE_E_NO_MEMORY, "create", "out of memory");
+		conn_refuse(c, &why);
+		return;
+	}
+	c->held = held;
+	error = os_device_open(open, held->alias, metric, &dev, &why);
+	memcpy(held->fds, dev.fds, dev.n_fds * sizeof(int));
+	held->job.n_fds = dev.n_fds;
+	if (error) {
+		/* Held back until nothing of it is left. */
+		conn_refuse(c, &why);
+		c->busy = true;
+		have_done(held, WORKER_CLOSE, on_closed);
+		return;
+	}
+	memcpy(held->lease.name, dev.name, sizeof(held->lease.name));
+	registry_commit(&c->server->registry, &held->lease, dev.ifindex);
+	answer_opened(c, &dev, open, token);
+	log_line(LOG_INFO, "lease %s: %s (index %u) for uid %u pid %d",
+		 held->lease.id, dev.name, dev.ifindex, held->lease.uid,
+		 (int)held->lease.pid);
+}

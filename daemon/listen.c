@@ -1,0 +1,272 @@
+#include "listen.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "conn.h"
+#include "limits.h"
+#include "log.h"
+#include "os.h"
+#include "refuse.h"
+
+#define PASSED_FIRST	3		/* SD_LISTEN_FDS_START */
+#define PUBLIC_MODE	0666
+#define ADMIN_MODE	0600
+#define FOLDER_MODE	0755
+#define PAUSE_MS	100		/* when there is no fd to accept with */
+
+struct listener {
+	struct server *server;
+	int fd;
+	bool admin;
+	bool fds_refused;		/* by the kernel, on what it accepts */
+	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];	/* ours, or "" */
+	struct event *readable, *pause;
+};
+
+static int add(struct listeners *l, int fd, bool admin, const char *path)
+{
+	struct listener *li;
+
+	if (l->n == LISTENERS_MAX)
+		return -E2BIG;
+	li = calloc(1, sizeof(*li));
+	if (!li)
+		return -ENOMEM;
+	li->fd = fd;
+	li->admin = admin;
+	li->fds_refused = os_refuse_fds(fd, NULL) == 0;
+	snprintf(li->path, sizeof(li->path), "%s", path);
+	l->all[l->n++] = li;
+	return 0;
+}
+
+/* --- passed in ---------------------------------------------------------- */
+
+/* The i-th of the names in LISTEN_FDNAMES ("a:b:c") is `name`. */
+static bool has_name(const char *names, unsigned i, const char *name)
+{
+	while (i-- > 0) {
+		names = strchr(names, ':');
+		if (!names)
+			return false;
+		names++;
+	}
+	return strcspn(names, ":") == strlen(name) &&
+	       strncmp(names, name, strlen(name)) == 0;
+}
+
+static int check_passed(int fd)
+{
+	int type = 0, listening = 0;
+	socklen_t len = sizeof(type);
+	struct sockaddr_storage addr;
+	socklen_t addr_len = sizeof(addr);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0 ||
+	    getsockname(fd, (struct sockaddr *)&addr, &addr_len) < 0)
+		return -errno;
+	len = sizeof(listening);
+	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) < 0)
+		return -errno;
+	return type == SOCK_STREAM && listening && addr.ss_family == AF_UNIX ?
+		0 : -EPROTOTYPE;
+}
+
+int listen_passed(struct listeners *l, struct wire_refused *why)
+{
+	const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS");
+	const char *names = getenv("LISTEN_FDNAMES");
+	unsigned n = fds ? (unsigned)strtoul(fds, NULL, 10) : 0;
+	int error;
+
+	if (!pid || strtoul(pid, NULL, 10) != (unsigned long)getpid())
+		return 0;
+	for (unsigned i = 0; i < n; i++) {
+		int fd = PASSED_FIRST + (int)i;
+		bool admin = names ? has_name(names, i, "admin") : i == 1;
+
+		error = check_passed(fd);
+		if (!error && (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 ||
+			       fcntl(fd, F_SETFL, O_NONBLOCK) < 0))
+			error = -errno;
+		if (!error)
+			error = add(l, fd, admin, "");
+		if (error)
+			return refuse(why, WIRE_E_FAILED, "listen", "passed "
+				      "socket %d is not one to listen on (a "
+				      "listening Unix stream socket): %s", fd,
+				      strerror(-error));
+	}
+	unsetenv("LISTEN_PID");
+	unsetenv("LISTEN_FDS");
+	unsetenv("LISTEN_FDNAMES");
+	return (int)n;
+}
+
+/* --- made here ---------------------------------------------------------- */
+
+static void make_folder(const char *path)
+{
+	char folder[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	char *slash;
+
+	snprintf(folder, sizeof(folder), "%s", path);
+	slash = strrchr(folder, '/');
+	if (!slash || slash == folder)
+		return;
+	*slash = '\0';
+	/* If it cannot be made, bind(2) says why. */
+	if (mkdir(folder, FOLDER_MODE) == 0 && chmod(folder, FOLDER_MODE) < 0)
+		return;
+}
+
+/* Somebody answers there, or it is no socket at all: keep off. */
+static bool is_served(const struct sockaddr_un *addr)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool dead = fd >= 0 && connect(fd, (const struct sockaddr *)addr,
+				       sizeof(*addr)) < 0 &&
+		    errno == ECONNREFUSED;
+	struct stat st;
+
+	if (fd >= 0)
+		close(fd);
+	return !dead || lstat(addr->sun_path, &st) < 0 || !S_ISSOCK(st.st_mode);
+}
+
+static int bind_at(int fd, const struct sockaddr_un *addr, bool admin)
+{
+	/* bind(2) makes the file with 0777 less the umask. */
+	mode_t old = umask(0777 & ~(admin ? ADMIN_MODE : PUBLIC_MODE));
+	int error = 0;
+
+	if (bind(fd, (const struct sockaddr *)addr, sizeof(*addr)) < 0)
+		error = -errno;
+	if (error == -EADDRINUSE && !is_served(addr)) {
+		error = 0;
+		if (unlink(addr->sun_path) < 0 ||
+		    bind(fd, (const struct sockaddr *)addr, sizeof(*addr)) < 0)
+			error = -errno;
+	}
+	umask(old);
+	return error;
+}
+
+int listen_at(struct listeners *l, const char *path, bool admin,
+	      struct wire_refused *why)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int fd, error;
+
+	if (strlen(path) >= sizeof(addr.sun_path))
+		return refuse(why, WIRE_E_INVALID, "listen", "%s: a socket's "
+			      "path has at most %zu bytes", path,
+			      sizeof(addr.sun_path) - 1);
+	memcpy(addr.sun_path, path, strlen(path));
+	make_folder(path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	error = fd < 0 ? -errno : bind_at(fd, &addr, admin);
+	if (!error && listen(fd, LIMIT_BACKLOG) < 0)
+		error = -errno;
+	if (!error)
+		error = add(l, fd, admin, path);
+	if (!error)
+		return 0;
+	if (fd >= 0)
+		close(fd);
+	return refuse(why, refuse_kernel_code(-error), "listen",
+		      error == -EADDRINUSE ? "%s: %s; does another tuntapd "
+		      "run? (or remove the file)" : "%s: %s", path,
+		      strerror(-error));
+}
+
+/* --- accepting ---------------------------------------------------------- */
+
+static void take(struct listener *li, int fd)
+{
+	bool late = true;
+
+	/*
+	 * One that connected before the listener refused fds (socket
+	 * activation) may have some queued for its whole life.
+	 */
+	if (os_refuse_fds(fd, &late))
+		late = true;
+	conn_new(li->server, fd, li->admin, late || !li->fds_refused);
+}
+
+static void on_readable(evutil_socket_t sock, short what, void *arg)
+{
+	struct listener *li = arg;
+	struct timeval tv = { .tv_usec = PAUSE_MS * 1000 };
+
+	(void)what;
+	for (int i = 0; i < LIMIT_ACCEPTS_A_TURN; i++) {
+		int fd = os_accept(sock);
+
+		if (fd >= 0) {
+			take(li, fd);
+		} else if (fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM) {
+			/* It stays readable: do not spin. */
+			log_line(LOG_WARNING, "cannot accept: %s",
+				 strerror(-fd));
+			event_del(li->readable);
+			event_add(li->pause, &tv);
+			return;
+		} else if (fd == -EAGAIN) {
+			return;
+		}
+	}
+}
+
+static void on_pause_over(evutil_socket_t fd, short what, void *arg)
+{
+	struct listener *li = arg;
+
+	(void)fd;
+	(void)what;
+	event_add(li->readable, NULL);
+}
+
+int listen_start(struct listeners *l, struct server *server)
+{
+	for (unsigned i = 0; i < l->n; i++) {
+		struct listener *li = l->all[i];
+
+		li->server = server;
+		li->readable = event_new(server->base, li->fd,
+					 EV_READ | EV_PERSIST, on_readable, li);
+		li->pause = evtimer_new(server->base, on_pause_over, li);
+		if (!li->readable || !li->pause ||
+		    event_add(li->readable, NULL))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+void listen_stop(struct listeners *l)
+{
+	for (unsigned i = 0; i < l->n; i++) {
+		struct listener *li = l->all[i];
+
+		if (li->readable)
+			event_free(li->readable);
+		if (li->pause)
+			event_free(li->pause);
+		if (li->path[0])
+			unlink(li->path);
+		close(li->fd);
+		free(li);
+	}
+	l->n = 0;
+}

@@ -1,0 +1,325 @@
+/*
+ * tuntapd: makes TUN/TAP devices for programs that have no rights, as far as
+ * the policy allows, and hands each of them the open fd.
+ *
+ * main() names the stages in order; each is a function below.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <grp.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include <event2/event.h>
+
+#include "conn.h"
+#include "lease.h"
+#include "limits.h"
+#include "listen.h"
+#include "log.h"
+#include "mirror.h"
+#include "os.h"
+#include "worker.h"
+
+#define EXIT_USAGE 2
+
+static const char *const default_folders[] = {
+	"/usr/lib/tuntapd/policy.d",
+	"/run/tuntapd/policy.d",
+	"/etc/tuntapd/policy.d",
+};
+
+struct options {
+	const char *socket, *admin_socket;
+	const char *const *folders;
+	size_t n_folders;
+	bool check;
+};
+
+static struct server server;
+
+/* --- stage 1: what is asked for ----------------------------------------- */
+
+static void usage(FILE *to)
+{
+	fputs("usage: tuntapd [--socket PATH] [--admin-socket PATH] "
+	      "[--policy DIR] [--check]\n"
+	      "       tuntapd --version | --help\n"
+	      "\n"
+	      "  --socket PATH        for everyone; the policy decides "
+	      "(" TUNTAPD_SOCKET_PATH ")\n"
+	      "  --admin-socket PATH  for root (" TUNTAPD_ADMIN_SOCKET_PATH
+	      ")\n"
+	      "  --policy DIR         read *.conf from here alone, instead of "
+	      "policy.d in\n"
+	      "                       /usr/lib/tuntapd, /run/tuntapd and "
+	      "/etc/tuntapd\n"
+	      "  --check              read the policy, say what is wrong with "
+	      "it, and exit:\n"
+	      "                       0 good, 1 not\n"
+	      "  --version            print the version and exit\n"
+	      "  --help               print this and exit\n"
+	      "\n"
+	      "It stays in the foreground and logs to stderr.  SIGHUP reads the "
+	      "policy again,\nSIGTERM ends it; devices stay with their "
+	      "holders.\n", to);
+}
+
+static void parse_options(int argc, char **argv, struct options *o)
+{
+	static const struct option known[] = {
+		{ "socket", required_argument, NULL, 's' },
+		{ "admin-socket", required_argument, NULL, 'a' },
+		{ "policy", required_argument, NULL, 'p' },
+		{ "check", no_argument, NULL, 'c' },
+		{ "version", no_argument, NULL, 'v' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
+	};
+	static const char *only_folder[1];
+	int opt;
+
+	*o = (struct options){
+		.socket = TUNTAPD_SOCKET_PATH,
+		.admin_socket = TUNTAPD_ADMIN_SOCKET_PATH,
+		.folders = default_folders,
+		.n_folders = sizeof(default_folders) / sizeof(*default_folders),
+	};
+	while ((opt = getopt_long(argc, argv, "", known, NULL)) != -1) {
+		switch (opt) {
+		case 's':
+			o->socket = optarg;
+			break;
+		case 'a':
+			o->admin_socket = optarg;
+			break;
+		case 'p':
+			only_folder[0] = optarg;
+			o->folders = only_folder;
+			o->n_folders = 1;
+			break;
+		case 'c':
+			o->check = true;
+			break;
+		case 'v':
+			puts("tuntapd " TUNTAPD_VERSION);
+			exit(EXIT_SUCCESS);
+		case 'h':
+			usage(stdout);
+			exit(EXIT_SUCCESS);
+		default:
+			usage(stderr);
+			exit(EXIT_USAGE);
+		}
+	}
+	if (optind < argc) {
+		fprintf(stderr, "tuntapd: %s: it takes no arguments\n",
+			argv[optind]);
+		usage(stderr);
+		exit(EXIT_USAGE);
+	}
+}
+
+/* --- stage 2: the policy ------------------------------------------------ */
+
+/* A policy_resolve by NSS. */
+static int resolve(void *unused, bool group, const char *name, uint32_t *ret)
+{
+	const struct passwd *pw = NULL;
+	const struct group *gr = NULL;
+
+	(void)unused;
+	errno = 0;
+	if (group)
+		gr = getgrnam(name);
+	else
+		pw = getpwnam(name);
+	if (!gr && !pw)
+		return errno ? -errno : -ENOENT;
+	*ret = gr ? gr->gr_gid : pw->pw_uid;
+	return 0;
+}
+
+static int load_policy(const struct options *o, struct policy **ret,
+		       struct policy_fault *fault)
+{
+	return policy_load(o->folders, o->n_folders, resolve, NULL, ret, fault);
+}
+
+static int check_policy(const struct options *o)
+{
+	struct policy_fault fault;
+	struct policy *policy;
+
+	if (load_policy(o, &policy, &fault)) {
+		fprintf(stderr, "tuntapd: %s\n", fault.text);
+		return EXIT_FAILURE;
+	}
+	printf("policy: %zu rules, no faults\n", policy_n_rules(policy));
+	policy_free(policy);
+	return EXIT_SUCCESS;
+}
+
+static void on_hangup(evutil_socket_t sig, short what, void *arg)
+{
+	struct policy_fault fault;
+	struct policy *policy;
+
+	(void)sig;
+	(void)what;
+	if (load_policy(arg, &policy, &fault)) {
+		snprintf(server.policy_fault, sizeof(server.policy_fault), "%s",
+			 fault.text);
+		log_line(LOG_ERR, "%s; policy generation %u stays in force",
+			 fault.text, server.generation);
+		return;
+	}
+	policy_free(server.policy);
+	server.policy = policy;
+	server.policy_fault[0] = '\0';
+	server.generation++;
+	log_line(LOG_NOTICE, "policy generation %u: %zu rules",
+		 server.generation, policy_n_rules(policy));
+}
+
+/* --- stage 3: resources ------------------------------------------------- */
+
+/* Room for every connection, and each device being made. */
+static void raise_fd_limit(void)
+{
+	const rlim_t want = LIMIT_CONNECTIONS + WIRE_QUEUES_MAX +
+			    LIMIT_OWN_FDS;
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur >= want)
+		return;
+	r.rlim_cur = want;
+	if (r.rlim_max < want)
+		r.rlim_max = want;
+	if (setrlimit(RLIMIT_NOFILE, &r) == 0)
+		return;
+	/* Raising the hard limit takes rights; up to it does not. */
+	if (getrlimit(RLIMIT_NOFILE, &r) == 0) {
+		r.rlim_cur = r.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &r);
+	}
+}
+
+static void fail(const struct wire_refused *why)
+{
+	log_line(LOG_ERR, "%s", why->text);
+	exit(EXIT_FAILURE);
+}
+
+static void open_sockets(const struct options *o, struct listeners *l)
+{
+	struct wire_refused why;
+	int passed = listen_passed(l, &why);
+
+	if (passed < 0)
+		fail(&why);
+	if (passed > 0)
+		return;
+	if (listen_at(l, o->socket, false, &why))
+		fail(&why);
+	if (listen_at(l, o->admin_socket, true, &why)) {
+		listen_stop(l);
+		fail(&why);
+	}
+}
+
+static void on_link_gone(unsigned ifindex)
+{
+	lease_device_gone(ifindex, &server);
+}
+
+static void on_host_changed(evutil_socket_t fd, short what, void *arg)
+{
+	int error = mirror_update();
+
+	(void)fd;
+	(void)what;
+	(void)arg;
+	if (error)
+		log_line(LOG_WARNING, "cannot follow the host's interfaces: %s",
+			 strerror(-error));
+}
+
+/* --- stage 4: serve ----------------------------------------------------- */
+
+static void on_terminate(evutil_socket_t sig, short what, void *arg)
+{
+	(void)what;
+	(void)arg;
+	log_line(LOG_NOTICE, "%s: ending; devices stay with their holders",
+		 strsignal((int)sig));
+	event_base_loopbreak(server.base);
+}
+
+static void serve(struct options *o, struct listeners *l)
+{
+	struct event *events[] = {
+		evsignal_new(server.base, SIGTERM, on_terminate, NULL),
+		evsignal_new(server.base, SIGINT, on_terminate, NULL),
+		evsignal_new(server.base, SIGHUP, on_hangup, o),
+		event_new(server.base, os_watch_fd(), EV_READ | EV_PERSIST,
+			  on_host_changed, NULL),
+	};
+	const size_t n = sizeof(events) / sizeof(*events);
+
+	for (size_t i = 0; i < n; i++)
+		if (!events[i] || event_add(events[i], NULL))
+			exit(EXIT_FAILURE);
+	if (listen_start(l, &server))
+		exit(EXIT_FAILURE);
+	log_line(LOG_NOTICE, "version " TUNTAPD_VERSION ", %zu rules; ready",
+		 policy_n_rules(server.policy));
+	event_base_dispatch(server.base);
+	for (size_t i = 0; i < n; i++)
+		event_free(events[i]);
+}
+
+int main(int argc, char **argv)
+{
+	struct listeners listeners = { .n = 0 };
+	struct policy_fault fault;
+	struct wire_refused why;
+	struct options o;
+
+	parse_options(argc, argv, &o);
+	if (o.check)
+		return check_policy(&o);
+	if (load_policy(&o, &server.policy, &fault)) {
+		log_line(LOG_ERR, "%s", fault.text);
+		return EXIT_FAILURE;
+	}
+	server.generation = 1;
+	server.started = time(NULL);
+
+	signal(SIGPIPE, SIG_IGN);
+	raise_fd_limit();
+	server.base = event_base_new();
+	if (!server.base || worker_start(server.base))
+		return EXIT_FAILURE;
+	if (os_start(&why) || mirror_start(on_link_gone, &why))
+		fail(&why);
+	open_sockets(&o, &listeners);
+
+	serve(&o, &listeners);
+
+	listen_stop(&listeners);
+	conn_free_all(&server);
+	worker_stop();
+	lease_forget_all(&server);
+	mirror_stop();
+	os_stop();
+	policy_free(server.policy);
+	event_base_free(server.base);
+	libevent_global_shutdown();
+	return EXIT_SUCCESS;
+}

@@ -1,0 +1,31 @@
+/*
+ * What the host has, kept from the kernel's events, so that a question costs
+ * the same with ten thousand interfaces: links and their addresses.
+ */
+#ifndef TUNTAPD_MIRROR_H
+#define TUNTAPD_MIRROR_H
+
+#include "os.h"
+
+/* Told when a link has gone, after the mirror has forgotten it. */
+typedef void mirror_gone(unsigned ifindex);
+
+/* Subscribes and fills it.  0 or -errno. */
+int mirror_start(mirror_gone *gone, struct wire_refused *why);
+void mirror_stop(void);
+/* Takes in what has happened by now: before each decision on it. */
+int mirror_update(void);
+
+/* The link, or NULL; valid until the next update. */
+const struct os_link *mirror_link(unsigned ifindex);
+/* A policy_usage.name_taken. */
+bool mirror_name_taken(void *unused, const char *name);
+/* The name of the link that has this address (of any length), or NULL. */
+const char *mirror_address_owner(const struct prefix *address);
+/*
+ * Copies up to max of the link's addresses, IPv6 link-local ones left out.
+ * How many.
+ */
+unsigned mirror_addresses(unsigned ifindex, struct prefix *ret, unsigned max);
+
+#endif

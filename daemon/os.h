@@ -1,0 +1,97 @@
+/*
+ * The operating system, as the daemon sees it.  One file a system implements
+ * this; nothing else in the daemon includes a kernel header.
+ */
+#ifndef TUNTAPD_OS_H
+#define TUNTAPD_OS_H
+
+#include <stdbool.h>
+
+#include "../policy/policy.h"
+#include "../proto/wire.h"
+
+/* "tuntapd:1:<lease id>:<uid>", the mark of ours on a device. */
+#define OS_ALIAS_MAX	64
+
+/* A device that was made.  Begin with OS_DEVICE_INIT. */
+struct os_device {
+	char name[WIRE_NAME_MAX + 1];
+	unsigned ifindex;
+	uint8_t mac[6];			/* TAP; else 0 */
+	uint32_t mtu;
+	int fds[WIRE_QUEUES_MAX];	/* n_fds of them, owned */
+	unsigned n_fds;
+};
+#define OS_DEVICE_INIT ((struct os_device){ .n_fds = 0 })
+
+/* Opens what the daemon's one thread needs.  0 or -errno. */
+int os_start(struct wire_refused *why);
+void os_stop(void);
+
+/*
+ * Makes the device that `open` describes (a policy_decide() result: names and
+ * metrics are settled), marks it with the alias, configures it, and makes the
+ * connected routes of its addresses with the given metric.  0 or -errno with
+ * *why filled.
+ *
+ * On failure *dev may hold fds: the half-made device hangs on them, and
+ * closing the last one takes the kernel about 20 ms.  The caller has them
+ * closed by the worker.
+ */
+int os_device_open(const struct wire_open *open, const char *alias,
+		   uint32_t connected_metric, struct os_device *dev,
+		   struct wire_refused *why);
+
+/*
+ * Deletes the device with this index if it bears this alias.  0 if it is gone,
+ * by us or by itself; -EPERM if it is not that device; else -errno.  For the
+ * worker's thread: takes about 20 ms.
+ */
+int os_device_delete(unsigned ifindex, const char *alias);
+
+/* What the host has: told by a first dump and then as it changes. */
+struct os_link {
+	unsigned ifindex;
+	char name[WIRE_NAME_MAX + 1];
+	char alias[OS_ALIAS_MAX];
+};
+struct os_address {
+	unsigned ifindex;
+	struct prefix prefix;	/* the own address, with its prefix length */
+};
+struct os_watcher {
+	void (*link)(void *arg, const struct os_link *link, bool gone);
+	void (*address)(void *arg, const struct os_address *a, bool gone);
+	/*
+	 * A dump of all begins, at the start or because events were lost; or
+	 * it has ended, and what it did not tell is no longer there.
+	 */
+	void (*dump)(void *arg, bool begins);
+	void *arg;
+};
+/* Subscribes, and tells what there is.  0 or -errno. */
+int os_watch_start(const struct os_watcher *watcher, struct wire_refused *why);
+int os_watch_fd(void);
+/* Tells what has changed by now; never blocks.  0 or -errno. */
+int os_watch_read(void);
+/* Forgets and tells all again. */
+int os_watch_again(void);
+
+/* Reads who is on the other end of a connected socket; groups are owned. */
+int os_peer(int sock, struct peer *ret);
+
+/*
+ * A client must not be able to send us fds: closing one can block for ever
+ * (a lingering TCP socket, a FUSE file).  os_refuse_fds makes the kernel
+ * refuse them for what is accepted from a listening socket, or on a connected
+ * one; -ENOPROTOOPT where the kernel cannot.  *ret_late, unless NULL, says
+ * that they were not refused up to now: some may be waiting.
+ */
+int os_refuse_fds(int sock, bool *ret_late);
+/* Without reading: do fds wait in this socket? */
+bool os_fds_waiting(int sock);
+
+/* accept4(2) with non-blocking and close-on-exec.  The fd or -errno. */
+int os_accept(int sock);
+
+#endif

@@ -1,0 +1,409 @@
+#include "os.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <linux/if.h>
+#include <linux/if_tun.h>
+
+#include "fault.h"
+#include "refuse.h"
+#include "rtnl.h"
+
+#define TUN_NODE "/dev/net/tun"
+
+/* Linux 6.16; older headers do not have it. */
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83
+#endif
+
+static struct {
+	struct rtnl requests, events;
+	struct os_watcher watcher;
+	int ioctls;		/* a socket for SIOCGIFINDEX */
+} os = { .ioctls = -1 };
+
+int os_start(struct wire_refused *why)
+{
+	int error;
+
+	os.ioctls = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	error = os.ioctls < 0 ? -errno : rtnl_open(&os.requests);
+	if (error) {
+		refuse(why, WIRE_E_FAILED, "start",
+		       "cannot open a netlink socket: %s", strerror(-error));
+		os_stop();
+	}
+	return error;
+}
+
+void os_stop(void)
+{
+	rtnl_close(&os.requests);
+	rtnl_close(&os.events);
+	if (os.ioctls >= 0)
+		close(os.ioctls);
+	os.ioctls = -1;
+}
+
+/* --- making a device ---------------------------------------------------- */
+
+/* ioctl(2) as a step that the fault hook can break.  0 or -errno. */
+static int step_ioctl(int fd, unsigned long request, const char *name,
+		      void *arg)
+{
+	if (fault_here(name))
+		return -EIO;
+	return ioctl(fd, request, arg) < 0 ? -errno : 0;
+}
+
+static int open_node(struct wire_refused *why)
+{
+	int fd = fault_here("open " TUN_NODE) ? (errno = EIO, -1)
+		: open(TUN_NODE, O_RDWR | O_CLOEXEC);
+	int err = errno;
+
+	if (fd >= 0)
+		return fd;
+	switch (err) {
+	case ENOENT:
+	case ENODEV:
+	case ENXIO:
+		return refuse(why, WIRE_E_NO_NODE, "create", "%s: %s; "
+			      "`modprobe tun`, or `mknod %s c 10 200`",
+			      TUN_NODE, strerror(err), TUN_NODE);
+	case EACCES:
+	case EPERM:
+		return refuse(why, WIRE_E_NO_NODE, "create", "%s is closed to "
+			      "the daemon (%s); let its user in: `chgrp "
+			      "tuntapd %s; chmod 0660 %s`", TUN_NODE,
+			      strerror(err), TUN_NODE, TUN_NODE);
+	default:
+		return refuse(why, refuse_kernel_code(err), "create", "%s: %s",
+			      TUN_NODE, strerror(err));
+	}
+}
+
+static int explain_create(const char *name, int error, struct wire_refused *why)
+{
+	switch (-error) {
+	case EBUSY:
+	case EINVAL:
+		/* EXCL found a TUN/TAP device, or another kind of device. */
+		return refuse(why, WIRE_E_EXISTS, "create", "an interface named"
+			      " %s exists already; ask for another name, or for"
+			      " none", name);
+	case EPERM:
+		return refuse(why, WIRE_E_FAILED, "create", "the daemon lacks "
+			      "CAP_NET_ADMIN in this network namespace");
+	default:
+		return refuse(why, refuse_kernel_code(-error), "create",
+			      "making %s: %s", name, strerror(-error));
+	}
+}
+
+/*
+ * Opens the node and attaches it to the device.  The first queue makes the
+ * device: without IFF_TUN_EXCL it would silently take over a persistent one of
+ * that name.  Further queues must come without it (EBUSY otherwise).
+ */
+static int attach_queue(const struct wire_open *open, struct os_device *dev,
+			struct wire_refused *why)
+{
+	bool first = dev->n_fds == 0;
+	short flags = (short)(IFF_NO_PI |
+		(open->layer == WIRE_TAP ? IFF_TAP : IFF_TUN) |
+		(open->queues > 1 ? IFF_MULTI_QUEUE : 0) |
+		(open->vnet_hdr ? IFF_VNET_HDR : 0));
+	struct ifreq ifr = { .ifr_flags = flags };
+	int fd = open_node(why), error;
+
+	if (fd < 0)
+		return fd;
+	dev->fds[dev->n_fds++] = fd;
+	if (first)
+		ifr.ifr_flags = (short)(flags | (short)IFF_TUN_EXCL);
+	memcpy(ifr.ifr_name, open->name, sizeof(open->name));
+	error = step_ioctl(fd, TUNSETIFF, "TUNSETIFF", &ifr);
+	if (error && first)
+		return explain_create(open->name, error, why);
+	if (error)
+		return refuse(why, refuse_kernel_code(-error), "create",
+			      "adding queue %u to %s: %s", dev->n_fds - 1,
+			      open->name, strerror(-error));
+	return 0;
+}
+
+/* The index of the device behind a tun fd, by the name it has just now. */
+static int index_of(int fd, unsigned *ret)
+{
+	struct ifreq ifr = { 0 };
+	int error = step_ioctl(fd, TUNGETIFF, "TUNGETIFF", &ifr);
+
+	if (!error)
+		error = step_ioctl(os.ioctls, SIOCGIFINDEX, "SIOCGIFINDEX",
+				   &ifr);
+	if (!error)
+		*ret = (unsigned)ifr.ifr_ifindex;
+	return error;
+}
+
+static int create(const struct wire_open *open, struct os_device *dev,
+		  struct wire_refused *why)
+{
+	int error = attach_queue(open, dev, why);
+
+	if (error)
+		return error;
+	/*
+	 * Without an owner any uid could attach a queue of its own to a
+	 * multi-queue device (TUNSETIFF checks the owner only if there is one).
+	 */
+	error = step_ioctl(dev->fds[0], TUNSETOWNER, "TUNSETOWNER",
+			   (void *)(uintptr_t)geteuid());
+	if (!error)
+		error = index_of(dev->fds[0], &dev->ifindex);
+	if (error)
+		return refuse(why, refuse_kernel_code(-error), "create",
+			      "making %s: %s", open->name, strerror(-error));
+	while (dev->n_fds < open->queues) {
+		unsigned ifindex = 0;
+
+		error = attach_queue(open, dev, why);
+		if (error)
+			return error;
+		/* Not on a device that took the name in between? */
+		error = index_of(dev->fds[dev->n_fds - 1], &ifindex);
+		if (error || ifindex != dev->ifindex)
+			return refuse(why, WIRE_E_BUSY, "create",
+				      "%s was renamed while it was being made",
+				      open->name);
+	}
+	return 0;
+}
+
+/* An earlier address of the list opens the same on-link prefix. */
+static bool connected_before(const struct wire_open *open, unsigned n,
+			     const struct prefix *net)
+{
+	for (unsigned i = 0; i < n; i++) {
+		const struct wire_address *a = &open->addresses[i];
+
+		if (prefix_equal(a->peer.family ? &a->peer : &a->local, net))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The route to an address's on-link prefix, which the kernel was told not to
+ * make (IFA_F_NOPREFIXROUTE): its own would have metric 0 and outrank the
+ * host's.
+ */
+static void add_connected(struct rtnl_batch *b, const struct wire_open *open,
+			  unsigned i, const struct os_device *dev,
+			  uint32_t metric)
+{
+	const struct wire_address *a = &open->addresses[i];
+	const struct prefix *far = a->peer.family ? &a->peer : &a->local;
+	struct wire_route route = { .dst = prefix_network(far),
+				    .metric = metric };
+
+	if (!a->peer.family && prefix_is_full(far))
+		return;
+	if (connected_before(open, i, far))
+		return;
+	/*
+	 * No preferred source for IPv6: the address may still be tentative,
+	 * and source selection (RFC 6724) finds it anyway.
+	 */
+	rtnl_add_route(b, dev->ifindex, &route,
+		       a->local.family == 4 ? &a->local : NULL);
+}
+
+static void describe(struct rtnl_batch *b, const struct wire_open *open,
+		     const char *alias, uint32_t connected_metric,
+		     const struct os_device *dev)
+{
+	rtnl_set_alias(b, dev->ifindex, alias);
+	if (open->flags & WIRE_OPEN_MAC_SET)
+		rtnl_set_mac(b, dev->ifindex, open->mac);
+	if (open->mtu)
+		rtnl_set_mtu(b, dev->ifindex, open->mtu);
+	if (open->txqueuelen)
+		rtnl_set_txqueuelen(b, dev->ifindex, open->txqueuelen);
+	for (unsigned i = 0; i < open->n_addresses; i++)
+		rtnl_add_address(b, dev->ifindex, &open->addresses[i]);
+	if (!(open->flags & WIRE_OPEN_DOWN)) {
+		/* Routes want the device up: ENETDOWN otherwise. */
+		rtnl_set_up(b, dev->ifindex);
+		for (unsigned i = 0; i < open->n_addresses; i++)
+			add_connected(b, open, i, dev, connected_metric);
+		for (unsigned i = 0; i < open->n_routes; i++)
+			rtnl_add_route(b, dev->ifindex, &open->routes[i], NULL);
+	}
+	rtnl_get_link(b, dev->ifindex);
+}
+
+int os_device_open(const struct wire_open *open, const char *alias,
+		   uint32_t connected_metric, struct os_device *dev,
+		   struct wire_refused *why)
+{
+	struct rtnl_batch batch;
+	struct rtnl_link link = { 0 };
+	int error = create(open, dev, why);
+
+	if (error)
+		return error;
+	if (rtnl_batch_init(&batch))
+		return refuse(why, WIRE_E_NO_MEMORY, "create", "out of memory");
+	describe(&batch, open, alias, connected_metric, dev);
+	error = rtnl_commit(&os.requests, &batch, &link, why);
+	rtnl_batch_free(&batch);
+	if (error)
+		return error;
+	if (link.link.ifindex != dev->ifindex)
+		return refuse(why, WIRE_E_FAILED, "read back",
+			      "the kernel told nothing of %s", open->name);
+	memcpy(dev->name, link.link.name, sizeof(dev->name));
+	if (open->layer == WIRE_TAP)
+		memcpy(dev->mac, link.mac, sizeof(dev->mac));
+	dev->mtu = link.mtu;
+	return 0;
+}
+
+int os_device_delete(unsigned ifindex, const char *alias)
+{
+	struct rtnl rtnl = { 0 };
+	struct rtnl_batch batch = { 0 };
+	struct rtnl_link link = { 0 };
+	int error = rtnl_open(&rtnl);
+
+	if (!error)
+		error = rtnl_batch_init(&batch);
+	if (error)
+		goto out;
+	rtnl_get_link(&batch, ifindex);
+	error = rtnl_commit(&rtnl, &batch, &link, NULL);
+	if (error)
+		goto out;
+	if (strcmp(link.link.alias, alias) != 0) {
+		error = -EPERM;
+		goto out;
+	}
+	rtnl_batch_free(&batch);
+	error = rtnl_batch_init(&batch);
+	if (error)
+		goto out;
+	rtnl_delete_link(&batch, ifindex);
+	error = rtnl_commit(&rtnl, &batch, NULL, NULL);
+out:
+	rtnl_batch_free(&batch);
+	rtnl_close(&rtnl);
+	/* ENODEV: it went by itself. */
+	return error == -ENODEV ? 0 : error;
+}
+
+/* --- what the host has -------------------------------------------------- */
+
+int os_watch_start(const struct os_watcher *watcher, struct wire_refused *why)
+{
+	int error = rtnl_open_events(&os.events);
+
+	/* Subscribed first, dumped then: nothing falls in between. */
+	os.watcher = *watcher;
+	if (!error)
+		error = rtnl_dump(&os.requests, &os.watcher);
+	if (error)
+		refuse(why, WIRE_E_FAILED, "start", "cannot list the host's "
+		       "interfaces: %s", strerror(-error));
+	return error;
+}
+
+int os_watch_fd(void)
+{
+	return rtnl_fd(&os.events);
+}
+
+int os_watch_read(void)
+{
+	int error = rtnl_read_events(&os.events, &os.watcher);
+
+	return error == -ENOBUFS ? os_watch_again() : error;
+}
+
+int os_watch_again(void)
+{
+	return rtnl_dump(&os.requests, &os.watcher);
+}
+
+/* --- peers -------------------------------------------------------------- */
+
+int os_peer(int sock, struct peer *ret)
+{
+	struct ucred cred;
+	socklen_t len = sizeof(cred);
+	gid_t *groups = NULL, *more;
+
+	if (getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
+		return -errno;
+	/* SO_PEERGROUPS says ERANGE and the length it wants. */
+	len = 0;
+	while (getsockopt(sock, SOL_SOCKET, SO_PEERGROUPS, groups, &len) < 0) {
+		if (errno != ERANGE) {
+			free(groups);
+			return -errno;
+		}
+		more = realloc(groups, len);
+		if (!more) {
+			free(groups);
+			return -ENOMEM;
+		}
+		groups = more;
+	}
+	*ret = (struct peer){ .uid = cred.uid, .gid = cred.gid,
+			      .pid = cred.pid, .groups = groups,
+			      .n_groups = len / sizeof(*groups) };
+	return 0;
+}
+
+int os_refuse_fds(int sock, bool *ret_late)
+{
+	int on = 1, off = 0;
+	socklen_t len = sizeof(on);
+
+	if (getsockopt(sock, SOL_SOCKET, SO_PASSRIGHTS, &on, &len) < 0)
+		return -errno;
+	if (ret_late)
+		*ret_late = on != 0;
+	return setsockopt(sock, SOL_SOCKET, SO_PASSRIGHTS, &off,
+			  sizeof(off)) < 0 ? -errno : 0;
+}
+
+bool os_fds_waiting(int sock)
+{
+	/*
+	 * As much as any read takes: a read goes on over message boundaries up
+	 * to the first that carries fds.  Without room for them the kernel
+	 * sets MSG_CTRUNC, and under MSG_PEEK leaves them where they are.
+	 */
+	static char scratch[WIRE_FRAME_MAX];
+	struct iovec iov = { scratch, sizeof(scratch) };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	return recvmsg(sock, &msg, MSG_PEEK | MSG_DONTWAIT) >= 0 &&
+	       (msg.msg_flags & MSG_CTRUNC);
+}
+
+int os_accept(int sock)
+{
+	int fd = accept4(sock, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}

@@ -1,0 +1,45 @@
+#include "refuse.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+int refuse(struct wire_refused *why, enum wire_error code, const char *step,
+	   const char *fmt, ...)
+{
+	va_list ap;
+
+	if (!why)
+		return -wire_error_errno(code);
+	memset(why, 0, sizeof(*why));
+	why->code = (uint16_t)code;
+	snprintf(why->step, sizeof(why->step), "%s", step);
+	va_start(ap, fmt);
+	vsnprintf(why->text, sizeof(why->text), fmt, ap);
+	va_end(ap);
+	return -wire_error_errno(code);
+}
+
+enum wire_error refuse_kernel_code(int err)
+{
+	switch (err) {
+	case EEXIST:
+	case EINVAL:
+	case EADDRINUSE:
+	case ENETUNREACH:
+	case EBUSY:
+	case EOPNOTSUPP:
+	case ENOMEM:
+	case EMFILE:
+		return wire_error_from_errno(err);
+	case EHOSTUNREACH:
+		return WIRE_E_UNREACHABLE;
+	case ENFILE:
+		return WIRE_E_OUT_OF_FDS;
+	case ENOBUFS:
+		return WIRE_E_NO_MEMORY;
+	default:
+		return WIRE_E_FAILED;
+	}
+}

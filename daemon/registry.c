@@ -1,0 +1,142 @@
+#include "registry.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include <utlist.h>
+
+/* Exists as long as the uid has a connection or a lease. */
+struct account {
+	uid_t uid;
+	unsigned connections, leases, devices;
+	UT_hash_handle hh;
+};
+
+static struct account *find(const struct registry *r, uid_t uid)
+{
+	struct account *a;
+
+	HASH_FIND(hh, r->accounts, &uid, sizeof(uid), a);
+	return a;
+}
+
+static void drop_if_empty(struct registry *r, struct account *a)
+{
+	if (a->connections || a->leases)
+		return;
+	HASH_DEL(r->accounts, a);
+	free(a);
+}
+
+int registry_connect(struct registry *r, uid_t uid)
+{
+	struct account *a = find(r, uid);
+
+	if (!a) {
+		a = calloc(1, sizeof(*a));
+		if (!a)
+			return -ENOMEM;
+		a->uid = uid;
+		HASH_ADD(hh, r->accounts, uid, sizeof(a->uid), a);
+	}
+	a->connections++;
+	r->n_connections++;
+	return 0;
+}
+
+void registry_disconnect(struct registry *r, uid_t uid)
+{
+	struct account *a = find(r, uid);
+
+	a->connections--;
+	r->n_connections--;
+	drop_if_empty(r, a);
+}
+
+unsigned registry_connections(const struct registry *r, uid_t uid)
+{
+	struct account *a = find(r, uid);
+
+	return a ? a->connections : 0;
+}
+
+unsigned registry_devices(const struct registry *r, uid_t uid)
+{
+	struct account *a = find(r, uid);
+
+	return a ? a->devices : 0;
+}
+
+void registry_reserve(struct registry *r, struct lease *lease)
+{
+	struct account *a = find(r, lease->uid);
+
+	a->leases++;
+	a->devices++;
+	lease->counted = true;
+	r->n_leases++;
+	DL_APPEND(r->leases, lease);
+}
+
+void registry_commit(struct registry *r, struct lease *lease, unsigned ifindex)
+{
+	lease->ifindex = ifindex;
+	HASH_ADD(by_index, r->by_index, ifindex, sizeof(lease->ifindex), lease);
+}
+
+void registry_gone(struct registry *r, struct lease *lease)
+{
+	if (!lease->counted)
+		return;
+	find(r, lease->uid)->devices--;
+	lease->counted = false;
+	if (lease->ifindex)
+		HASH_DELETE(by_index, r->by_index, lease);
+}
+
+void registry_remove(struct registry *r, struct lease *lease)
+{
+	struct account *a = find(r, lease->uid);
+	struct registry_cursor *cursor;
+
+	registry_gone(r, lease);
+	DL_FOREACH(r->cursors, cursor)
+		if (cursor->at == lease)
+			cursor->at = lease->next;
+	DL_DELETE(r->leases, lease);
+	r->n_leases--;
+	a->leases--;
+	drop_if_empty(r, a);
+}
+
+struct lease *registry_find(const struct registry *r, unsigned ifindex)
+{
+	struct lease *lease;
+
+	HASH_FIND(by_index, r->by_index, &ifindex, sizeof(ifindex), lease);
+	return lease;
+}
+
+void registry_cursor_start(struct registry *r, struct registry_cursor *cursor)
+{
+	cursor->at = r->leases;
+	cursor->active = true;
+	DL_APPEND(r->cursors, cursor);
+}
+
+struct lease *registry_next(struct registry_cursor *cursor)
+{
+	struct lease *lease = cursor->at;
+
+	if (lease)
+		cursor->at = lease->next;
+	return lease;
+}
+
+void registry_cursor_stop(struct registry *r, struct registry_cursor *cursor)
+{
+	if (!cursor->active)
+		return;
+	DL_DELETE(r->cursors, cursor);
+	cursor->active = false;
+}

@@ -1,0 +1,77 @@
+/*
+ * Accounts: which leases there are, and what each uid has.  Pure; the memory
+ * of a lease is its holder's.
+ */
+#ifndef TUNTAPD_REGISTRY_H
+#define TUNTAPD_REGISTRY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <time.h>
+
+#include <uthash.h>
+
+#include "../proto/wire.h"
+
+/* One device, one owner, one connection. */
+struct lease {
+	char id[WIRE_LEASE_ID_LEN + 1];
+	uid_t uid;
+	pid_t pid;			/* of the connection; 0 unknown */
+	char name[WIRE_NAME_MAX + 1];
+	unsigned ifindex;		/* 0: not made yet */
+	uint8_t layer;
+	uint16_t queues;
+	uint8_t state;			/* enum wire_lease_state */
+	time_t opened;
+	bool counted;			/* its device is, or may be, there */
+	struct lease *prev, *next;	/* oldest first */
+	UT_hash_handle by_index;
+};
+
+struct account;
+struct registry_cursor;
+
+struct registry {
+	struct lease *leases, *by_index;
+	struct account *accounts;
+	struct registry_cursor *cursors;
+	unsigned n_leases, n_connections;
+};
+
+/* A place in the list of leases that survives their coming and going. */
+struct registry_cursor {
+	struct lease *at;		/* the next one to tell, or NULL */
+	struct registry_cursor *prev, *next;
+	bool active;
+};
+
+/* One more connection of this uid, and back. 0 or -ENOMEM. */
+int registry_connect(struct registry *r, uid_t uid);
+void registry_disconnect(struct registry *r, uid_t uid);
+unsigned registry_connections(const struct registry *r, uid_t uid);
+
+/* Devices of this uid that are, or may be, there. */
+unsigned registry_devices(const struct registry *r, uid_t uid);
+
+/*
+ * Reserve first, then make the device, then commit: the device counts from
+ * the reservation on.  lease->uid is set; the rest is up to the caller.  Its
+ * uid has a connection, so that it has an account: cannot fail.
+ */
+void registry_reserve(struct registry *r, struct lease *lease);
+void registry_commit(struct registry *r, struct lease *lease, unsigned ifindex);
+/* Its device is gone: no longer counted, no longer found by index. */
+void registry_gone(struct registry *r, struct lease *lease);
+void registry_remove(struct registry *r, struct lease *lease);
+
+/* The lease whose device has this index, or NULL. */
+struct lease *registry_find(const struct registry *r, unsigned ifindex);
+
+/* From the oldest lease on; registry_next() is NULL at the end. */
+void registry_cursor_start(struct registry *r, struct registry_cursor *cursor);
+struct lease *registry_next(struct registry_cursor *cursor);
+void registry_cursor_stop(struct registry *r, struct registry_cursor *cursor);
+
+#endif

@@ -1,0 +1,80 @@
+/*
+ * rtnetlink: requests gathered into a batch, sent at once, every answer read;
+ * and the stream of what changes.  libmnl does the bytes.
+ */
+#ifndef TUNTAPD_RTNL_H
+#define TUNTAPD_RTNL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../proto/wire.h"
+#include "os.h"
+
+struct nlmsghdr;
+struct mnl_socket;
+
+/* rtm_protocol of our routes; systemd/ ships its name for rt_protos.d. */
+#define RTNL_PROTOCOL	116
+
+/* A socket for requests; one thread at a time. */
+struct rtnl {
+	struct mnl_socket *nl;
+	uint32_t seq;
+};
+
+int rtnl_open(struct rtnl *ret);	/* 0 or -errno */
+int rtnl_fd(const struct rtnl *rtnl);
+void rtnl_close(struct rtnl *rtnl);	/* a zeroed one is fine */
+
+/*
+ * A batch.  Adding to a full one is remembered, and rtnl_commit() says so.
+ */
+struct rtnl_batch {
+	uint8_t *buf;
+	size_t len;
+	unsigned n;
+	struct rtnl_row *rows;		/* one a message */
+	int error;
+};
+int rtnl_batch_init(struct rtnl_batch *batch);	/* 0 or -ENOMEM */
+void rtnl_batch_free(struct rtnl_batch *batch);
+
+void rtnl_set_alias(struct rtnl_batch *b, unsigned ifindex, const char *alias);
+void rtnl_set_mac(struct rtnl_batch *b, unsigned ifindex, const uint8_t mac[6]);
+void rtnl_set_mtu(struct rtnl_batch *b, unsigned ifindex, uint32_t mtu);
+void rtnl_set_txqueuelen(struct rtnl_batch *b, unsigned ifindex, uint32_t len);
+void rtnl_set_up(struct rtnl_batch *b, unsigned ifindex);
+/* With IFA_F_NOPREFIXROUTE: the connected route is ours to make. */
+void rtnl_add_address(struct rtnl_batch *b, unsigned ifindex,
+		      const struct wire_address *a);
+/* source: preferred source address, or NULL.  CREATE|EXCL, never REPLACE. */
+void rtnl_add_route(struct rtnl_batch *b, unsigned ifindex,
+		    const struct wire_route *r, const struct prefix *source);
+void rtnl_delete_link(struct rtnl_batch *b, unsigned ifindex);
+/* Asks for the link; its answer goes to rtnl_commit()'s ret_link. */
+void rtnl_get_link(struct rtnl_batch *b, unsigned ifindex);
+
+/* What RTM_GETLINK told. */
+struct rtnl_link {
+	struct os_link link;
+	uint8_t mac[6];
+	uint32_t mtu;
+};
+
+/*
+ * Sends the batch and reads the answer to every message: the kernel goes on
+ * after a failed one.  0, or the kernel's own -errno for the first that failed,
+ * with its step, what was asked, and the kernel's words in *why.
+ */
+int rtnl_commit(struct rtnl *rtnl, struct rtnl_batch *batch,
+		struct rtnl_link *ret_link, struct wire_refused *why);
+
+/* Tells all links and addresses to the watcher.  0 or -errno. */
+int rtnl_dump(struct rtnl *rtnl, const struct os_watcher *watcher);
+/* Opens a socket that hears of changes, non-blocking. */
+int rtnl_open_events(struct rtnl *ret);
+/* Tells what has come.  0, -ENOBUFS when some was lost, or -errno. */
+int rtnl_read_events(struct rtnl *rtnl, const struct os_watcher *watcher);
+
+#endif

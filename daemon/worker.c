@@ -1,0 +1,154 @@
+#include "worker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "os.h"
+
+struct queue {
+	struct worker_job *first, **last;
+};
+
+static struct {
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t wanted;
+	struct queue todo, done;
+	bool stop, started;
+	int wake[2];		/* the thread writes: something is done */
+	struct event *woken;
+} worker = {
+	.lock = PTHREAD_MUTEX_INITIALIZER,
+	.wanted = PTHREAD_COND_INITIALIZER,
+	.wake = { -1, -1 },
+};
+
+static void push(struct queue *q, struct worker_job *job)
+{
+	job->next = NULL;
+	*q->last = job;
+	q->last = &job->next;
+}
+
+static struct worker_job *pop(struct queue *q)
+{
+	struct worker_job *job = q->first;
+
+	if (!job)
+		return NULL;
+	q->first = job->next;
+	if (!q->first)
+		q->last = &q->first;
+	return job;
+}
+
+static void carry_out(struct worker_job *job)
+{
+	if (job->kind == WORKER_DELETE)
+		job->result = os_device_delete(job->ifindex, job->alias);
+	for (unsigned i = 0; i < job->n_fds; i++)
+		close(job->fds[i]);
+	job->n_fds = 0;
+}
+
+static void *run(void *arg)
+{
+	struct worker_job *job;
+
+	(void)arg;
+	pthread_mutex_lock(&worker.lock);
+	for (;;) {
+		while (!(job = pop(&worker.todo)) && !worker.stop)
+			pthread_cond_wait(&worker.wanted, &worker.lock);
+		if (!job)
+			break;
+		pthread_mutex_unlock(&worker.lock);
+		carry_out(job);
+		pthread_mutex_lock(&worker.lock);
+		push(&worker.done, job);
+		/* A full pipe is fine: then the loop is woken already. */
+		if (write(worker.wake[1], "", 1) < 0 && errno != EAGAIN)
+			break;
+	}
+	pthread_mutex_unlock(&worker.lock);
+	return NULL;
+}
+
+static void collect(evutil_socket_t fd, short what, void *arg)
+{
+	struct worker_job *job;
+	char drain[64];
+
+	(void)what;
+	(void)arg;
+	while (read(fd, drain, sizeof(drain)) > 0)
+		;
+	for (;;) {
+		pthread_mutex_lock(&worker.lock);
+		job = pop(&worker.done);
+		pthread_mutex_unlock(&worker.lock);
+		if (!job)
+			return;
+		job->done(job);
+	}
+}
+
+int worker_start(struct event_base *base)
+{
+	sigset_t all, old;
+	int error;
+
+	worker.todo.last = &worker.todo.first;
+	worker.done.last = &worker.done.first;
+	if (pipe(worker.wake) < 0)
+		return -errno;
+	for (int i = 0; i < 2; i++) {
+		fcntl(worker.wake[i], F_SETFD, FD_CLOEXEC);
+		fcntl(worker.wake[i], F_SETFL, O_NONBLOCK);
+	}
+	worker.woken = event_new(base, worker.wake[0], EV_READ | EV_PERSIST,
+				 collect, NULL);
+	if (!worker.woken || event_add(worker.woken, NULL))
+		return -ENOMEM;
+	/* Signals are the loop's. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	error = pthread_create(&worker.thread, NULL, run, NULL);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	worker.started = error == 0;
+	return -error;
+}
+
+void worker_do(struct worker_job *job)
+{
+	pthread_mutex_lock(&worker.lock);
+	push(&worker.todo, job);
+	pthread_cond_signal(&worker.wanted);
+	pthread_mutex_unlock(&worker.lock);
+}
+
+void worker_stop(void)
+{
+	if (worker.started) {
+		pthread_mutex_lock(&worker.lock);
+		worker.stop = true;
+		pthread_cond_signal(&worker.wanted);
+		pthread_mutex_unlock(&worker.lock);
+		pthread_join(worker.thread, NULL);
+		worker.started = false;
+	}
+	if (worker.woken)
+		event_free(worker.woken);
+	worker.woken = NULL;
+	for (int i = 0; i < 2; i++) {
+		if (worker.wake[i] >= 0)
+			close(worker.wake[i]);
+		worker.wake[i] = -1;
+	}
+}
