@@ -79,7 +79,7 @@ $(B)/fault/%.o: %.c
 	$(call say,CC)
 	$(Q)mkdir -p $(@D) && $(COMPILE) -DTUNTAPD_FAULT -o $@ $<
 # libmnl's iteration macro mixes long and int.
-$(B)/obj/daemon/rtnl.o $(B)/fault/daemon/rtnl.o: CPPFLAGS += -Wno-conversion
+$(B)/obj/daemon/rtnl.o $(B)/fault/daemon/rtnl.o: WARN += -Wno-conversion
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 

@@ -1,0 +1,136 @@
+/*
+ * All or nothing: each step of an open is made to fail in turn, and each time
+ * the host is as it was.  The steps are the ioctls and netlink messages of the
+ * seam between daemon and kernel (daemon/fault.h); how many there must be is
+ * counted here from the request, and compared with the daemon's trace, so that
+ * no step can be missed.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness.h"
+
+/* What the open below takes, step by step. */
+enum {
+	QUEUES = 2,
+	STEPS = QUEUES * 2	/* open the node, TUNSETIFF */
+	      + QUEUES * 2	/* TUNGETIFF, SIOCGIFINDEX */
+	      + 1		/* TUNSETOWNER */
+	      + 4		/* alias, MAC, MTU, txqueuelen */
+	      + 3		/* addresses */
+	      + 1		/* up */
+	      + 2		/* connected routes: two share one prefix */
+	      + 3		/* routes */
+	      + 1		/* read back */
+};
+
+static struct rig rig;
+
+/* Prints what came of it: "opened" or the refusal. */
+static int open_everything(void *arg)
+{
+	struct ttd_options o = TTD_OPTIONS_INIT(TTD_TAP);
+	struct ttd_addr addrs[3] = {
+		{ .local = prefix("10.9.0.1/24") },
+		{ .local = prefix("10.9.0.2/24") },
+		{ .local = prefix("fd09::1/64") },
+	};
+	struct ttd_route routes[3] = {
+		{ .dst = prefix("10.20.0.0/16") },
+		{ .dst = prefix("10.21.0.0/16"), .gateway = prefix("10.9.0.9") },
+		{ .dst = prefix("fd20::/32"), .gateway = prefix("fd09::9") },
+	};
+	struct ttd_device *dev;
+	struct ttd_error e;
+
+	(void)arg;
+	o.socket_path = rig.socket;
+	o.name = "ttall";
+	o.flags = TTD_MAC_SET;
+	o.mac[0] = 2;
+	o.mtu = 1400;
+	o.txqueuelen = 600;
+	o.queues = QUEUES;
+	o.addrs = addrs;
+	o.n_addrs = 3;
+	o.routes = routes;
+	o.n_routes = 3;
+	if (ttd_open(&o, &dev, &e)) {
+		printf("refused at %s: %s\n", e.step, e.text);
+		return e.code == 0 || !e.text[0] || !e.step[0];
+	}
+	printf("opened\n");
+	ttd_free(dev);
+	return 0;
+}
+
+static unsigned steps_in_log(void)
+{
+	char *log = rig_log(&rig);
+	unsigned n = 0;
+
+	for (char *at = log; (at = strstr(at, "fault: step ")); at++)
+		n++;
+	free(log);
+	return n;
+}
+
+START_TEST(every_step_is_counted)
+{
+	struct rig_options o = { .fault_build = true };
+	struct client c;
+
+	rig_start(&rig, &o);
+	client_start(&c, open_everything, NULL);
+	client_line(&c, "opened");
+	ck_assert_int_eq(client_wait(&c), 0);
+	ck_assert_uint_eq(steps_in_log(), STEPS);
+	rig_end(&rig);
+}
+END_TEST
+
+static bool as_many_fds(void *fds)
+{
+	return rig_daemon_fds(&rig) == *(unsigned *)fds;
+}
+
+START_TEST(a_failed_step_leaves_the_host_as_it_was)
+{
+	char k[16];
+	struct rig_options o = { .fault_build = true, .fault = k };
+	struct client c;
+	char *before;
+	unsigned fds;
+
+	snprintf(k, sizeof(k), "%d", _i);
+	rig_start(&rig, &o);
+	before = host_state();
+	fds = rig_daemon_fds(&rig);
+	client_start(&c, open_everything, NULL);
+	client_line(&c, "refused at ");
+	/* Not soon: when the client has its answer, it is all gone. */
+	ck_assert_msg(!link_exists("ttall"), "the device is still there");
+	ck_assert_int_eq(client_wait(&c), 0);
+	host_unchanged(before);
+	ck_assert(eventually(as_many_fds, &fds));
+	/* And the same open works, once nothing fails. */
+	client_start(&c, open_everything, NULL);
+	client_line(&c, "opened");
+	ck_assert_int_eq(client_wait(&c), 0);
+	rig_end(&rig);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("faults");
+	TCase *t = tcase_create("live");
+
+	tcase_set_timeout(t, 60);
+	tcase_add_test(t, every_step_is_counted);
+	tcase_add_loop_test(t, a_failed_step_leaves_the_host_as_it_was, 1,
+			    STEPS + 1);
+	suite_add_tcase(s, t);
+	return live_main("faults", s);
+}

@@ -1,0 +1,1445 @@
+/*
+ * The library on real TUN and TAP devices.  Root only: each test runs in a
+ * network and mount namespace of its own, with a device node of its own, so
+ * that nothing of the host is touched.  The daemon is a small one of the test,
+ * in one function, mini_daemon(): it hands over what is asked for and no more.
+ */
+#include <check.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../../libclient/tuntapd.h"
+#include "../../proto/frame.h"
+
+/* Allocations and threads are counted, and refused, where nobody else does. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#if !defined(SANITIZED) && defined(__GLIBC__)
+#define INTERPOSE 1
+#include <dlfcn.h>
+
+static atomic_bool counting;
+static _Thread_local bool not_me;	/* Check allocates in its asserts */
+static atomic_long allocations;
+static atomic_int threads_allowed = 1000;
+
+void *__libc_malloc(size_t n);
+void *__libc_calloc(size_t n, size_t size);
+void *__libc_realloc(void *p, size_t n);
+
+void *malloc(size_t n)
+{
+	allocations += counting && !not_me;
+	return __libc_malloc(n);
+}
+
+void *calloc(size_t n, size_t size)
+{
+	allocations += counting && !not_me;
+	return __libc_calloc(n, size);
+}
+
+void *realloc(void *p, size_t n)
+{
+	allocations += counting && !not_me;
+	return __libc_realloc(p, n);
+}
+
+int pthread_create(pthread_t *t, const pthread_attr_t *attr,
+		   void *(*start)(void *), void *arg)
+{
+	int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *),
+		    void *);
+
+	if (threads_allowed-- <= 0)
+		return EAGAIN;
+	*(void **)&real = dlsym(RTLD_NEXT, "pthread_create");
+	return real(t, attr, start, arg);
+}
+#endif
+
+/* The house of a test */
+
+/* A tmpfs of the test's own is mounted on /tmp. */
+#define NODE	"/tmp/tun"
+#define SOCKET	"/tmp/tuntapd.sock"
+#define BAIT	"/tmp/bait"
+
+static int entries(const char *path)
+{
+	DIR *d = opendir(path);
+	int n = 0;
+
+	while (readdir(d))
+		n++;
+	closedir(d);
+	return n;
+}
+
+static pid_t daemon_pid;
+static int threads_before;
+
+static void sh(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static void sh(const char *format, ...)
+{
+	char command[300] = "PATH=$PATH:/sbin:/usr/sbin; ";
+	size_t n = strlen(command);
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(command + n, sizeof(command) - n, format, args);
+	va_end(args);
+	ck_assert_msg(system(command) == 0, "%s", command);
+}
+
+static void mini_device(const struct wire_open *o, struct wire_opened *ret,
+			int *fds)
+{
+	struct ifreq ifr = { 0 };
+
+	ifr.ifr_flags = (short)(o->layer == WIRE_TUN ? IFF_TUN : IFF_TAP) |
+			IFF_NO_PI;
+	if (o->vnet_hdr)
+		ifr.ifr_flags |= IFF_VNET_HDR;
+	if (o->queues > 1)
+		ifr.ifr_flags |= IFF_MULTI_QUEUE;
+	memcpy(ifr.ifr_name, o->name, sizeof(o->name));
+	for (int i = 0; i < o->queues; i++) {
+		fds[i] = open(NODE, O_RDWR | O_CLOEXEC);
+		ck_assert_int_ge(fds[i], 0);
+		ck_assert_int_eq(ioctl(fds[i], TUNSETIFF, &ifr), 0);
+	}
+	memcpy(ret->name, ifr.ifr_name, sizeof(ret->name));
+	ret->ifindex = if_nametoindex(ret->name);
+	ret->mtu = 1500;
+	ret->vnet_hdr = o->vnet_hdr;
+	ret->queues = o->queues;
+	for (int i = 0; i < o->n_addresses; i++) {
+		char text[PREFIX_TEXT_MAX];
+
+		sh("ip addr add %s dev %s",
+		   prefix_format(&o->addresses[i].local, text), ret->name);
+	}
+	if (!(o->flags & WIRE_OPEN_DOWN))
+		sh("ip link set %s up", ret->name);
+}
+
+/* Answers OPEN on `listener` until it is killed; leases end with their fds. */
+static void mini_daemon(int listener)
+{
+	static struct wire_message m, answer;
+	static uint8_t buf[WIRE_FRAME_MAX];
+	int conn, len, fds[WIRE_QUEUES_MAX];
+
+	while ((conn = accept(listener, NULL, NULL)) >= 0) {
+		struct frame_in in = FRAME_IN_INIT;
+		size_t off = 0;
+
+		ck_assert_int_eq(frame_receive(&in, conn, WIRE_FROM_CLIENT, 0),
+				 1);
+		ck_assert_int_eq(wire_decode(in.frame, in.header.length, &m,
+					     NULL), 0);
+		frame_in_reset(&in);
+		answer = (struct wire_message){ .type = WIRE_OPENED,
+						.id = m.id };
+		mini_device(&m.open, &answer.opened, fds);
+		len = wire_encode(&answer, buf, sizeof(buf));
+		frame_send(conn, buf, WIRE_HEADER_LEN, &off, fds,
+			   m.open.queues);
+		for (int i = 0; i < m.open.queues; i++)
+			close(fds[i]);
+		frame_send(conn, buf, (size_t)len, &off, NULL, 0);
+	}
+	_exit(0);
+}
+
+static void *no_work(void *unused)
+{
+	return unused;
+}
+
+static void setup(void)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX, .sun_path = SOCKET };
+	int listener;
+	pthread_t t;
+
+	ck_assert_int_eq(unshare(CLONE_NEWNET | CLONE_NEWNS), 0);
+	ck_assert_int_eq(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+	ck_assert_int_eq(mount("tmpfs", "/tmp", "tmpfs", 0, NULL), 0);
+	ck_assert_int_eq(mknod(NODE, S_IFCHR | 0600, makedev(10, 200)), 0);
+	/* or neighbour discovery and MLD are among the packets */
+	sh("for i in all default; do f=/proc/sys/net/ipv6/conf/$i/disable_ipv6;"
+	   " test ! -e $f || echo 1 >$f; done");
+	sh("ip link set lo up");
+	listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	ck_assert_int_eq(bind(listener, (struct sockaddr *)&a, sizeof(a)), 0);
+	ck_assert_int_eq(listen(listener, 64), 0);
+	daemon_pid = fork();
+	if (daemon_pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		mini_daemon(listener);
+	}
+	close(listener);
+	/* the thread sanitizer makes its own with the first one of ours */
+	ck_assert_int_eq(pthread_create(&t, NULL, no_work, NULL), 0);
+	pthread_join(t, NULL);
+	poll(NULL, 0, 20);
+	threads_before = entries("/proc/self/task");
+}
+
+static void teardown(void)
+{
+	kill(daemon_pid, SIGKILL);
+	waitpid(daemon_pid, NULL, 0);
+}
+
+static int fds_open(void)
+{
+	return entries("/proc/self/fd");
+}
+
+/* Since the test began; one that was joined may be seen a little longer. */
+static int threads(void)
+{
+	return entries("/proc/self/task") - threads_before;
+}
+
+static void nap(int ms)
+{
+	poll(NULL, 0, ms);
+}
+
+/* Within 3 s. */
+#define EVENTUALLY(what) do { \
+	for (int i_ = 0; i_ < 300 && !(what); i_++) \
+		nap(10); \
+	ck_assert_msg(what, "never: %s", #what); \
+} while (0)
+
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* Device number n has 10.99.n.1/24. */
+static struct ttd_device *open_device(uint32_t layer, uint32_t queues, int n)
+{
+	struct ttd_options o = TTD_OPTIONS_INIT(layer);
+	struct ttd_addr a = { .flags = 0 };
+	struct ttd_device *dev = NULL;
+	struct ttd_error e;
+	char text[32];
+	int r;
+
+	snprintf(text, sizeof(text), "10.99.%d.1/24", n);
+	ck_assert_int_eq(ttd_prefix_parse(text, &a.local), 0);
+	o.socket_path = SOCKET;
+	o.addrs = &a;
+	o.n_addrs = 1;
+	o.queues = queues;
+	o.timeout_ms = 20000;
+	r = ttd_open(&o, &dev, &e);
+	ck_assert_msg(r == 0, "%s", e.text);
+	return dev;
+}
+
+static struct sockaddr_in behind(int n)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET };
+
+	a.sin_addr.s_addr = htonl(0x0a630002u | (uint32_t)n << 8);
+	a.sin_port = htons(7777);
+	return a;
+}
+
+static int udp(int n)
+{
+	struct sockaddr_in a = behind(n);
+	int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	ck_assert_int_eq(connect(s, (struct sockaddr *)&a, sizeof(a)), 0);
+	return s;
+}
+
+/* The host sends that many packets of 28 + len bytes into device n. */
+static void knock(int n, int count, int len)
+{
+	char payload[1400] = { 0 };
+	int s = udp(n);
+
+	for (int i = 0; i < count; i++)
+		ck_assert_int_eq(send(s, payload, (size_t)len, 0), len);
+	close(s);
+}
+
+/*
+ * The host sends without end, from several ports, so into all queues; while
+ * there is no device the packets go nowhere.
+ */
+static atomic_bool flooding;
+
+static void *flood(void *n)
+{
+	struct sockaddr_in a = behind(*(int *)n);
+	int s[16];
+
+	for (int i = 0; i < 16; i++)
+		s[i] = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	while (atomic_load(&flooding)) {
+		for (int i = 0; i < 16; i++)
+			(void)!sendto(s[i], "flood", 5, MSG_DONTWAIT,
+				      (struct sockaddr *)&a, sizeof(a));
+		sched_yield();
+	}
+	for (int i = 0; i < 16; i++)
+		close(s[i]);
+	return NULL;
+}
+
+static pthread_t flood_begin(int *n)
+{
+	pthread_t t;
+
+	atomic_store(&flooding, true);
+	ck_assert_int_eq(pthread_create(&t, NULL, flood, n), 0);
+	return t;
+}
+
+static void flood_end(pthread_t t)
+{
+	atomic_store(&flooding, false);
+	pthread_join(t, NULL);
+}
+
+/* A call of the library on a thread of its own, and when it came back. */
+struct call {
+	struct ttd_device *dev;
+	unsigned queue;
+	ttd_handler *handler;
+	pthread_t thread;
+	atomic_long result;
+	int64_t at;
+	atomic_int count;
+};
+
+static int count_handler(void *arg, void *buf, size_t len)
+{
+	(void)buf;
+	(void)len;
+	++*(atomic_int *)arg;
+	return 1;
+}
+
+static void *call_recv(void *arg)
+{
+	struct call *c = arg;
+	char buf[2000];
+	ssize_t n;
+
+	while ((n = ttd_recv(c->dev, buf, sizeof(buf), TTD_FOREVER)) > 0)
+		c->count++;
+	c->result = n;
+	c->at = now_ms();
+	return NULL;
+}
+
+static void *call_run(void *arg)
+{
+	struct call *c = arg;
+
+	c->result = ttd_run(c->dev, c->queue, c->handler ? c->handler :
+			    count_handler, &c->count);
+	c->at = now_ms();
+	return NULL;
+}
+
+static void *call_poll(void *arg)
+{
+	struct call *c = arg;
+	struct pollfd p = { ttd_done_fd(c->dev), POLLIN, 0 };
+
+	while (poll(&p, 1, -1) < 0)
+		;
+	c->result = p.revents;
+	c->at = now_ms();
+	return NULL;
+}
+
+static void *call_close(void *arg)
+{
+	struct call *c = arg;
+
+	c->result = ttd_close(c->dev);
+	return NULL;
+}
+
+/* A valid IPv4 packet that nobody answers. */
+static const uint8_t packet[28] = {
+	0x45, 0, 0, 28, 0, 0, 0, 0, 64, 17, 0, 0, 10, 99, 1, 2, 10, 99, 1, 77,
+	1, 2, 3, 4, 0, 8, 0, 0
+};
+
+static void *call_send(void *arg)
+{
+	struct call *c = arg;
+	int r;
+
+	while ((r = ttd_send(c->dev, packet, sizeof(packet))) == 0 ||
+	       r == -EAGAIN)
+		c->count++;
+	c->result = r;
+	return NULL;
+}
+
+static void begin(struct call *c, void *(*what)(void *))
+{
+	c->result = 1;
+	ck_assert_int_eq(pthread_create(&c->thread, NULL, what, c), 0);
+}
+
+/* It came back in time, with that. */
+static void came_back(struct call *c, int64_t since, long result)
+{
+	pthread_join(c->thread, NULL);
+	ck_assert_int_eq(c->result, result);
+	ck_assert_int_lt(c->at - since, 1000);
+}
+
+static bool exists(const char *name)
+{
+	return if_nametoindex(name) != 0;
+}
+
+/* Facts and single packets */
+
+START_TEST(facts)
+{
+	int before = fds_open();
+	struct ttd_device *dev = open_device(TTD_TUN, 3, 1);
+	char name[TTD_NAME_MAX], now[TTD_NAME_MAX];
+	uint8_t mac[6] = { 0 };
+
+	ck_assert_int_eq(ttd_name(dev, name), 0);
+	ck_assert_uint_eq(if_nametoindex(name), ttd_ifindex(dev));
+	ck_assert_uint_eq(ttd_queues(dev), 3);
+	ck_assert_int_eq(ttd_offload(dev), TTD_OFFLOAD_NONE);
+	ck_assert_int_eq(ttd_hwaddr(dev, mac), -EOPNOTSUPP);
+	sh("ip link set %s down; ip link set %s name other0", name, name);
+	ck_assert_int_eq(ttd_name(dev, now), 0);
+	ck_assert_str_eq(now, "other0");
+	ttd_close(dev);
+	ck_assert_int_eq(ttd_name(dev, now), 0);
+	ck_assert_str_eq(now, name);
+	ttd_free(dev);
+	ck_assert_int_eq(fds_open(), before);
+}
+END_TEST
+
+START_TEST(hwaddr_follows)
+{
+	struct ttd_device *dev = open_device(TTD_TAP, 1, 1);
+	uint8_t mac[6], untouched[6] = { 9, 9, 9, 9, 9, 9 };
+	char name[TTD_NAME_MAX];
+
+	ttd_name(dev, name);
+	sh("ip link set %s address 02:01:02:03:04:05", name);
+	ck_assert_int_eq(ttd_hwaddr(dev, mac), 0);
+	ck_assert_mem_eq(mac, "\2\1\2\3\4\5", 6);
+	sh("ip link set %s down; ip link set %s name tap9; "
+	   "ip link set tap9 address 02:01:02:03:04:06", name, name);
+	ck_assert_int_eq(ttd_hwaddr(dev, mac), 0);
+	ck_assert_mem_eq(mac, "\2\1\2\3\4\6", 6);
+	ttd_close(dev);
+	ck_assert_int_eq(ttd_hwaddr(dev, untouched), -ESHUTDOWN);
+	ck_assert_mem_eq(untouched, "\11\11\11\11\11\11", 6);
+	ttd_free(dev);
+}
+END_TEST
+
+/* A datagram into the tun, turned around, comes back to its socket. */
+START_TEST(packets_in_and_out)
+{
+	struct ttd_device *dev = open_device(TTD_TUN, 1, 1);
+	struct pollfd p = { .events = POLLIN };
+	uint8_t buf[100], tmp[4];
+	int s = udp(1);
+
+	ck_assert_int_eq(ttd_recv(dev, buf, sizeof(buf), 0), -EAGAIN);
+	ck_assert_int_eq(send(s, "hello", 5, 0), 5);
+	p.fd = ttd_fd(dev, 0);
+	ck_assert_int_eq(poll(&p, 1, 1000), 1);
+	ck_assert_int_eq(ttd_recv(dev, buf, sizeof(buf), 0), 33);
+	ck_assert_mem_eq(buf + 28, "hello", 5);
+	memcpy(tmp, buf + 12, 4);
+	memmove(buf + 12, buf + 16, 4);
+	memcpy(buf + 16, tmp, 4);
+	memcpy(tmp, buf + 20, 2);
+	memmove(buf + 20, buf + 22, 2);
+	memcpy(buf + 22, tmp, 2);
+	ck_assert_int_eq(ttd_send(dev, buf, 33), 0);
+	p.fd = s;
+	ck_assert_int_eq(poll(&p, 1, 1000), 1);
+	ck_assert_int_eq(recv(s, tmp, 4, MSG_TRUNC), 5);
+	close(s);
+	ttd_free(dev);
+}
+END_TEST
+
+START_TEST(too_small_a_buffer_is_told)
+{
+	struct ttd_device *dev = open_device(TTD_TUN, 1, 1);
+	uint8_t buf[200];
+
+	for (size_t cap = 126; cap <= 130; cap++) {
+		memset(buf, 0xee, sizeof(buf));
+		knock(1, 1, 100);
+		ck_assert_int_eq(ttd_recv(dev, buf, cap, 1000),
+				 cap < 128 ? -EMSGSIZE : 128);
+		ck_assert_uint_eq(buf[cap < 128 ? cap : 128], 0xee);
+	}
+	knock(1, 1, 100);
+	ck_assert_int_eq(ttd_recv(dev, NULL, 0, 1000), -EMSGSIZE);
+	ck_assert_int_eq(ttd_recv(dev, buf, sizeof(buf), 0), -EAGAIN);
+	ck_assert_int_eq(ttd_recv(dev, NULL, 1, 0), -EINVAL);
+	ck_assert_int_eq(ttd_recv(dev, buf, 1, -2), -EINVAL);
+	ck_assert_int_eq(ttd_status(dev, NULL), TTD_OPEN);
+	ttd_free(dev);
+}
+END_TEST
+
+START_TEST(recv_waits_as_long_as_told)
+{
+	struct ttd_device *dev = open_device(TTD_TUN, 1, 1);
+	int64_t since = now_ms();
+	char buf[100];
+
+	ck_assert_int_eq(ttd_recv(dev, buf, sizeof(buf), 200), -ETIMEDOUT);
+	ck_assert_int_ge(now_ms() - since, 200);
+	ck_assert_int_lt(now_ms() - since, 1000);
+	ttd_free(dev);
+}
+END_TEST
+
+START_TEST(bad_packets_end_nothing)
+{
+	struct ttd_device *tun = open_device(TTD_TUN, 1, 1);
+	struct ttd_device *tap = open_device(TTD_TAP, 1, 2);
+	static uint8_t big[65536] = { 0x45 };
+	uint8_t bad[28] = { 0x15 };
+
+	ck_assert_int_eq(ttd_send(tun, bad, sizeof(bad)), -EINVAL);
+	ck_assert_int_eq(ttd_send(tun, bad, 0), -EINVAL);
+	ck_assert_int_eq(ttd_send(tun, NULL, 4), -EINVAL);
+	ck_assert_int_eq(ttd_send(tun, big, 65536), -EMSGSIZE);
+	ck_assert_int_eq(ttd_send(tap, bad, 13), -EINVAL);
+	ck_assert_int_eq(ttd_send(tun, packet, sizeof(packet)), 0);
+	ck_assert_int_eq(ttd_send(tun, big, 65535), 0);
+#ifndef SANITIZED	/* they look at the buffer themselves */
+	ck_assert_int_eq(ttd_send(tun, (void *)8, 28), -EFAULT);
+#endif
+	ck_assert_int_eq(ttd_status(tun, NULL), TTD_OPEN);
+	ck_assert_int_eq(ttd_status(tap, NULL), TTD_OPEN);
+	ttd_free(tun);
+	ttd_free(tap);
+}
+END_TEST
+
+/* The end */
+
+START_TEST(close_wakes_all)
+{
+	int before = fds_open();
+	struct ttd_device *dev = open_device(TTD_TUN, 3, 1);
+	struct call recv = { .dev = dev }, done = { .dev = dev };
+	struct call run1 = { .dev = dev, .queue = 1 };
+	struct call run2 = { .dev = dev, .queue = 2 };
+	char name[TTD_NAME_MAX];
+	int64_t since;
+
+	ttd_name(dev, name);
+	begin(&recv, call_recv);
+	begin(&done, call_poll);
+	begin(&run1, call_run);
+	begin(&run2, call_run);
+	nap(100);
+	since = now_ms();
+	ck_assert_int_eq(ttd_close(dev), 0);
+	ck_assert_msg(!exists(name), "%s outlives ttd_close()", name);
+	ck_assert_int_lt(now_ms() - since, 1000);
+	came_back(&recv, since, -ESHUTDOWN);
+	came_back(&done, since, POLLIN | (done.result & POLLHUP));
+	came_back(&run1, since, 0);
+	came_back(&run2, since, 0);
+	ck_assert_int_eq(ttd_close(dev), 0);
+	ck_assert_int_eq(ttd_recv(dev, name, 1, TTD_FOREVER), -ESHUTDOWN);
+	ck_assert_int_eq(ttd_send(dev, packet, 28), -ESHUTDOWN);
+	ck_assert_int_eq(ttd_set_handler(dev, count_handler, NULL),
+			 -ESHUTDOWN);
+	ck_assert_int_eq(ttd_take_fd(dev, 0), -ESHUTDOWN);
+	ck_assert_int_eq(ttd_run(dev, 0, count_handler, NULL), 0);
+	ttd_free(dev);
+	ck_assert_int_eq(fds_open(), before);
+}
+END_TEST
+
+/* free alone, with calls of other threads in it. */
+START_TEST(free_waits_for_calls)
+{
+	int before = fds_open();
+
+	for (int i = 0; i < 20; i++) {
+		struct ttd_device *dev = open_device(TTD_TUN, 2, 1);
+		struct call recv = { .dev = dev };
+		struct call run = { .dev = dev, .queue = 1 };
+		int64_t since;
+
+		begin(&recv, call_recv);
+		begin(&run, call_run);
+		nap(20);
+		since = now_ms();
+		ttd_free(dev);
+		came_back(&recv, since, -ESHUTDOWN);
+		came_back(&run, since, 0);
+		ck_assert_int_eq(fds_open(), before);
+	}
+}
+END_TEST
+
+struct in_handler {
+	struct ttd_device *dev;
+	char name[TTD_NAME_MAX];
+	bool free;
+	atomic_int calls, closed;
+	bool gone;
+};
+
+static int end_in_handler(void *arg, void *buf, size_t len)
+{
+	struct in_handler *h = arg;
+	int me = h->calls++;
+
+	(void)buf;
+	(void)len;
+	if (h->free && me > 0) {	/* others take their time meanwhile */
+		nap(50);
+		return 0;
+	}
+	ck_assert_int_eq(ttd_close(h->dev), 0);
+	h->gone = !exists(h->name);
+	ck_assert_int_eq(ttd_close(h->dev), 0);
+	if (h->free)
+		ttd_free(h->dev);
+	h->closed++;
+	return 0;
+}
+
+START_TEST(close_in_the_handler)
+{
+	int before = fds_open();
+	struct in_handler h = { .dev = open_device(TTD_TUN, 1, 1) };
+
+	ttd_name(h.dev, h.name);
+	ck_assert_int_eq(ttd_set_handler(h.dev, end_in_handler, &h), 0);
+	knock(1, 5, 10);
+	EVENTUALLY(h.closed);
+	ck_assert_int_eq(h.calls, 1);
+	ck_assert(h.gone);
+	ttd_free(h.dev);
+	EVENTUALLY(threads() == 0);
+	ck_assert_int_eq(fds_open(), before);
+}
+END_TEST
+
+static void *run_in_handler(void *arg)
+{
+	struct in_handler *h = arg;
+
+	ck_assert_int_eq(ttd_run(h->dev, 0, end_in_handler, h), 0);
+	return NULL;
+}
+
+START_TEST(end_in_the_handler_of_run)
+{
+	int before = fds_open();
+
+	for (int i = 0; i < 2; i++) {
+		struct in_handler h = { .dev = open_device(TTD_TUN, 1, 1),
+					.free = i };
+		pthread_t t;
+
+		ttd_name(h.dev, h.name);
+		pthread_create(&t, NULL, run_in_handler, &h);
+		knock(1, 5, 10);
+		pthread_join(t, NULL);
+		ck_assert_int_eq(h.calls, 1);
+		ck_assert(h.gone);
+		if (!h.free)
+			ttd_free(h.dev);
+		ck_assert_int_eq(fds_open(), before);
+	}
+}
+END_TEST
+
+START_TEST(free_in_the_handler)
+{
+	int before = fds_open(), one = 1;
+
+	for (int i = 0; i < 30; i++) {
+		struct in_handler h = {
+			.dev = open_device(TTD_TUN, i % 2 ? 4 : 1, 1),
+			.free = true
+		};
+		pthread_t t = flood_begin(&one);
+
+		ttd_name(h.dev, h.name);
+		ttd_set_handler(h.dev, end_in_handler, &h);
+		EVENTUALLY(h.closed);
+		flood_end(t);
+		ck_assert(h.gone);
+		/* the release is behind the handler's return */
+		EVENTUALLY(threads() == 0);
+		EVENTUALLY(fds_open() == before);
+	}
+}
+END_TEST
+
+START_TEST(many_close_at_once)
+{
+	int before = fds_open();
+
+	for (int i = 0; i < 20; i++) {
+		struct ttd_device *dev = open_device(TTD_TUN, 2, 1);
+		struct call c[6] = { { .dev = dev } };
+
+		for (int k = 0; k < 6; k++) {
+			c[k].dev = dev;
+			begin(&c[k], k < 4 ? call_close : call_send);
+		}
+		for (int k = 0; k < 6; k++)
+			pthread_join(c[k].thread, NULL);
+		ck_assert_int_eq(c[0].result, 0);
+		ck_assert_int_eq(c[3].result, 0);
+		ck_assert_int_eq(c[4].result, -ESHUTDOWN);
+		ck_assert_int_eq(c[5].result, -ESHUTDOWN);
+		ttd_free(dev);
+	}
+	ck_assert_int_eq(fds_open(), before);
+}
+END_TEST
+
+/* Numbers are not used again under a late reader or writer */
+
+static atomic_bool baiting;
+
+static void *bait(void *unused)
+{
+	(void)unused;
+	while (atomic_load(&baiting)) {
+		int fd[24];
+
+		for (int i = 0; i < 24; i++)
+			fd[i] = open(BAIT, O_RDWR | O_CLOEXEC);
+		sched_yield();
+		for (int i = 0; i < 24; i++) {
+			/* who reads it moves the offset */
+			ck_assert_int_eq(lseek(fd[i], 0, SEEK_CUR), 0);
+			close(fd[i]);
+		}
+	}
+	return NULL;
+}
+
+static void check_bait(void)
+{
+	char content[10000];
+	int fd = open(BAIT, O_RDONLY | O_CLOEXEC);
+
+	ck_assert_int_eq(read(fd, content, sizeof(content)), 4096);
+	for (int i = 0; i < 4096; i++)
+		ck_assert_int_eq(content[i], 'b');
+	close(fd);
+}
+
+START_TEST(numbers_are_not_used_again)
+{
+	char content[4096];
+	int fd, one = 1;
+	pthread_t baiter, flooder;
+
+	memset(content, 'b', sizeof(content));
+	fd = open(BAIT, O_CREAT | O_WRONLY, 0600);
+	ck_assert_int_eq(write(fd, content, sizeof(content)), 4096);
+	close(fd);
+	baiting = true;
+	pthread_create(&baiter, NULL, bait, NULL);
+	for (int i = 0; i < 60; i++) {
+		struct ttd_device *dev = open_device(TTD_TUN, 2, 1);
+		struct call recv = { .dev = dev }, s1 = recv, s2 = recv;
+		struct call run = { .dev = dev, .queue = 1 };
+		int numbers[3] = { ttd_fd(dev, 0), ttd_fd(dev, 1),
+				   ttd_done_fd(dev) };
+
+		flooder = flood_begin(&one);
+		begin(&recv, call_recv);
+		begin(&run, call_run);
+		begin(&s1, call_send);
+		begin(&s2, call_send);
+		nap(i % 5);
+		ttd_close(dev);
+		/* still ours, and nothing that can be read or written */
+		for (int k = 0; k < 3; k++)
+			ck_assert(fcntl(numbers[k], F_GETFD) & FD_CLOEXEC);
+		ck_assert_int_eq(write(numbers[0], "x", 1), -1);
+		ck_assert_int_eq(errno, EBADF);
+		ck_assert_int_eq(read(numbers[1], content, 1), 0);
+		pthread_join(recv.thread, NULL);
+		pthread_join(run.thread, NULL);
+		pthread_join(s1.thread, NULL);
+		pthread_join(s2.thread, NULL);
+		ttd_free(dev);
+		flood_end(flooder);
+		check_bait();
+	}
+	baiting = false;
+	pthread_join(baiter, NULL);
+}
+END_TEST
+
+/* What is not the end, and what is */
+
+static void on_signal(int sig)
+{
+	(void)sig;
+}
+
+START_TEST(signals_end_nothing)
+{
+	struct sigaction act = { .sa_handler = on_signal };	/* EINTR */
+	struct ttd_device *a = open_device(TTD_TUN, 1, 1);
+	struct ttd_device *b = open_device(TTD_TUN, 1, 2);
+	struct call recv = { .dev = a }, run = { .dev = b };
+	struct itimerval storm = { { 0, 1000 }, { 0, 1000 } };
+	char buf[100];
+	int64_t since;
+
+	sigaction(SIGUSR1, &act, NULL);
+	begin(&recv, call_recv);
+	begin(&run, call_run);
+	for (int i = 0; i < 20000; i++) {
+		pthread_kill(recv.thread, SIGUSR1);
+		pthread_kill(run.thread, SIGUSR1);
+		if (i % 200 == 0) {
+			knock(1, 1, 10);
+			knock(2, 1, 10);
+		}
+	}
+	EVENTUALLY(recv.count == 100 && run.count == 100);
+	ck_assert_int_eq(recv.result, 1);
+	ck_assert_int_eq(run.result, 1);
+	ck_assert_int_eq(ttd_status(a, NULL), TTD_OPEN);
+	since = now_ms();
+	ttd_free(a);
+	ttd_free(b);
+	came_back(&recv, since, -ESHUTDOWN);
+	came_back(&run, since, 0);
+
+	/* nor does a storm make a wait longer */
+	a = open_device(TTD_TUN, 1, 1);
+	sigaction(SIGALRM, &act, NULL);
+	setitimer(ITIMER_REAL, &storm, NULL);
+	since = now_ms();
+	ck_assert_int_eq(ttd_recv(a, buf, sizeof(buf), 300), -ETIMEDOUT);
+	ck_assert_int_ge(now_ms() - since, 300);
+	ck_assert_int_lt(now_ms() - since, 1300);
+	memset(&storm, 0, sizeof(storm));
+	setitimer(ITIMER_REAL, &storm, NULL);
+	ttd_free(a);
+}
+END_TEST
+
+static void expect_deleted(struct ttd_device *dev, const char *name)
+{
+	struct pollfd p = { ttd_done_fd(dev), POLLIN, 0 };
+	struct ttd_error why;
+
+	ck_assert_int_eq(poll(&p, 1, 2000), 1);
+	ck_assert_int_eq(ttd_status(dev, &why), TTD_DELETED);
+	ck_assert_int_eq(why.code, -ENODEV);
+	ck_assert_ptr_nonnull(strstr(why.text, name));
+	ck_assert_ptr_nonnull(strstr(why.text, "deleted"));
+	ck_assert_int_eq(ttd_send(dev, packet, 28), -ESHUTDOWN);
+	/* the first cause stays */
+	ttd_close(dev);
+	ck_assert_int_eq(ttd_status(dev, &why), TTD_DELETED);
+	ck_assert_int_eq(why.code, -ENODEV);
+}
+
+START_TEST(deleted_under_the_reader)
+{
+	int before = fds_open(), one = 1;
+
+	/* recv, run, push, push without a handler and a send; at rest, busy */
+	for (int i = 0; i < 10; i++) {
+		struct ttd_device *dev = open_device(TTD_TUN, i % 2 ? 2 : 1, 1);
+		struct call c = { .dev = dev };
+		char name[TTD_NAME_MAX];
+		pthread_t t = { 0 };
+		int64_t since;
+
+		ttd_name(dev, name);
+		if (i >= 5)
+			t = flood_begin(&one);
+		if (i % 5 == 0)
+			begin(&c, call_recv);
+		else if (i % 5 == 1)
+			begin(&c, call_run);
+		else if (i % 5 == 2)
+			ttd_set_handler(dev, count_handler, &c.count);
+		nap(50);
+		sh("ip link del %s", name);
+		since = now_ms();
+		if (i % 5 == 3)
+			ck_assert_int_eq(ttd_send(dev, packet, 28),
+					 -ESHUTDOWN);
+		if (i % 5 == 4)
+			ck_assert_int_eq(ttd_recv(dev, NULL, 0, 100),
+					 -ESHUTDOWN);
+		expect_deleted(dev, name);
+		if (i % 5 == 0)
+			came_back(&c, since, -ESHUTDOWN);
+		if (i % 5 == 1)
+			came_back(&c, since, -ENODEV);
+		ck_assert_int_eq(ttd_run(dev, 0, count_handler, &c), -ENODEV);
+		if (i >= 5)
+			flood_end(t);
+		ttd_free(dev);
+	}
+	ck_assert_int_eq(fds_open(), before);
+}
+END_TEST
+
+START_TEST(down_is_not_the_end)
+{
+	struct ttd_device *dev = open_device(TTD_TUN, 1, 1);
+	struct call recv = { .dev = dev };
+	char name[TTD_NAME_MAX];
+
+	ttd_name(dev, name);
+	begin(&recv, call_recv);
+	sh("ip link set %s down", name);
+	ck_assert_int_eq(ttd_send(dev, packet, 28), -ENETDOWN);
+	ck_assert_int_eq(ttd_status(dev, NULL), TTD_OPEN);
+	sh("ip link set %s up", name);
+	ck_assert_int_eq(ttd_send(dev, packet, 28), 0);
+	knock(1, 1, 10);
+	EVENTUALLY(recv.count == 1);
+	ttd_close(dev);
+	pthread_join(recv.thread, NULL);
+	ttd_free(dev);
+}
+END_TEST
+
+/* Handlers */
+
+static int check_packet(void *arg, void *buf, size_t len)
+{
+	uint8_t *p = buf;
+
+	ck_assert_uint_eq(len, 38);
+	ck_assert_uint_eq(p[0], 0x45);
+	memset(p, 0xee, len);	/* it is writable */
+	return count_handler(arg, buf, len);
+}
+
+START_TEST(packets_wait_for_a_handler)
+{
+	struct ttd_device *dev = open_device(TTD_TUN, 1, 1);
+	atomic_int n = 0;
+
+	knock(1, 100, 10);
+	ck_assert_int_eq(ttd_set_handler(dev, NULL, NULL), 0);
+	nap(50);
+	ck_assert_int_eq(ttd_set_handler(dev, check_packet, &n), 0);
+	EVENTUALLY(n == 100);
+	/* and while there is none again */
+	ck_assert_int_eq(ttd_set_handler(dev, NULL, NULL), 0);
+	knock(1, 100, 10);
+	nap(100);
+	ck_assert_int_eq(n, 100);
+	ck_assert_int_eq(ttd_set_handler(dev, check_packet, &n), 0);
+	EVENTUALLY(n == 200);
+	ttd_free(dev);
+	EVENTUALLY(threads() == 0);
+}
+END_TEST
+
+struct handler_life {
+	atomic_bool live;
+	atomic_long calls, late;
+};
+
+static int living_handler(void *arg, void *buf, size_t len)
+{
+	struct handler_life *h = arg;
+
+	(void)buf;
+	(void)len;
+	if (!atomic_load(&h->live))
+		h->late++;
+	h->calls++;
+	if (h->calls % 16 == 0)
+		nap(1);
+	if (!atomic_load(&h->live))
+		h->late++;
+	return 0;
+}
+
+START_TEST(old_handlers_do_not_run)
+{
+	struct ttd_device *dev = open_device(TTD_TUN, 2, 1);
+	struct handler_life h[2] = { { .live = false } };
+	int64_t until = now_ms() + 1500;
+	int one = 1, swaps = 0;
+	pthread_t t = flood_begin(&one);
+
+	for (; now_ms() < until || swaps < 50; swaps++) {
+		struct handler_life *new = &h[swaps % 2];
+		struct handler_life *old = &h[!(swaps % 2)];
+
+		atomic_store(&new->live, true);
+		ck_assert_int_eq(ttd_set_handler(dev, living_handler, new), 0);
+		atomic_store(&old->live, false);
+		if (swaps % 3 == 0) {
+			ck_assert_int_eq(ttd_set_handler(dev, NULL, NULL), 0);
+			atomic_store(&new->live, false);
+		}
+		nap(swaps % 4);
+	}
+	flood_end(t);
+	ttd_free(dev);
+	ck_assert_int_gt(h[0].calls, 50);
+	ck_assert_int_gt(h[1].calls, 50);
+	ck_assert_int_eq(h[0].late + h[1].late, 0);
+}
+END_TEST
+
+struct setter {
+	struct ttd_device *dev, *other;
+	atomic_int calls;
+};
+
+static int stop_in_handler(void *arg, void *buf, size_t len)
+{
+	struct setter *s = arg;
+
+	(void)buf;
+	(void)len;
+	s->calls++;
+	ck_assert_int_eq(ttd_set_handler(s->dev, NULL, NULL), 0);
+	ck_assert_int_eq(ttd_set_handler(s->other, count_handler, &s->calls),
+			 0);
+	return 0;
+}
+
+START_TEST(set_in_the_handler)
+{
+	struct setter s = { .dev = open_device(TTD_TUN, 2, 1),
+			    .other = open_device(TTD_TUN, 2, 2) };
+	atomic_int n = 0;
+
+	ck_assert_int_eq(ttd_set_handler(s.other, count_handler, &n), 0);
+	ck_assert_int_eq(ttd_set_handler(s.dev, stop_in_handler, &s), 0);
+	knock(1, 10, 10);
+	EVENTUALLY(s.calls == 1);
+	nap(50);
+	ck_assert_int_eq(s.calls, 1);
+	knock(2, 3, 10);
+	EVENTUALLY(s.calls == 4);
+	/* the other nine have waited */
+	ck_assert_int_eq(ttd_set_handler(s.dev, count_handler, &n), 0);
+	EVENTUALLY(n == 9);
+	ttd_free(s.dev);
+	ttd_free(s.other);
+}
+END_TEST
+
+static int send_on(void *dev, void *buf, size_t len)
+{
+	return ttd_send(dev, buf, len);
+}
+
+/* Packets that the host has got from a device, by its own count. */
+static int received(const char *name)
+{
+	char line[300];
+	FILE *f = fopen("/proc/net/dev", "r");
+	int n = -1;
+
+	while (n < 0 && fgets(line, sizeof(line), f)) {
+		char *at = strstr(line, name);
+
+		if (at && at[strlen(name)] == ':')
+			sscanf(at + strlen(name) + 1, "%*d %d", &n);
+	}
+	fclose(f);
+	return n;
+}
+
+START_TEST(send_is_a_handler)
+{
+	struct ttd_device *a = open_device(TTD_TUN, 2, 1);
+	struct ttd_device *b = open_device(TTD_TUN, 1, 2);
+	char name[2][TTD_NAME_MAX];
+
+	ttd_name(a, name[0]);
+	ttd_name(b, name[1]);
+	ck_assert_int_eq(ttd_set_handler(a, send_on, b), 0);
+	ck_assert_int_eq(ttd_set_handler(b, send_on, a), 0);
+	knock(1, 100, 10);
+	knock(2, 50, 10);
+	EVENTUALLY(received(name[1]) >= 100 && received(name[0]) >= 50);
+	ttd_close(b);	/* the handler of a meets a closed device: no harm */
+	knock(1, 10, 10);
+	nap(20);
+	ck_assert_int_eq(ttd_status(a, NULL), TTD_OPEN);
+	ttd_free(a);
+	ttd_free(b);
+}
+END_TEST
+
+static int run_result(struct ttd_device *dev, unsigned queue)
+{
+	return ttd_run(dev, queue, count_handler, NULL);
+}
+
+START_TEST(one_way_of_reading_at_a_time)
+{
+	struct ttd_device *dev = open_device(TTD_TUN, 2, 1);
+	struct call run = { .dev = dev, .queue = 0 };
+	char buf[10];
+
+	begin(&run, call_run);
+	EVENTUALLY(ttd_recv(dev, buf, sizeof(buf), 0) == -EBUSY);
+	ck_assert_int_eq(run_result(dev, 0), -EBUSY);
+	ck_assert_int_eq(ttd_set_handler(dev, count_handler, NULL), -EBUSY);
+	ck_assert_int_eq(ttd_take_fd(dev, 0), -EBUSY);
+	ck_assert_int_eq(run_result(dev, 2), -EINVAL);
+	ck_assert_int_eq(ttd_run(dev, 1, NULL, NULL), -EINVAL);
+	ttd_close(dev);
+	pthread_join(run.thread, NULL);
+	ttd_free(dev);
+
+	dev = open_device(TTD_TUN, 2, 1);
+	ck_assert_int_eq(ttd_set_handler(dev, count_handler, &run.count), 0);
+	ck_assert_int_eq(ttd_recv(dev, buf, sizeof(buf), 0), -EBUSY);
+	ck_assert_int_eq(run_result(dev, 1), -EBUSY);
+	ck_assert_int_eq(ttd_take_fd(dev, 1), -EBUSY);
+	ck_assert_int_eq(ttd_set_handler(dev, NULL, NULL), 0);
+	ck_assert_int_eq(ttd_recv(dev, buf, sizeof(buf), 0), -EAGAIN);
+	ttd_free(dev);
+}
+END_TEST
+
+/* In /proc: "ttd-..." threads, all their signals blocked. */
+START_TEST(threads_are_quiet)
+{
+	struct ttd_device *dev = open_device(TTD_TUN, 3, 1);
+	atomic_int n = 0;
+	char line[200];
+	FILE *f;
+
+	ck_assert_int_eq(ttd_set_handler(dev, count_handler, &n), 0);
+	EVENTUALLY(threads() == 3);
+	knock(1, 1, 1);
+	EVENTUALLY(n == 1);
+	f = popen("cat /proc/$PPID/task/*/status | "
+		  "awk '/^Name:/ { mine = $2 ~ /^ttd-tun/ } "
+		  "/^SigBlk/ && mine { print $2 }'", "r");
+	for (int i = 0; i < 3; i++) {
+		ck_assert_ptr_nonnull(fgets(line, sizeof(line), f));
+		/* all but KILL and STOP, and the C library's own 32 and 33 */
+		ck_assert_str_eq(line, "fffffffe7ffbfeff\n");
+	}
+	pclose(f);
+	ttd_free(dev);
+	EVENTUALLY(threads() == 0);
+}
+END_TEST
+
+START_TEST(no_thread_to_be_had)
+{
+#ifndef INTERPOSE
+	printf("SKIP no_thread_to_be_had: not with a sanitizer\n");
+#else
+	struct ttd_device *dev = open_device(TTD_TUN, 4, 1);
+	atomic_int n = 0;
+
+	knock(1, 1, 1);
+	for (int i = 0; i < 4; i++) {
+		threads_allowed = i;
+		ck_assert_int_eq(ttd_set_handler(dev, count_handler, &n),
+				 -EAGAIN);
+		EVENTUALLY(threads() == 0);
+	}
+	ck_assert_int_eq(n, 0);
+	threads_allowed = 4;
+	ck_assert_int_eq(ttd_set_handler(dev, count_handler, &n), 0);
+	EVENTUALLY(threads() == 4);
+	EVENTUALLY(n == 1);
+	ttd_free(dev);
+#endif
+}
+END_TEST
+
+START_TEST(nothing_is_allocated_per_packet)
+{
+#ifndef INTERPOSE
+	printf("SKIP nothing_is_allocated_per_packet: the sanitizer allocates\n");
+#else
+	struct ttd_device *a = open_device(TTD_TUN, 1, 1);
+	struct ttd_device *b = open_device(TTD_TUN, 1, 2);
+	struct call recv = { .dev = b };
+	struct call run = { .dev = open_device(TTD_TUN, 1, 3) };
+	atomic_int n = 0;
+
+	ck_assert_int_eq(ttd_set_handler(a, count_handler, &n), 0);
+	begin(&recv, call_recv);
+	begin(&run, call_run);
+	for (int i = 0; i < 3; i++)
+		knock(i + 1, 10, 10);
+	EVENTUALLY(n == 10 && recv.count == 10 && run.count == 10);
+	not_me = true;
+	counting = true;
+	for (int i = 0; i < 50; i++) {
+		for (int k = 0; k < 3; k++)
+			knock(k + 1, 100, 10);
+		nap(2);
+		not_me = false;
+		ttd_send(a, packet, 28);
+		not_me = true;
+	}
+	EVENTUALLY(n == 5010 && recv.count == 5010 && run.count == 5010);
+	ck_assert_int_eq(allocations, 0);
+	not_me = false;
+	free(*(void *volatile *)&(void *){ malloc(1) });
+	counting = false;
+	ck_assert_int_eq(allocations, 1);	/* so it does count */
+	ttd_free(a);
+	ttd_free(b);
+	ttd_free(run.dev);
+	pthread_join(recv.thread, NULL);
+	pthread_join(run.thread, NULL);
+#endif
+}
+END_TEST
+
+/* The raw fd, and children */
+
+START_TEST(the_fd_is_taken)
+{
+	int before = fds_open(), fd, number;
+	struct ttd_device *dev = open_device(TTD_TUN, 1, 1);
+	struct call recv = { .dev = dev };
+	atomic_int n = 0;
+	char name[TTD_NAME_MAX], buf[100];
+
+	ttd_name(dev, name);
+	begin(&recv, call_recv);
+	nap(30);
+	ck_assert_int_eq(ttd_take_fd(dev, 0), -EBUSY);
+	ck_assert_int_eq(ttd_take_fd(dev, 1), -EINVAL);
+	ttd_close(dev);
+	pthread_join(recv.thread, NULL);
+	ttd_free(dev);
+
+	dev = open_device(TTD_TUN, 1, 1);
+	ttd_name(dev, name);
+	number = ttd_fd(dev, 0);
+	/* a push thread that waits without a handler is not in the way */
+	ck_assert_int_eq(ttd_set_handler(dev, count_handler, &n), 0);
+	knock(1, 1, 1);
+	EVENTUALLY(n == 1);
+	ck_assert_int_eq(ttd_set_handler(dev, NULL, NULL), 0);
+	fd = ttd_take_fd(dev, 0);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_ne(fd, number);
+	ck_assert(!(fcntl(fd, F_GETFL) & O_NONBLOCK));
+	ck_assert(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+	knock(1, 1, 10);
+	ck_assert_int_eq(read(fd, buf, sizeof(buf)), 38);
+	ck_assert_int_eq(buf[0], 0x45);
+	ck_assert_int_eq(write(fd, packet, 28), 28);
+	ck_assert_int_eq(ttd_send(dev, packet, 28), -ESHUTDOWN);
+	ck_assert_int_eq(ttd_recv(dev, buf, 1, 0), -ESHUTDOWN);
+	ck_assert_int_eq(run_result(dev, 0), -ESHUTDOWN);
+	ck_assert_int_eq(ttd_set_handler(dev, count_handler, &n), -ESHUTDOWN);
+	ck_assert_int_eq(ttd_take_fd(dev, 0), -ESHUTDOWN);
+	ck_assert_int_eq(ttd_status(dev, NULL), TTD_OPEN);
+	/* the push thread has gone with the packet, and reads no more */
+	EVENTUALLY(threads() == 0);
+	ck_assert_int_eq(n, 1);
+	ttd_free(dev);
+	ck_assert(exists(name));
+	close(fd);
+	ck_assert(!exists(name));
+	ck_assert_int_eq(fds_open(), before);
+}
+END_TEST
+
+START_TEST(one_of_two_fds_is_taken)
+{
+	int before = fds_open(), fd, one = 1;
+	struct ttd_device *dev = open_device(TTD_TUN, 2, 1);
+	struct call run = { .dev = dev };
+	char name[TTD_NAME_MAX];
+	pthread_t t;
+
+	fd = ttd_take_fd(dev, 0);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(ttd_set_handler(dev, count_handler, &run.count), 0);
+	EVENTUALLY(threads() == 1);
+	t = flood_begin(&one);
+	EVENTUALLY(run.count > 10);
+	ck_assert_int_eq(ttd_name(dev, name), 0);
+	flood_end(t);
+	ttd_close(dev);
+	ck_assert(exists(name));
+	ttd_free(dev);
+	close(fd);
+	ck_assert(!exists(name));
+	ck_assert_int_eq(fds_open(), before);
+}
+END_TEST
+
+START_TEST(a_child_leaves_the_lease_alone)
+{
+	struct ttd_device *dev = open_device(TTD_TUN, 2, 1);
+	struct ttd_device *idle = open_device(TTD_TUN, 1, 2);
+	int one = 1, status;
+	atomic_int n = 0;
+	char name[TTD_NAME_MAX];
+	pthread_t t = flood_begin(&one);
+
+	ck_assert_int_eq(ttd_set_handler(dev, count_handler, &n), 0);
+	for (int i = 0; i < 20; i++) {
+		pid_t pid = fork();
+
+		if (pid == 0) {
+			int mine = fds_open();
+
+			ttd_free(dev);
+			ttd_free(idle);
+			/* 2 queues, socket, dead, done twice; 1 and so on */
+			_exit(fds_open() == mine - 11 ? 0 : 1);
+		}
+		ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+		ck_assert_int_eq(status, 0);
+	}
+	flood_end(t);
+	nap(50);
+	n = 0;
+	knock(1, 3, 10);
+	EVENTUALLY(n == 3);
+	ck_assert_int_eq(ttd_send(idle, packet, 28), 0);
+	ck_assert_int_eq(ttd_status(dev, NULL), TTD_OPEN);
+	ttd_name(idle, name);
+	ttd_free(dev);
+	ttd_free(idle);
+	ck_assert(!exists(name));
+}
+END_TEST
+
+START_TEST(devices_one_after_another)
+{
+	int before = fds_open();
+
+	for (int i = 0; i < 40; i++)
+		ttd_free(open_device(i % 2 ? TTD_TUN : TTD_TAP, 1, 1));
+	ck_assert_int_eq(fds_open(), before);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("library on real devices");
+	TCase *t = tcase_create("live");
+	SRunner *runner;
+	int failed;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (geteuid() != 0) {
+		printf("SKIP test_library: makes namespaces and devices, "
+		       "needs root\n");
+		return 77;
+	}
+	tcase_set_timeout(t, 120);
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, facts);
+	tcase_add_test(t, hwaddr_follows);
+	tcase_add_test(t, packets_in_and_out);
+	tcase_add_test(t, too_small_a_buffer_is_told);
+	tcase_add_test(t, recv_waits_as_long_as_told);
+	tcase_add_test(t, bad_packets_end_nothing);
+	tcase_add_test(t, close_wakes_all);
+	tcase_add_test(t, free_waits_for_calls);
+	tcase_add_test(t, close_in_the_handler);
+	tcase_add_test(t, end_in_the_handler_of_run);
+	tcase_add_test(t, free_in_the_handler);
+	tcase_add_test(t, many_close_at_once);
+	tcase_add_test(t, numbers_are_not_used_again);
+	tcase_add_test(t, signals_end_nothing);
+	tcase_add_test(t, deleted_under_the_reader);
+	tcase_add_test(t, down_is_not_the_end);
+	tcase_add_test(t, packets_wait_for_a_handler);
+	tcase_add_test(t, old_handlers_do_not_run);
+	tcase_add_test(t, set_in_the_handler);
+	tcase_add_test(t, send_is_a_handler);
+	tcase_add_test(t, one_way_of_reading_at_a_time);
+	tcase_add_test(t, threads_are_quiet);
+	tcase_add_test(t, no_thread_to_be_had);
+	tcase_add_test(t, nothing_is_allocated_per_packet);
+	tcase_add_test(t, the_fd_is_taken);
+	tcase_add_test(t, one_of_two_fds_is_taken);
+	tcase_add_test(t, a_child_leaves_the_lease_alone);
+	tcase_add_test(t, devices_one_after_another);
+	suite_add_tcase(s, t);
+	runner = srunner_create(s);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? 1 : 0;
+}

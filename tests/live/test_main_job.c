@@ -1,0 +1,427 @@
+/*
+ * The main job: a program without rights gets a device with everything it
+ * asked for, answers pings on it, and nothing is left however it ends.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "harness.h"
+
+static struct rig rig;
+
+static void start_echo(struct client *c, const char *name)
+{
+	const char *const argv[] = {
+		rig_built("examples/tun-echo"), "--socket", rig.socket,
+		"--name", name, "--mtu", "1400",
+		"--address", "10.9.0.1/24", "--address", "fd09::1/64",
+		"--route", "10.20.0.0/16", "--route", "fd20::/32", NULL
+	};
+
+	client_exec(c, argv);
+	client_line(c, "ready");
+}
+
+static void contains(char *text, const char *part)
+{
+	ck_assert_msg(strstr(text, part) != NULL, "\"%s\" is not in\n%s", part,
+		      text);
+}
+
+static void pings(void)
+{
+	/* Own prefix and route, both families. */
+	ck_assert_int_eq(sh_status("ping -n -q -c 3 -i 0.1 -W 2 10.9.0.77 >/dev/null"), 0);
+	ck_assert_int_eq(sh_status("ping -n -q -c 3 -i 0.1 -W 2 10.20.3.4 >/dev/null"), 0);
+	ck_assert_int_eq(sh_status("ping -n -q -c 3 -i 0.1 -W 2 fd09::77 >/dev/null"), 0);
+	ck_assert_int_eq(sh_status("ping -n -q -c 3 -i 0.1 -W 2 fd20::3:4 >/dev/null"), 0);
+}
+
+static void echo_with_node(mode_t mode)
+{
+	struct rig_options o = { .node_mode = mode };
+	struct client c;
+	char *before, *text;
+
+	rig_start(&rig, &o);
+	before = host_state();
+	const char *const argv[] = {
+		rig_built("examples/tun-echo"), "--socket", rig.socket,
+		"--name", "ttecho", "--mtu", "1400",
+		"--address", "10.9.0.1/24", "--address", "fd09::1/64",
+		"--route", "10.20.0.0/16", "--route", "fd20::/32", NULL
+	};
+	client_exec(&c, argv);
+	ck_assert_str_eq(client_line(&c, "uid"), "uid 65534 CapEff "
+			 "0000000000000000 NoNewPrivs 1");
+	client_line(&c, "ready");
+
+	text = sh("ip -d addr show dev ttecho");
+	contains(text, "mtu 1400");
+	contains(text, "inet 10.9.0.1/24");
+	contains(text, "inet6 fd09::1/64");
+	contains(text, "alias tuntapd:1:");
+	contains(text, "LOWER_UP");
+	contains(text, "tun type tun pi off vnet_hdr off");
+	free(text);
+	text = sh("ip route show dev ttecho; ip -6 route show dev ttecho");
+	contains(text, "10.9.0.0/24 proto 116 scope link src 10.9.0.1 metric 1000");
+	contains(text, "10.20.0.0/16 proto 116 scope link metric 1000");
+	contains(text, "fd09::/64 proto 116 metric 1000");
+	contains(text, "fd20::/32 proto 116 metric 1000");
+	free(text);
+	pings();
+
+	kill(c.pid, SIGTERM);
+	ck_assert_int_eq(client_wait(&c), 0);
+	host_unchanged(before);
+	rig_end(&rig);
+}
+
+START_TEST(echo_node_0600)
+{
+	echo_with_node(NODE_CLOSED);
+}
+END_TEST
+
+START_TEST(echo_node_0666)
+{
+	echo_with_node(NODE_OPEN);
+}
+END_TEST
+
+START_TEST(gone_after_client_is_killed)
+{
+	struct client c;
+	char *before;
+
+	rig_start(&rig, NULL);
+	before = host_state();
+	start_echo(&c, "ttecho");
+	ck_assert(link_exists("ttecho"));
+	client_kill(&c, SIGKILL);
+	host_unchanged(before);
+	rig_end(&rig);
+}
+END_TEST
+
+START_TEST(data_flows_while_daemon_is_dead)
+{
+	struct client c;
+	char *before;
+
+	rig_start(&rig, NULL);
+	before = host_state();
+	start_echo(&c, "ttecho");
+	rig_kill(&rig, SIGKILL);
+	pings();
+	/* No daemon is left to clean up: the kernel does it. */
+	client_kill(&c, SIGKILL);
+	host_unchanged(before);
+	rig_end(&rig);
+}
+END_TEST
+
+START_TEST(devices_stay_when_daemon_ends)
+{
+	struct client c;
+	char *before;
+
+	rig_start(&rig, NULL);
+	before = host_state();
+	start_echo(&c, "ttecho");
+	rig_stop(&rig);
+	pings();
+	kill(c.pid, SIGTERM);
+	ck_assert_int_eq(client_wait(&c), 0);
+	host_unchanged(before);
+	rig_end(&rig);
+}
+END_TEST
+
+/* The daemon must not die with a client that is gone before the answer. */
+START_TEST(client_gone_before_the_answer)
+{
+	char *before;
+
+	rig_start(&rig, NULL);
+	before = host_state();
+	for (int i = 0; i < 50; i++) {
+		struct wire_message m = raw_open_request();
+		int sock = raw_connect(rig.socket);
+
+		ck_assert_int_ge(sock, 0);
+		raw_send(sock, &m);
+		close(sock);
+	}
+	host_unchanged(before);
+	rig_end(&rig);
+}
+END_TEST
+
+/* Holds on to the device beyond the connection: the daemon deletes it. */
+static int lingering(void *arg)
+{
+	struct ttd_options o = TTD_OPTIONS_INIT(TTD_TUN);
+	struct ttd_device *dev;
+	struct ttd_error e;
+	int fd;
+
+	o.socket_path = ((struct rig *)arg)->socket;
+	o.name = "ttstay";
+	if (ttd_open(&o, &dev, &e)) {
+		puts(e.text);
+		return 1;
+	}
+	fd = ttd_take_fd(dev, 0);
+	ttd_free(dev);		/* the lease ends, the fd does not */
+	puts("kept");
+	fflush(stdout);
+	pause();
+	return fd < 0;
+}
+
+START_TEST(kept_fd_does_not_keep_the_device)
+{
+	struct client c;
+	char *before;
+
+	rig_start(&rig, NULL);
+	before = host_state();
+	client_start(&c, lingering, &rig);
+	client_line(&c, "kept");
+	host_unchanged(before);
+	client_kill(&c, SIGKILL);
+	rig_end(&rig);
+}
+END_TEST
+
+static int open_tap(void *arg)
+{
+	static const uint8_t mac[6] = { 2, 0, 0, 0xaa, 0xbb, 0xcc };
+	struct ttd_options o = TTD_OPTIONS_INIT(TTD_TAP);
+	struct ttd_addr addr = { .local = prefix("10.9.1.1/24") };
+	struct ttd_device *dev;
+	struct ttd_error e;
+	uint8_t got[6] = { 0 };
+	char name[TTD_NAME_MAX], *text;
+
+	o.socket_path = ((struct rig *)arg)->socket;
+	o.flags = TTD_MAC_SET;
+	memcpy(o.mac, mac, 6);
+	o.addrs = &addr;
+	o.n_addrs = 1;
+	o.queues = 4;
+	o.txqueuelen = 777;
+	if (ttd_open(&o, &dev, &e)) {
+		puts(e.text);
+		return 1;
+	}
+	ck_assert_int_eq(ttd_name(dev, name), 0);
+	/* No name asked for: the first free one of the first pattern. */
+	ck_assert_str_eq(name, "tt0");
+	ck_assert_uint_eq(ttd_queues(dev), 4);
+	ck_assert_int_eq(ttd_hwaddr(dev, got), 0);
+	ck_assert_mem_eq(got, mac, 6);
+	text = sh("ip -d link show dev tt0");
+	contains(text, "02:00:00:aa:bb:cc");
+	contains(text, "qlen 777");
+	contains(text, "tap pi off vnet_hdr off multi_queue numqueues 4");
+	contains(text, "user root");
+	free(text);
+	ttd_free(dev);
+	return 0;
+}
+
+START_TEST(tap_with_mac_queues_txqueuelen)
+{
+	char *before;
+
+	rig_start(&rig, NULL);
+	before = host_state();
+	as_nobody(open_tap, &rig);
+	host_unchanged(before);
+	rig_end(&rig);
+}
+END_TEST
+
+static int open_peer(void *arg)
+{
+	struct ttd_options o = TTD_OPTIONS_INIT(TTD_TUN);
+	struct ttd_addr addrs[2] = {
+		{ .local = prefix("10.9.2.1/32"), .peer = prefix("10.9.2.2/32") },
+		{ .local = prefix("fd09:0:2::1/64"), .flags = TTD_ADDR_NODAD },
+	};
+	struct ttd_route routes[2] = {
+		{ .dst = prefix("10.30.0.0/16"), .gateway = prefix("10.9.2.2"),
+		  .metric = 1234 },
+		{ .dst = prefix("fd30::/32"), .gateway = prefix("fd09:0:2::2") },
+	};
+	struct ttd_device *dev;
+	struct ttd_error e;
+	char *text;
+
+	o.socket_path = ((struct rig *)arg)->socket;
+	o.name = "ttpeer";
+	o.addrs = addrs;
+	o.n_addrs = 2;
+	o.routes = routes;
+	o.n_routes = 2;
+	if (ttd_open(&o, &dev, &e)) {
+		puts(e.text);
+		return 1;
+	}
+	text = sh("ip addr show dev ttpeer; ip route show dev ttpeer; "
+		  "ip -6 route show dev ttpeer");
+	contains(text, "inet 10.9.2.1 peer 10.9.2.2/32");
+	contains(text, "inet6 fd09:0:2::1/64 scope global nodad");
+	contains(text, "10.9.2.2 proto 116 scope link src 10.9.2.1 metric 1000");
+	contains(text, "10.30.0.0/16 via 10.9.2.2 proto 116 metric 1234");
+	contains(text, "fd30::/32 via fd09:0:2::2 proto 116 metric 1000");
+	free(text);
+	ttd_free(dev);
+	return 0;
+}
+
+START_TEST(peer_address_nodad_gateways)
+{
+	char *before;
+
+	rig_start(&rig, NULL);
+	before = host_state();
+	as_nobody(open_peer, &rig);
+	host_unchanged(before);
+	rig_end(&rig);
+}
+END_TEST
+
+static int open_down(void *arg)
+{
+	struct ttd_options o = TTD_OPTIONS_INIT(TTD_TUN);
+	struct ttd_addr addr = { .local = prefix("10.9.3.1/24") };
+	struct ttd_device *dev;
+	struct ttd_error e;
+	char *text;
+
+	o.socket_path = ((struct rig *)arg)->socket;
+	o.name = "ttdown";
+	o.flags = TTD_DOWN;
+	o.addrs = &addr;
+	o.n_addrs = 1;
+	if (ttd_open(&o, &dev, &e)) {
+		puts(e.text);
+		return 1;
+	}
+	text = sh("ip addr show dev ttdown");
+	contains(text, "state DOWN");
+	contains(text, "inet 10.9.3.1/24");
+	free(text);
+	ttd_free(dev);
+	return 0;
+}
+
+START_TEST(left_down_when_asked)
+{
+	rig_start(&rig, NULL);
+	as_nobody(open_down, &rig);
+	rig_end(&rig);
+}
+END_TEST
+
+/* Closing is over when it returns: the name can be had again at once. */
+static int open_again(void *arg)
+{
+	struct ttd_options o = TTD_OPTIONS_INIT(TTD_TUN);
+	struct ttd_device *dev;
+	struct ttd_error e;
+
+	o.socket_path = ((struct rig *)arg)->socket;
+	o.name = "ttagain";
+	for (int i = 0; i < 100; i++) {
+		if (ttd_open(&o, &dev, &e)) {
+			printf("%d: %s\n", i, e.text);
+			return 1;
+		}
+		ttd_close(dev);
+		if (link_exists("ttagain")) {
+			puts("there after close");
+			return 1;
+		}
+		ttd_free(dev);
+	}
+	return 0;
+}
+
+START_TEST(name_is_free_when_close_returns)
+{
+	struct rig_options o = {
+		.policy = "[rule one]\naction = allow\nuser = 65534\n"
+			  "kind = tun\nname = tt*\nmax-devices = 1\n",
+	};
+
+	rig_start(&rig, &o);
+	as_nobody(open_again, &rig);
+	rig_end(&rig);
+}
+END_TEST
+
+/* What the host's own addresses and routes are, they stay. */
+START_TEST(host_routes_are_not_outranked)
+{
+	struct client c;
+	char *before, *text;
+
+	rig_start(&rig, NULL);
+	ck_assert_int_eq(sh_status("ip link add lan0 type veth peer name lan1 &&"
+				   " ip addr add 10.9.0.200/24 dev lan0 &&"
+				   " ip link set lan0 up && ip link set lan1 up &&"
+				   " ip route add default via 10.9.0.254"), 0);
+	sleep_ms(200);
+	/* Link-local addresses of the veth pair leave "tentative" meanwhile. */
+	ck_assert_int_eq(sh_status("for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do"
+				   " ip -6 addr show tentative | grep -q . || exit 0; sleep 0.2; done; exit 1"), 0);
+	before = host_state();
+	start_echo(&c, "ttecho");
+	text = sh("ip route get 10.9.0.33; ip route show default");
+	contains(text, "10.9.0.33 dev lan0 src 10.9.0.200");
+	contains(text, "default via 10.9.0.254 dev lan0");
+	free(text);
+	/* A flap of the LAN's link changes nothing about it. */
+	ck_assert_int_eq(sh_status("ip link set lan0 down && ip link set lan0 up"
+				   " && ip route add default via 10.9.0.254"), 0);
+	text = sh("ip route get 10.9.0.33");
+	contains(text, "10.9.0.33 dev lan0 src 10.9.0.200");
+	free(text);
+	client_kill(&c, SIGKILL);
+	ck_assert_int_eq(sh_status("for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do"
+				   " ip -6 addr show tentative | grep -q . || exit 0; sleep 0.2; done; exit 1"), 0);
+	host_unchanged(before);
+	rig_end(&rig);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("main job");
+	TCase *t = tcase_create("live");
+
+	tcase_set_timeout(t, 60);
+	tcase_add_test(t, echo_node_0600);
+	tcase_add_test(t, echo_node_0666);
+	tcase_add_test(t, gone_after_client_is_killed);
+	tcase_add_test(t, data_flows_while_daemon_is_dead);
+	tcase_add_test(t, devices_stay_when_daemon_ends);
+	tcase_add_test(t, client_gone_before_the_answer);
+	tcase_add_test(t, kept_fd_does_not_keep_the_device);
+	tcase_add_test(t, tap_with_mac_queues_txqueuelen);
+	tcase_add_test(t, peer_address_nodad_gateways);
+	tcase_add_test(t, left_down_when_asked);
+	tcase_add_test(t, name_is_free_when_close_returns);
+	tcase_add_test(t, host_routes_are_not_outranked);
+	suite_add_tcase(s, t);
+	return live_main("main_job", s);
+}

@@ -1,0 +1,605 @@
+/*
+ * Bad input: each kind has an error of its own that says what and what else,
+ * and leaves nothing behind, neither on the host nor in the daemon.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "harness.h"
+
+static struct rig rig;
+
+/* One open that must be refused so. */
+struct refusal {
+	const char *name;
+	const char *address, *route, *gateway;
+	uint32_t layer, mtu, queues, offload, flags, metric;
+	int error;			/* -errno */
+	const char *step;
+	const char *says[2];		/* parts of the text */
+	bool rule;			/* names file:line */
+};
+
+static int try_open(void *arg)
+{
+	const struct refusal *r = arg;
+	struct ttd_options o = TTD_OPTIONS_INIT(r->layer ? r->layer : TTD_TUN);
+	struct ttd_device *dev = NULL;
+	struct ttd_addr addr = { .flags = 0 };
+	struct ttd_route route = { .metric = r->metric };
+	struct ttd_error e;
+	int error;
+
+	o.socket_path = rig.socket;
+	o.name = r->name;
+	o.mtu = r->mtu;
+	o.queues = r->queues;
+	o.offload = r->offload;
+	o.flags = r->flags;
+	if (r->address) {
+		addr.local = prefix(r->address);
+		o.addrs = &addr;
+		o.n_addrs = 1;
+	}
+	if (r->route) {
+		route.dst = prefix(r->route);
+		if (r->gateway)
+			route.gateway = prefix(r->gateway);
+		o.routes = &route;
+		o.n_routes = 1;
+	}
+	error = ttd_open(&o, &dev, &e);
+	if (error == 0) {
+		puts("it was opened");
+		return 1;
+	}
+	printf("%d (%s) at %s: %s [%s]\n", error, strerror(-error), e.step,
+	       e.text, e.rule);
+	return error != r->error || e.code != error || dev != NULL ||
+	       strcmp(e.step, r->step) != 0 || !strstr(e.text, r->says[0]) ||
+	       (r->says[1] && !strstr(e.text, r->says[1])) ||
+	       (e.rule[0] != '\0') != r->rule;
+}
+
+static const struct refusal refusals[] = {
+	{ .name = "tt01234567890123", .error = -EINVAL, .step = "request",
+	  .says = { "16 bytes", "15" } },
+	{ .name = "tta/b", .error = -EINVAL, .step = "request",
+	  .says = { "tta/b" } },
+	{ .name = "tt%d", .error = -EINVAL, .step = "request",
+	  .says = { "tt%d" } },
+	{ .name = "tt\xff\xff", .error = -EINVAL, .step = "request",
+	  .says = { "name" } },
+	{ .name = "tt x", .error = -EINVAL, .step = "request",
+	  .says = { "name" } },
+	{ .name = "ttveth", .error = -EEXIST, .step = "name",
+	  .says = { "ttveth", "another name" }, .rule = true },
+	{ .name = "ttpersist", .error = -EEXIST, .step = "name",
+	  .says = { "ttpersist", "another name" }, .rule = true },
+	{ .name = "eth7", .error = -EACCES, .step = "policy",
+	  .says = { "eth7" } },
+	{ .address = "10.9.200.1/24", .error = -EADDRINUSE, .step = "address",
+	  .says = { "10.9.200.1", "ttveth" } },
+	{ .address = "fd09:0:200::1/64", .error = -EADDRINUSE, .step = "address",
+	  .says = { "fd09:0:200::1", "ttveth" } },
+	{ .address = "10.9.0.1/1", .error = -EACCES, .step = "policy",
+	  .says = { "10.9.0.1/1" } },
+	{ .address = "10.9.0.1/15", .error = -EACCES, .step = "policy",
+	  .says = { "10.9.0.1/15", "10.9.0.0/16" }, .rule = true },
+	{ .address = "127.0.0.2/8", .error = -EINVAL, .step = "request",
+	  .says = { "127.0.0.2" } },
+	{ .route = "10.20.0.1/16", .error = -EINVAL, .step = "request",
+	  .says = { "10.20.0.1/16", "10.20.0.0/16" } },
+	{ .route = "11.0.0.0/16", .error = -EACCES, .step = "policy",
+	  .says = { "11.0.0.0/16", "10.0.0.0/8" }, .rule = true },
+	{ .route = "0.0.0.0/0", .error = -EACCES, .step = "policy",
+	  .says = { "0.0.0.0/0" } },
+	{ .route = "10.20.0.0/16", .metric = 5, .error = -EACCES,
+	  .step = "policy", .says = { "metric", "1000" }, .rule = true },
+	{ .address = "10.9.0.1/24", .route = "10.20.0.0/16",
+	  .gateway = "10.77.0.1", .error = -ENETUNREACH, .step = "route",
+	  .says = { "10.77.0.1", "gateway" } },
+	{ .address = "fd09::1/64", .route = "fd20::/32", .gateway = "fd77::1",
+	  .error = -ENETUNREACH, .step = "route",
+	  .says = { "fd77::1", "gateway" } },
+	{ .mtu = 1, .error = -EINVAL, .step = "request", .says = { "MTU", "68" } },
+	{ .mtu = 67, .error = -EINVAL, .step = "request", .says = { "67", "68" } },
+	{ .mtu = 70000, .error = -EINVAL, .step = "request",
+	  .says = { "70000", "65535" } },
+	{ .mtu = 1000, .address = "fd09::1/64", .error = -EINVAL,
+	  .step = "request", .says = { "1000", "1280" } },
+	{ .queues = 5, .error = -EACCES, .step = "policy",
+	  .says = { "5", "4" }, .rule = true },
+	{ .layer = 5, .error = -EINVAL, .step = "request", .says = { "layer" } },
+	{ .flags = 1u << 20, .error = -EINVAL, .step = "request",
+	  .says = { "flag" } },
+};
+
+/* A device, an interface of another kind, addresses that are taken. */
+static void furnish_host(void)
+{
+	ck_assert_int_eq(sh_status("ip link add ttveth type veth peer name ttpeer0 &&"
+				   " ip addr add 10.9.200.1/32 dev ttveth &&"
+				   " ip addr add fd09:0:200::1/128 dev ttveth nodad &&"
+				   " ip tuntap add ttpersist mode tun"), 0);
+}
+
+START_TEST(refused_each_with_its_own_error)
+{
+	const struct refusal *r = &refusals[_i];
+	char *before;
+	unsigned fds;
+
+	rig_start(&rig, NULL);
+	furnish_host();
+	before = host_state();
+	fds = rig_daemon_fds(&rig);
+	as_nobody(try_open, (void *)(uintptr_t)r);
+	host_unchanged(before);
+	ck_assert_uint_eq(rig_daemon_fds(&rig), fds);
+	rig_end(&rig);
+}
+END_TEST
+
+/* The next client is served as if nothing had been. */
+static void still_serves(void)
+{
+	struct wire_message m = raw_open_request();
+	int sock = raw_connect(rig.admin);
+
+	m.type = WIRE_STATUS;
+	raw_send(sock, &m);
+	raw_receive(sock, &m);
+	ck_assert_int_eq(m.type, WIRE_STATE);
+	ck_assert_uint_eq(m.state.leases, 0);
+	close(sock);
+}
+
+static bool no_extra_fds(void *fds)
+{
+	return rig_daemon_fds(&rig) == *(unsigned *)fds;
+}
+
+/* Sends bytes; expects REFUSED with this code, then the end. */
+static void refuses_bytes(const void *bytes, size_t len, uint16_t code,
+			  const char *says)
+{
+	unsigned fds = rig_daemon_fds(&rig);
+	struct wire_message m;
+	int sock = raw_connect(rig.socket);
+	char *before = host_state();
+
+	ck_assert_int_ge(sock, 0);
+	ck_assert_int_eq(send(sock, bytes, len, MSG_NOSIGNAL), (int)len);
+	raw_receive(sock, &m);
+	ck_assert_int_eq(m.type, WIRE_REFUSED);
+	ck_assert_msg(m.refused.code == code, "code %u (%s): %s",
+		      m.refused.code, wire_error_name(m.refused.code),
+		      m.refused.text);
+	ck_assert_msg(strstr(m.refused.text, says) != NULL, "%s",
+		      m.refused.text);
+	ck_assert(raw_closed(sock));
+	close(sock);
+	still_serves();
+	ck_assert(eventually(no_extra_fds, &fds));
+	host_unchanged(before);
+}
+
+static size_t open_frame(uint8_t *frame)
+{
+	struct wire_message m = raw_open_request();
+	int len = wire_encode(&m, frame, WIRE_FRAME_MAX);
+
+	ck_assert_int_gt(len, 0);
+	return (size_t)len;
+}
+
+START_TEST(trailing_bytes)
+{
+	uint8_t frame[WIRE_FRAME_MAX] = { 0 };
+	size_t len;
+
+	rig_start(&rig, NULL);
+	len = open_frame(frame);
+	frame[0] = (uint8_t)(frame[0] + 1);
+	refuses_bytes(frame, len + 1, WIRE_E_MALFORMED, "no field has");
+	rig_end(&rig);
+}
+END_TEST
+
+START_TEST(half_a_message_then_silence)
+{
+	uint8_t frame[WIRE_FRAME_MAX];
+	size_t len;
+
+	rig_start(&rig, NULL);
+	len = open_frame(frame);
+	refuses_bytes(frame, len / 2, WIRE_E_TIMED_OUT, "rest of the frame");
+	refuses_bytes(frame, 3, WIRE_E_TIMED_OUT, "rest of the frame");
+	rig_end(&rig);
+}
+END_TEST
+
+START_TEST(silence_from_the_beginning)
+{
+	struct wire_message m;
+	int sock;
+
+	rig_start(&rig, NULL);
+	sock = raw_connect(rig.socket);
+	raw_receive(sock, &m);
+	ck_assert_int_eq(m.type, WIRE_REFUSED);
+	ck_assert_int_eq(m.refused.code, WIRE_E_TIMED_OUT);
+	ck_assert(raw_closed(sock));
+	close(sock);
+	rig_end(&rig);
+}
+END_TEST
+
+START_TEST(wrong_version)
+{
+	uint8_t frame[WIRE_FRAME_MAX];
+	size_t len;
+
+	rig_start(&rig, NULL);
+	len = open_frame(frame);
+	frame[4] = WIRE_VERSION + 1;
+	/* raw_receive() decodes: the answer's header is of our version. */
+	refuses_bytes(frame, len, WIRE_E_VERSION, "another version");
+	rig_end(&rig);
+}
+END_TEST
+
+START_TEST(unknown_and_foreign_types)
+{
+	uint8_t frame[WIRE_FRAME_MAX];
+	struct wire_message opened = { .type = WIRE_OPENED };
+	size_t len;
+	int n;
+
+	rig_start(&rig, NULL);
+	len = open_frame(frame);
+	frame[5] = 99;
+	refuses_bytes(frame, len, WIRE_E_UNKNOWN, "does not know");
+	n = wire_encode(&opened, frame, sizeof(frame));
+	refuses_bytes(frame, (size_t)n, WIRE_E_NOT_PERMITTED, "only a daemon");
+	rig_end(&rig);
+}
+END_TEST
+
+START_TEST(lengths_that_no_frame_has)
+{
+	uint8_t frame[WIRE_FRAME_MAX];
+
+	rig_start(&rig, NULL);
+	open_frame(frame);
+	frame[0] = 7;
+	frame[1] = frame[2] = frame[3] = 0;
+	refuses_bytes(frame, 8, WIRE_E_MALFORMED, "length");
+	memset(frame, 0xff, 4);
+	refuses_bytes(frame, 8, WIRE_E_MALFORMED, "length");
+	rig_end(&rig);
+}
+END_TEST
+
+START_TEST(prefix_of_33_bits_on_the_wire)
+{
+	struct wire_message m = raw_open_request();
+	uint8_t frame[WIRE_FRAME_MAX];
+	int len;
+
+	rig_start(&rig, NULL);
+	m.open.n_addresses = 1;
+	m.open.addresses[0].local = (struct prefix){ { 10, 9, 0, 1 }, 4, 32 };
+	len = wire_encode(&m, frame, sizeof(frame));
+	for (int i = 8; i < len - 5; i++)
+		if (frame[i] == 4 && frame[i + 1] == 32)
+			frame[i + 1] = 33;
+	refuses_bytes(frame, (size_t)len, WIRE_E_MALFORMED, "prefix length");
+	rig_end(&rig);
+}
+END_TEST
+
+START_TEST(second_open_on_a_connection)
+{
+	struct rig_options o = {
+		.policy = "[rule root]\naction = allow\nuser = 0\n"
+			  "kind = tun\nname = tt*\n",
+	};
+	struct wire_message m = raw_open_request();
+	char *before;
+	int sock;
+
+	rig_start(&rig, &o);
+	before = host_state();
+	sock = raw_connect(rig.socket);
+	raw_send(sock, &m);
+	raw_receive(sock, &m);
+	ck_assert_int_eq(m.type, WIRE_OPENED);
+	m = raw_open_request();
+	raw_send(sock, &m);
+	raw_receive(sock, &m);
+	ck_assert_int_eq(m.type, WIRE_REFUSED);
+	ck_assert_int_eq(m.refused.code, WIRE_E_NOT_PERMITTED);
+	/* It broke the protocol: that ends the lease too. */
+	ck_assert(raw_closed(sock));
+	close(sock);
+	host_unchanged(before);
+	rig_end(&rig);
+}
+END_TEST
+
+/* Sends one byte of a frame with an fd.  0, or -errno of sendmsg. */
+static int send_fd(int sock, int fd)
+{
+	struct wire_message m = raw_open_request();
+	uint8_t frame[WIRE_FRAME_MAX];
+	union { struct cmsghdr h; char buf[CMSG_SPACE(sizeof(int))]; } control;
+	int len = wire_encode(&m, frame, sizeof(frame));
+	struct iovec iov = { frame, (size_t)len };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1,
+			      .msg_control = control.buf,
+			      .msg_controllen = CMSG_LEN(sizeof(int)) };
+
+	control.h.cmsg_level = SOL_SOCKET;
+	control.h.cmsg_type = SCM_RIGHTS;
+	control.h.cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(&control.h), &fd, sizeof(fd));
+	return sendmsg(sock, &msg, MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+START_TEST(fd_from_a_client)
+{
+	int pipefd[2], sock, error;
+	struct wire_message m;
+	unsigned fds;
+
+	rig_start(&rig, NULL);
+	fds = rig_daemon_fds(&rig);
+	ck_assert_int_eq(pipe2(pipefd, O_CLOEXEC), 0);
+	sock = raw_connect(rig.socket);
+	still_serves();		/* our connection has been accepted by now */
+	error = send_fd(sock, pipefd[0]);
+	if (error == 0) {
+		/* An older kernel lets it through: the daemon does not. */
+		raw_receive(sock, &m);
+		ck_assert_int_eq(m.type, WIRE_REFUSED);
+		ck_assert_int_eq(m.refused.code, WIRE_E_FD_SENT);
+	} else {
+		/* SO_PASSRIGHTS is off: the kernel refuses the sender. */
+		ck_assert_int_eq(error, -EPERM);
+	}
+	close(sock);
+	ck_assert(eventually(no_extra_fds, &fds));
+	still_serves();
+	rig_end(&rig);
+}
+END_TEST
+
+/* Starts the daemon with a socket that it did not make, a client queued. */
+static void daemon_on_passed_socket(int listener)
+{
+	rig.daemon = fork();
+	ck_assert_int_ge(rig.daemon, 0);
+	if (rig.daemon == 0) {
+		char pid[16];
+
+		/* One name: no admin socket. */
+		snprintf(pid, sizeof(pid), "%d", (int)getpid());
+		setenv("LISTEN_PID", pid, 1);
+		setenv("LISTEN_FDS", "1", 1);
+		setenv("LISTEN_FDNAMES", "public", 1);
+		if (listener == 3)
+			fcntl(3, F_SETFD, 0);
+		else
+			dup2(listener, 3);
+		execl(rig_built("tuntapd"), "tuntapd", "--policy", rig.policy,
+		      (char *)NULL);
+		_exit(127);
+	}
+}
+
+START_TEST(fd_queued_before_the_daemon_starts)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int listener, early, clean, pipefd[2];
+	struct wire_message m;
+
+	rig_start(&rig, NULL);
+	rig_stop(&rig);
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/passed", rig.dir);
+	listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	ck_assert_int_eq(bind(listener, (void *)&addr, sizeof(addr)), 0);
+	ck_assert_int_eq(listen(listener, 8), 0);
+	ck_assert_int_eq(pipe2(pipefd, O_CLOEXEC), 0);
+	early = raw_connect(addr.sun_path);
+	clean = raw_connect(addr.sun_path);
+	ck_assert_int_eq(send_fd(early, pipefd[0]), 0);
+	m = (struct wire_message){ .type = WIRE_STATUS, .id = 3 };
+	raw_send(clean, &m);
+	daemon_on_passed_socket(listener);
+	raw_receive(early, &m);
+	ck_assert_int_eq(m.type, WIRE_REFUSED);
+	ck_assert_int_eq(m.refused.code, WIRE_E_FD_SENT);
+	ck_assert(raw_closed(early));
+	/* The one beside it, just as early, is served. */
+	raw_receive(clean, &m);
+	ck_assert_int_eq(m.type, WIRE_STATE);
+	ck_assert_int_eq(m.id, 3);
+	close(early);
+	close(clean);
+	rig_end(&rig);
+}
+END_TEST
+
+static int list_as_nobody(void *arg)
+{
+	struct wire_message m = { .type = WIRE_LIST, .id = 9 };
+	int sock = raw_connect(rig.socket);
+
+	(void)arg;
+	raw_send(sock, &m);
+	raw_receive(sock, &m);
+	printf("type %u\n", m.type);
+	return m.type != WIRE_DONE || m.done.count != 0 || m.id != 9;
+}
+
+START_TEST(a_user_sees_his_own_leases_alone)
+{
+	struct rig_options o = {
+		.policy = "[rule root]\naction = allow\nuser = 0\n"
+			  "kind = tun\nname = tt*\n",
+	};
+	struct wire_message m = raw_open_request();
+	int holder, other;
+
+	rig_start(&rig, &o);
+	holder = raw_connect(rig.socket);
+	raw_send(holder, &m);
+	raw_receive(holder, &m);
+	ck_assert_int_eq(m.type, WIRE_OPENED);
+	as_nobody(list_as_nobody, NULL);
+	other = raw_connect(rig.admin);
+	m = (struct wire_message){ .type = WIRE_LIST, .id = 2 };
+	raw_send(other, &m);
+	raw_receive(other, &m);
+	ck_assert_int_eq(m.type, WIRE_LEASE);
+	ck_assert_str_eq(m.lease.name, "tt0");
+	ck_assert_uint_eq(m.lease.uid, 0);
+	raw_receive(other, &m);
+	ck_assert_int_eq(m.type, WIRE_DONE);
+	ck_assert_uint_eq(m.done.count, 1);
+	close(holder);
+	close(other);
+	link_goes("tt0");
+	rig_end(&rig);
+}
+END_TEST
+
+static int connect_admin(void *arg)
+{
+	(void)arg;
+	return raw_connect(rig.admin) >= 0;
+}
+
+START_TEST(admin_socket_is_roots_alone)
+{
+	rig_start(&rig, NULL);
+	as_nobody(connect_admin, NULL);
+	rig_end(&rig);
+}
+END_TEST
+
+START_TEST(no_policy_allows_nothing)
+{
+	struct rig_options o = { .policy = "; empty\n" };
+	const struct refusal r = { .error = -EACCES, .step = "policy",
+				   .says = { "65534" } };
+
+	rig_start(&rig, &o);
+	as_nobody(try_open, (void *)(uintptr_t)&r);
+	rig_end(&rig);
+}
+END_TEST
+
+START_TEST(quota_is_one_not_one_more)
+{
+	struct rig_options o = {
+		.policy = "[rule one]\naction = allow\nuser = 65534, 0\n"
+			  "kind = tun\nname = tt*\nmax-devices = 1\n",
+	};
+	const struct refusal r = { .error = -EDQUOT, .step = "policy",
+				   .says = { "max-devices" }, .rule = true };
+	const char *const argv[] = { rig_built("examples/tun-echo"),
+				     "--socket", rig.socket, NULL };
+	struct client c;
+
+	rig_start(&rig, &o);
+	client_exec(&c, argv);
+	client_line(&c, "ready");
+	as_nobody(try_open, (void *)(uintptr_t)&r);
+	client_kill(&c, SIGKILL);
+	link_goes("tt0");
+	client_exec(&c, argv);
+	client_line(&c, "ready");
+	client_kill(&c, SIGKILL);
+	rig_end(&rig);
+}
+END_TEST
+
+static void write_policy(const char *text)
+{
+	char path[160];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/10-test.conf", rig.policy);
+	f = fopen(path, "we");
+	fputs(text, f);
+	fclose(f);
+}
+
+static bool log_has(void *part)
+{
+	char *log = rig_log(&rig);
+	bool has = strstr(log, part) != NULL;
+
+	free(log);
+	return has;
+}
+
+START_TEST(reload_takes_effect_or_changes_nothing)
+{
+	const struct refusal r = { .name = "ttx", .error = -EACCES,
+				   .step = "policy", .says = { "65534" } };
+	const struct refusal q = { .queues = 5, .error = -EACCES,
+				   .step = "policy", .says = { "max-queues" },
+				   .rule = true };
+
+	rig_start(&rig, NULL);
+	write_policy("[rule x]\naction = allow\ncolour = blue\n");
+	kill(rig.daemon, SIGHUP);
+	ck_assert(eventually(log_has, "10-test.conf:3"));
+	/* The generation in force stays: rule nobody, with its four queues. */
+	as_nobody(try_open, (void *)(uintptr_t)&q);
+	write_policy("; nothing\n");
+	kill(rig.daemon, SIGHUP);
+	ck_assert(eventually(log_has, "generation 2"));
+	as_nobody(try_open, (void *)(uintptr_t)&r);
+	rig_end(&rig);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("refused");
+	TCase *t = tcase_create("live");
+
+	tcase_set_timeout(t, 60);
+	tcase_add_loop_test(t, refused_each_with_its_own_error, 0,
+			    sizeof(refusals) / sizeof(*refusals));
+	tcase_add_test(t, trailing_bytes);
+	tcase_add_test(t, half_a_message_then_silence);
+	tcase_add_test(t, silence_from_the_beginning);
+	tcase_add_test(t, wrong_version);
+	tcase_add_test(t, unknown_and_foreign_types);
+	tcase_add_test(t, lengths_that_no_frame_has);
+	tcase_add_test(t, prefix_of_33_bits_on_the_wire);
+	tcase_add_test(t, second_open_on_a_connection);
+	tcase_add_test(t, fd_from_a_client);
+	tcase_add_test(t, fd_queued_before_the_daemon_starts);
+	tcase_add_test(t, a_user_sees_his_own_leases_alone);
+	tcase_add_test(t, admin_socket_is_roots_alone);
+	tcase_add_test(t, no_policy_allows_nothing);
+	tcase_add_test(t, quota_is_one_not_one_more);
+	tcase_add_test(t, reload_takes_effect_or_changes_nothing);
+	suite_add_tcase(s, t);
+	return live_main("refused", s);
+}
