@@ -1,0 +1,214 @@
+/*
+ * A decision: the first rule that is about this user, kind and name, and then
+ * all of its limits.  Nothing is merged from a second rule, so that one line
+ * of one file answers for each refusal.
+ */
+#include "policy.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "names.h"
+#include "rules.h"
+
+static bool has_id(const struct ids *ids, uint32_t id)
+{
+	for (size_t i = 0; i < ids->n; i++)
+		if (ids->id[i] == id)
+			return true;
+	return false;
+}
+
+static bool covers_peer(const struct rule *rule, const struct peer *peer)
+{
+	if (rule->any_user || has_id(&rule->users, peer->uid) ||
+	    has_id(&rule->groups, peer->gid))
+		return true;
+	for (size_t i = 0; i < peer->n_groups; i++)
+		if (has_id(&rule->groups, peer->groups[i]))
+			return true;
+	return false;
+}
+
+/* Only deny rules lack the key. */
+static bool covers_kind(const struct rule *rule, uint8_t layer)
+{
+	return !rule->key_line[KEY_KIND] ||
+	       (layer == WIRE_TUN ? rule->tun : rule->tap);
+}
+
+/*
+ * No name asked for: every rule that allows names has one to give.  A deny
+ * rule with names is about those alone, and is heard again when the name is
+ * chosen.
+ */
+static bool covers_name(const struct rule *rule, uid_t uid, const char *name)
+{
+	if (!rule->key_line[KEY_NAME])
+		return true;
+	if (!*name)
+		return rule->allow;
+	for (size_t i = 0; i < rule->names.n; i++)
+		if (pattern_matches(rule->names.text[i], uid, name))
+			return true;
+	return false;
+}
+
+static const struct rule *find(const struct question *q, const char *name)
+{
+	for (size_t i = 0; i < q->policy->n_rules; i++) {
+		const struct rule *rule = &q->policy->rules[i];
+
+		if (covers_peer(rule, q->peer) &&
+		    covers_kind(rule, q->ask->layer) &&
+		    covers_name(rule, q->peer->uid, name))
+			return rule;
+	}
+	return NULL;
+}
+
+static const char *kind(const struct question *q)
+{
+	return q->ask->layer == WIRE_TUN ? "tun" : "tap";
+}
+
+static int no_rule(const struct question *q)
+{
+	bool named = *q->ask->name;
+
+	return policy_refuse(q->ret, WIRE_E_POLICY, "policy",
+		"none of %zu rules lets uid %u have a %s%s%s; an "
+		"administrator can allow it with a rule of `action = allow`, "
+		"`user = %u`, `kind = %s` and `name = %s`",
+		q->policy->n_rules, (unsigned)q->peer->uid, kind(q),
+		named ? " named " : "", q->ask->name, (unsigned)q->peer->uid,
+		kind(q), named ? q->ask->name : "tt%u-*");
+}
+
+static int denied(const struct question *q)
+{
+	bool named = *q->ask->name;
+
+	return rule_refuse(q, WIRE_E_POLICY, "policy", KEY_ACTION,
+			   "rule %s denies uid %u a %s%s%s", q->rule->name,
+			   (unsigned)q->peer->uid, kind(q),
+			   named ? " named " : "", q->ask->name);
+}
+
+static const char *patterns_text(const struct patterns *list,
+				 char buf[LIST_TEXT_MAX])
+{
+	size_t n = 0;
+
+	buf[0] = '\0';
+	for (size_t i = 0; i < list->n; i++) {
+		if (n + POLICY_PATTERN_MAX + 32 > LIST_TEXT_MAX) {
+			snprintf(buf + n, LIST_TEXT_MAX - n, " and %zu more",
+				 list->n - i);
+			break;
+		}
+		n += (size_t)snprintf(buf + n, LIST_TEXT_MAX - n, "%s%s",
+				      i ? ", " : "", list->text[i]);
+	}
+	return buf;
+}
+
+static bool is_taken(const struct question *q, const char *name)
+{
+	return q->usage->name_taken &&
+	       q->usage->name_taken(q->usage->arg, name);
+}
+
+/* Had this name been asked for, would the same rule have decided? */
+static bool is_free(void *arg, const char *name)
+{
+	const struct question *q = arg;
+
+	return find(q, name) == q->rule && !is_taken(q, name);
+}
+
+static int settle_name(struct question *q, struct wire_open *out)
+{
+	const char *pattern = q->rule->names.text[0];
+	char all[LIST_TEXT_MAX];
+	int r;
+
+	if (*out->name && is_taken(q, out->name))
+		return rule_refuse(q, WIRE_E_EXISTS, "name", KEY_NAME,
+			"a device named %s exists; ask for another name that "
+			"matches `name = %s` of rule %s, or for none",
+			out->name, patterns_text(&q->rule->names, all),
+			q->rule->name);
+	if (*out->name)
+		return 0;
+	r = pattern_choose(pattern, q->peer->uid, is_free, q, out->name);
+	if (r == -ENOENT)
+		return rule_refuse(q, WIRE_E_POLICY, "name", KEY_NAME,
+			"`%s` of rule %s gives uid %u no name of at most 15 "
+			"bytes; ask for a name, or have a shorter pattern put "
+			"first", pattern, q->rule->name,
+			(unsigned)q->peer->uid);
+	if (r)
+		return rule_refuse(q, WIRE_E_EXISTS, "name", KEY_NAME,
+			"no name that `%s` of rule %s gives uid %u is free; "
+			"close a device, or ask for a name", pattern,
+			q->rule->name, (unsigned)q->peer->uid);
+	return 0;
+}
+
+/* What the client left to us: where the kernel's default would break a rule. */
+static void settle_mtu(const struct question *q, struct wire_open *out)
+{
+	const struct range *mtu = &q->rule->mtu;
+
+	if (out->mtu)
+		return;
+	if (POLICY_MTU_KERNEL < mtu->min)
+		out->mtu = mtu->min;
+	else if (POLICY_MTU_KERNEL > mtu->max)
+		out->mtu = mtu->max;
+}
+
+static int settle(struct question *q, struct wire_open *out)
+{
+	int r;
+
+	for (size_t i = 0; i < out->n_routes; i++)
+		if (out->routes[i].metric == 0)
+			out->routes[i].metric = q->rule->metric.min;
+	r = request_check_routes(out, q->ret);
+	if (r)
+		return r;
+	settle_mtu(q, out);
+	return settle_name(q, out);
+}
+
+int policy_decide(const struct policy *policy, const struct peer *peer,
+		  const struct wire_open *ask, const struct policy_usage *usage,
+		  struct wire_open *ret_open, struct policy_decision *ret)
+{
+	struct question q = { policy, peer, ask, usage, NULL, ret };
+	struct wire_open out;
+	int r = request_check(ask, ret);
+
+	if (r)
+		return r;
+	q.rule = find(&q, ask->name);
+	if (!q.rule)
+		return no_rule(&q);
+	if (!q.rule->allow)
+		return denied(&q);
+	r = rule_limits(&q);
+	if (r)
+		return r;
+	out = *ask;
+	r = settle(&q, &out);
+	if (r)
+		return r;
+	*ret = (struct policy_decision){ .metric = q.rule->metric.min };
+	snprintf(ret->rule, sizeof(ret->rule), "%s:%u", q.rule->file,
+		 q.rule->line);
+	*ret_open = out;
+	return 0;
+}

@@ -1,0 +1,89 @@
+/*
+ * The policy: who may have which device.  Pure decisions on plain values; the
+ * daemon enforces with it and tuntapctl explains with it.
+ */
+#ifndef TUNTAPD_POLICY_H
+#define TUNTAPD_POLICY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+#include "../proto/wire.h"
+
+/* Who is on the other end of a connection, pinned when it was accepted. */
+struct peer {
+	uid_t uid;
+	gid_t gid;
+	gid_t *groups;		/* n_groups supplementary ones, owned */
+	size_t n_groups;
+	pid_t pid;		/* 0 if unknown */
+	bool admin;		/* came by the admin socket */
+};
+
+/* What the host and the peer's uid have already. */
+struct policy_usage {
+	unsigned devices;	/* of the peer's uid, over all rules */
+	/* Is this interface name in use?  NULL: none is. */
+	bool (*name_taken)(void *arg, const char *name);
+	void *arg;
+};
+
+/* The answer.  On a refusal code, step, text and rule are a REFUSED's. */
+struct policy_decision {
+	enum wire_error code;		/* 0: allowed */
+	char step[WIRE_STEP_MAX + 1];
+	char text[WIRE_TEXT_MAX + 1];
+	char rule[WIRE_RULE_MAX + 1];	/* "file:line" of the rule, or "" */
+	uint32_t metric;	/* the rule's lowest: for connected routes */
+};
+
+/* Where a policy file is wrong. */
+struct policy_fault {
+	char text[WIRE_TEXT_MAX + 1];	/* "file:line: key: what, instead" */
+};
+
+/*
+ * name -> id, -ENOENT if there is none, or -errno.  group: a group's name,
+ * else a user's.  Called while loading.
+ */
+typedef int policy_resolve(void *arg, bool group, const char *name,
+			   uint32_t *ret);
+
+struct policy;			/* one generation, immutable */
+
+/*
+ * Reads *.conf of the folders, in the order of their file names over all
+ * folders; a file of a later folder replaces the one of the same name in an
+ * earlier one.  A folder that does not exist is empty.  Refused are folders
+ * and files that belong to neither root nor the caller's own euid, or that
+ * group or others may write, symbolic links, and what is no regular file.
+ * 0 or -errno (a file that is wrong: -EINVAL) with ret_fault, unless NULL,
+ * filled.  *ret ends with policy_free().
+ */
+int policy_load(const char *const *folders, size_t n, policy_resolve *resolve,
+		void *arg, struct policy **ret, struct policy_fault *ret_fault);
+/* The same from one text, as if it stood in `file`.  For tests and fuzzing. */
+int policy_parse(const char *file, const char *text, size_t len,
+		 policy_resolve *resolve, void *arg, struct policy **ret,
+		 struct policy_fault *ret_fault);
+void policy_free(struct policy *policy);
+size_t policy_n_rules(const struct policy *policy);
+
+/*
+ * May this peer have this device?  The first rule that is about who, kind and
+ * name decides, and then all of its limits must hold.  If so, returns 0 and
+ * fills *ret_open with what to make: the name chosen, no metric 0, an MTU if
+ * the kernel's own would break the rule; ret->rule tells the rule.  If not,
+ * returns -errno of ret->code and leaves *ret_open alone.  ret_open may be the
+ * same as ask.
+ *
+ * Steps of refusals: "request" (no sense, whatever the policy says), "policy",
+ * and "name" (taken, or none to be had).
+ */
+int policy_decide(const struct policy *policy, const struct peer *peer,
+		  const struct wire_open *ask, const struct policy_usage *usage,
+		  struct wire_open *ret_open, struct policy_decision *ret);
+
+#endif

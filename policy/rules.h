@@ -1,0 +1,109 @@
+/* What a policy is made of.  For the files of this room only. */
+#ifndef TUNTAPD_POLICY_RULES_H
+#define TUNTAPD_POLICY_RULES_H
+
+#include "bounds.h"
+#include "conf.h"
+#include "policy.h"
+
+/* The keys that a rule may have; rule_keys[] says what each is. */
+enum rule_key {
+	KEY_ACTION, KEY_USER, KEY_GROUP, KEY_KIND, KEY_NAME, KEY_ADDRESS,
+	KEY_ROUTE, KEY_METRIC, KEY_MTU, KEY_MAX_DEVICES, KEY_MAX_QUEUES,
+	KEY_MAX_ADDRESSES, KEY_MAX_ROUTES, KEY_OFFLOAD, N_RULE_KEYS
+};
+
+struct ids {
+	uint32_t *id;
+	size_t n;
+};
+
+struct prefixes {
+	struct prefix *prefix;
+	size_t n;
+};
+
+struct patterns {
+	char **text;
+	size_t n;
+};
+
+struct range {
+	uint32_t min, max;
+};
+
+/* One section.  Lists are owned. */
+struct rule {
+	const char *file;		/* the policy's */
+	unsigned line;			/* of the header */
+	unsigned key_line[N_RULE_KEYS];	/* 0: the key is absent */
+	char name[POLICY_RULE_NAME_MAX + 1];
+	bool allow;
+	bool any_user;
+	bool tun, tap;
+	bool offload;
+	struct ids users, groups;
+	struct patterns names;
+	struct prefixes addresses, routes;
+	struct range metric, mtu;
+	uint32_t max_devices, max_queues, max_addresses, max_routes;
+};
+
+struct policy {
+	struct rule *rules;
+	size_t n_rules;
+	char **files;			/* labels that rules point to */
+	size_t n_files;
+};
+
+/* Where a policy under way is, for the readers of values. */
+struct reading {
+	struct policy *policy;
+	struct rule *rule;		/* the open section, or NULL */
+	const struct conf_item *item;
+	policy_resolve *resolve;
+	void *arg;
+	struct policy_fault *fault;
+};
+
+/* Everything that a decision looks at. */
+struct question {
+	const struct policy *policy;
+	const struct peer *peer;
+	const struct wire_open *ask;
+	const struct policy_usage *usage;
+	const struct rule *rule;	/* that matched */
+	struct policy_decision *ret;
+};
+
+/* values.c: reads the item's value into the rule.  0 or -errno with fault. */
+int rule_read_key(struct reading *rd);
+/* Sets what absent keys mean. */
+void rule_defaults(struct rule *rule);
+void rule_free_lists(struct rule *rule);
+const char *rule_key_name(enum rule_key key);
+
+/* request.c: what is refused whatever the policy says. */
+int request_check(const struct wire_open *ask, struct policy_decision *ret);
+/* The part that is asked again once every metric is settled. */
+int request_check_routes(const struct wire_open *ask,
+			 struct policy_decision *ret);
+/* The least MTU that the addresses and routes allow. */
+uint32_t request_mtu_min(const struct wire_open *ask);
+
+/* Fills a refusal that no rule is named in; returns its -errno. */
+int policy_refuse(struct policy_decision *ret, enum wire_error code,
+		  const char *step, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+
+/* limits.c: all limits of the question's rule. */
+int rule_limits(const struct question *q);
+/* A refusal by the rule, because of the key (its line, if it is there). */
+int rule_refuse(const struct question *q, enum wire_error code,
+		const char *step, enum rule_key key, const char *fmt, ...)
+	__attribute__((format(printf, 5, 6)));
+
+/* Lists in refusals: what does not fit is counted. */
+#define LIST_TEXT_MAX	160
+
+#endif

@@ -1,0 +1,421 @@
+/* The daemon's pure parts: accounts, mirror, token, netlink messages. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <check.h>
+#include <libmnl/libmnl.h>
+#include <linux/if.h>
+#include <linux/if_addr.h>
+#include <linux/rtnetlink.h>
+
+#include "../../daemon/mirror.h"
+#include "../../daemon/refuse.h"
+#include "../../daemon/registry.h"
+#include "../../daemon/rtnl.h"
+#include "../../daemon/token.h"
+
+/* --- registry ----------------------------------------------------------- */
+
+START_TEST(registry_counts_devices_from_reservation_to_end)
+{
+	struct registry r = { 0 };
+	struct lease a = { .uid = 7 }, b = { .uid = 7 }, c = { .uid = 8 };
+
+	ck_assert_int_eq(registry_connect(&r, 7), 0);
+	ck_assert_int_eq(registry_connect(&r, 8), 0);
+	registry_reserve(&r, &a);
+	registry_reserve(&r, &b);
+	registry_reserve(&r, &c);
+	ck_assert_uint_eq(registry_devices(&r, 7), 2);
+	ck_assert_uint_eq(registry_devices(&r, 8), 1);
+	ck_assert_uint_eq(registry_devices(&r, 9), 0);
+	registry_commit(&r, &a, 11);
+	ck_assert_ptr_eq(registry_find(&r, 11), &a);
+	registry_gone(&r, &a);
+	ck_assert_ptr_null(registry_find(&r, 11));
+	ck_assert_uint_eq(registry_devices(&r, 7), 1);
+	ck_assert_uint_eq(r.n_leases, 3);
+	registry_gone(&r, &a);		/* once is enough */
+	ck_assert_uint_eq(registry_devices(&r, 7), 1);
+	registry_remove(&r, &a);
+	registry_remove(&r, &b);
+	ck_assert_uint_eq(registry_devices(&r, 7), 0);
+	registry_remove(&r, &c);
+	registry_disconnect(&r, 7);
+	registry_disconnect(&r, 8);
+	ck_assert_uint_eq(r.n_leases, 0);
+	ck_assert_uint_eq(r.n_connections, 0);
+	ck_assert_ptr_null(r.accounts);
+}
+END_TEST
+
+START_TEST(registry_account_lives_as_long_as_its_last_lease)
+{
+	struct registry r = { 0 };
+	struct lease a = { .uid = 7 };
+
+	registry_connect(&r, 7);
+	ck_assert_uint_eq(registry_connections(&r, 7), 1);
+	registry_reserve(&r, &a);
+	registry_disconnect(&r, 7);
+	ck_assert_uint_eq(registry_connections(&r, 7), 0);
+	ck_assert_uint_eq(registry_devices(&r, 7), 1);
+	registry_remove(&r, &a);
+	ck_assert_ptr_null(r.accounts);
+}
+END_TEST
+
+START_TEST(registry_cursor_survives_removal)
+{
+	struct registry r = { 0 };
+	struct registry_cursor cursor = { 0 };
+	struct lease l[4] = { { .uid = 1 }, { .uid = 1 }, { .uid = 1 },
+			      { .uid = 1 } };
+
+	registry_connect(&r, 1);
+	for (int i = 0; i < 4; i++)
+		registry_reserve(&r, &l[i]);
+	registry_cursor_start(&r, &cursor);
+	ck_assert_ptr_eq(registry_next(&cursor), &l[0]);
+	registry_remove(&r, &l[1]);		/* the one it is at */
+	registry_remove(&r, &l[0]);		/* one behind it */
+	ck_assert_ptr_eq(registry_next(&cursor), &l[2]);
+	registry_remove(&r, &l[3]);
+	ck_assert_ptr_null(registry_next(&cursor));
+	registry_remove(&r, &l[2]);
+	registry_cursor_stop(&r, &cursor);
+	registry_cursor_stop(&r, &cursor);
+	registry_disconnect(&r, 1);
+	ck_assert_ptr_null(r.cursors);
+}
+END_TEST
+
+/* --- mirror ------------------------------------------------------------- */
+
+/* A fake of the events' source alone; the real one is run by live tests. */
+static struct os_watcher tell;
+static unsigned gone[8], n_gone;
+
+int os_watch_start(const struct os_watcher *watcher, struct wire_refused *why)
+{
+	(void)why;
+	tell = *watcher;
+	return 0;
+}
+
+int os_watch_read(void)
+{
+	return 0;
+}
+
+int os_watch_again(void)
+{
+	return 0;
+}
+
+static void on_gone(unsigned ifindex)
+{
+	gone[n_gone++] = ifindex;
+}
+
+static void link_is(unsigned ifindex, const char *name, bool is_gone)
+{
+	struct os_link link = { .ifindex = ifindex };
+
+	memcpy(link.name, name, strlen(name));
+	tell.link(tell.arg, &link, is_gone);
+}
+
+static void address_is(unsigned ifindex, const char *text, bool is_gone)
+{
+	struct os_address a = { .ifindex = ifindex };
+
+	ck_assert_int_eq(prefix_parse(text, &a.prefix, NULL), 0);
+	tell.address(tell.arg, &a, is_gone);
+}
+
+static const char *owner(const char *text)
+{
+	struct prefix p;
+
+	ck_assert_int_eq(prefix_parse(text, &p, NULL), 0);
+	return mirror_address_owner(&p);
+}
+
+START_TEST(mirror_follows_links_and_names)
+{
+	ck_assert_int_eq(mirror_start(on_gone, NULL), 0);
+	link_is(3, "eth0", false);
+	link_is(4, "tt0", false);
+	ck_assert(mirror_name_taken(NULL, "eth0"));
+	ck_assert_str_eq(mirror_link(4)->name, "tt0");
+	link_is(4, "tt9", false);		/* renamed */
+	ck_assert(!mirror_name_taken(NULL, "tt0"));
+	ck_assert(mirror_name_taken(NULL, "tt9"));
+	link_is(4, "tt9", true);
+	ck_assert(!mirror_name_taken(NULL, "tt9"));
+	ck_assert_ptr_null(mirror_link(4));
+	ck_assert_uint_eq(n_gone, 1);
+	ck_assert_uint_eq(gone[0], 4);
+	mirror_stop();
+}
+END_TEST
+
+START_TEST(mirror_knows_who_has_an_address)
+{
+	struct prefix all[4];
+
+	mirror_start(on_gone, NULL);
+	link_is(3, "eth0", false);
+	link_is(4, "eth1", false);
+	address_is(3, "10.0.0.1/24", false);
+	address_is(3, "10.0.0.1/24", false);	/* told again: flags */
+	address_is(4, "10.0.0.1/32", false);
+	address_is(3, "fe80::1/64", false);
+	address_is(3, "fd00::1/64", false);
+	ck_assert_ptr_nonnull(owner("10.0.0.1/8"));	/* either will do */
+	ck_assert_ptr_null(owner("10.0.0.2/24"));
+	address_is(3, "10.0.0.1/24", true);
+	ck_assert_str_eq(owner("10.0.0.1"), "eth1");
+	address_is(3, "10.0.0.1/24", true);	/* not there: nothing */
+	link_is(4, "eth1", true);
+	ck_assert_ptr_null(owner("10.0.0.1"));
+	/* Link-local ones are not told. */
+	ck_assert_uint_eq(mirror_addresses(3, all, 4), 1);
+	ck_assert_uint_eq(all[0].len, 64);
+	ck_assert_uint_eq(mirror_addresses(3, all, 0), 0);
+	mirror_stop();
+	ck_assert_ptr_null(owner("fd00::1"));
+}
+END_TEST
+
+START_TEST(mirror_tells_what_a_new_dump_no_longer_has)
+{
+	mirror_start(on_gone, NULL);
+	link_is(3, "eth0", false);
+	link_is(4, "tt0", false);
+	address_is(4, "10.0.0.1/24", false);
+	tell.dump(tell.arg, true);
+	link_is(3, "eth0", false);
+	ck_assert_uint_eq(n_gone, 0);
+	tell.dump(tell.arg, false);
+	ck_assert_uint_eq(n_gone, 1);
+	ck_assert_uint_eq(gone[0], 4);
+	ck_assert_ptr_nonnull(mirror_link(3));
+	ck_assert_ptr_null(owner("10.0.0.1"));
+	mirror_stop();
+}
+END_TEST
+
+/* --- token -------------------------------------------------------------- */
+
+START_TEST(token_id_is_half_of_sha256)
+{
+	/* printf '0123456789abcdef' | sha256sum */
+	const uint8_t token[WIRE_TOKEN_LEN] = "0123456789abcde" "f";
+	uint8_t a[WIRE_TOKEN_LEN], b[WIRE_TOKEN_LEN];
+	char id[WIRE_LEASE_ID_LEN + 1];
+
+	token_lease_id(token, id);
+	ck_assert_str_eq(id, "9f9f5111f7b27a781f1f1ddde5ebc2dd");
+	ck_assert_int_eq(token_new(a), 0);
+	ck_assert_int_eq(token_new(b), 0);
+	ck_assert_mem_ne(a, b, sizeof(a));
+}
+END_TEST
+
+/* --- netlink messages --------------------------------------------------- */
+
+static const struct nlmsghdr *message(const struct rtnl_batch *b, unsigned i)
+{
+	const struct nlmsghdr *nlh = (const void *)b->buf;
+	int len = (int)b->len;
+
+	ck_assert_uint_lt(i, b->n);
+	while (i-- > 0) {
+		ck_assert(mnl_nlmsg_ok(nlh, len));
+		nlh = mnl_nlmsg_next(nlh, &len);
+	}
+	ck_assert(mnl_nlmsg_ok(nlh, len));
+	return nlh;
+}
+
+/* The attribute's payload, or NULL. */
+static const void *attribute(const struct nlmsghdr *nlh, size_t skip,
+			     uint16_t type, size_t len)
+{
+	const struct nlattr *a = mnl_nlmsg_get_payload_offset(nlh, skip);
+
+	for (; mnl_attr_ok(a, (int)((char *)mnl_nlmsg_get_payload_tail(nlh) -
+				    (const char *)a)); a = mnl_attr_next(a))
+		if (mnl_attr_get_type(a) == type) {
+			ck_assert_uint_eq(mnl_attr_get_payload_len(a), len);
+			return mnl_attr_get_payload(a);
+		}
+	return NULL;
+}
+
+static struct prefix prefix_of(const char *text)
+{
+	struct prefix p;
+
+	ck_assert_int_eq(prefix_parse(text, &p, NULL), 0);
+	return p;
+}
+
+START_TEST(rtnl_address_makes_no_route_of_its_own)
+{
+	const struct wire_address a = { .local = prefix_of("10.0.0.1/24") };
+	const struct wire_address p2p = {
+		.local = prefix_of("fd00::1"), .peer = prefix_of("fd00::2/127"),
+		.flags = WIRE_ADDRESS_NODAD,
+	};
+	const struct ifaddrmsg *ifa;
+	struct rtnl_batch b;
+	uint32_t flags;
+
+	ck_assert_int_eq(rtnl_batch_init(&b), 0);
+	rtnl_add_address(&b, 5, &a);
+	rtnl_add_address(&b, 5, &p2p);
+	ifa = mnl_nlmsg_get_payload(message(&b, 0));
+	ck_assert_int_eq(message(&b, 0)->nlmsg_type, RTM_NEWADDR);
+	ck_assert_int_eq(message(&b, 0)->nlmsg_flags & (NLM_F_CREATE |
+			 NLM_F_EXCL | NLM_F_REPLACE), NLM_F_CREATE | NLM_F_EXCL);
+	ck_assert_int_eq(ifa->ifa_family, AF_INET);
+	ck_assert_int_eq(ifa->ifa_prefixlen, 24);
+	ck_assert_uint_eq(ifa->ifa_index, 5);
+	memcpy(&flags, attribute(message(&b, 0), sizeof(*ifa), IFA_FLAGS, 4), 4);
+	ck_assert_uint_eq(flags, IFA_F_NOPREFIXROUTE);
+	ifa = mnl_nlmsg_get_payload(message(&b, 1));
+	ck_assert_int_eq(ifa->ifa_prefixlen, 127);
+	ck_assert_mem_eq(attribute(message(&b, 1), sizeof(*ifa), IFA_LOCAL, 16),
+			 p2p.local.ip, 16);
+	ck_assert_mem_eq(attribute(message(&b, 1), sizeof(*ifa), IFA_ADDRESS,
+				   16), p2p.peer.ip, 16);
+	memcpy(&flags, attribute(message(&b, 1), sizeof(*ifa), IFA_FLAGS, 4), 4);
+	ck_assert_uint_eq(flags, IFA_F_NOPREFIXROUTE | IFA_F_NODAD);
+	rtnl_batch_free(&b);
+}
+END_TEST
+
+START_TEST(rtnl_route_never_replaces)
+{
+	const struct wire_route direct = { .dst = prefix_of("10.2.0.0/16"),
+					   .metric = 1000 };
+	const struct wire_route via = { .dst = prefix_of("fd02::/16"),
+					.gateway = prefix_of("fd00::9"),
+					.metric = 77 };
+	const struct prefix source = prefix_of("10.0.0.1");
+	const struct rtmsg *rtm;
+	struct rtnl_batch b;
+	uint32_t value;
+
+	ck_assert_int_eq(rtnl_batch_init(&b), 0);
+	rtnl_add_route(&b, 5, &direct, &source);
+	rtnl_add_route(&b, 5, &via, NULL);
+	for (unsigned i = 0; i < 2; i++)
+		ck_assert_int_eq(message(&b, i)->nlmsg_flags & (NLM_F_CREATE |
+				 NLM_F_EXCL | NLM_F_REPLACE | NLM_F_APPEND),
+				 NLM_F_CREATE | NLM_F_EXCL);
+	rtm = mnl_nlmsg_get_payload(message(&b, 0));
+	ck_assert_int_eq(rtm->rtm_scope, RT_SCOPE_LINK);
+	ck_assert_int_eq(rtm->rtm_protocol, RTNL_PROTOCOL);
+	ck_assert_int_eq(rtm->rtm_dst_len, 16);
+	ck_assert_mem_eq(attribute(message(&b, 0), sizeof(*rtm), RTA_PREFSRC,
+				   4), source.ip, 4);
+	ck_assert_ptr_null(attribute(message(&b, 0), sizeof(*rtm), RTA_GATEWAY,
+				     4));
+	rtm = mnl_nlmsg_get_payload(message(&b, 1));
+	ck_assert_int_eq(rtm->rtm_scope, RT_SCOPE_UNIVERSE);
+	memcpy(&value, attribute(message(&b, 1), sizeof(*rtm), RTA_PRIORITY, 4),
+	       4);
+	ck_assert_uint_eq(value, 77);
+	ck_assert_mem_eq(attribute(message(&b, 1), sizeof(*rtm), RTA_GATEWAY,
+				   16), via.gateway.ip, 16);
+	memcpy(&value, attribute(message(&b, 1), sizeof(*rtm), RTA_OIF, 4), 4);
+	ck_assert_uint_eq(value, 5);
+	rtnl_batch_free(&b);
+}
+END_TEST
+
+START_TEST(rtnl_batch_holds_the_largest_open_and_says_when_full)
+{
+	const struct wire_address a = { .local = prefix_of("fd00::1/64"),
+					.peer = prefix_of("fd00::2/64") };
+	const struct wire_route r = { .dst = prefix_of("fd02::/16"),
+				      .gateway = prefix_of("fd00::9") };
+	char alias[OS_ALIAS_MAX];
+	struct wire_refused why;
+	struct rtnl none = { 0 };
+	struct rtnl_batch b;
+
+	memset(alias, 'x', sizeof(alias) - 1);
+	alias[sizeof(alias) - 1] = '\0';
+	ck_assert_int_eq(rtnl_batch_init(&b), 0);
+	rtnl_set_alias(&b, 5, alias);
+	rtnl_set_mac(&b, 5, (const uint8_t[6]){ 2 });
+	rtnl_set_mtu(&b, 5, 1400);
+	rtnl_set_txqueuelen(&b, 5, 500);
+	for (int i = 0; i < WIRE_ADDRESSES_MAX; i++) {
+		rtnl_add_address(&b, 5, &a);
+		rtnl_add_route(&b, 5, &r, &a.local);
+	}
+	rtnl_set_up(&b, 5);
+	for (int i = 0; i < WIRE_ROUTES_MAX; i++)
+		rtnl_add_route(&b, 5, &r, &a.local);
+	rtnl_get_link(&b, 5);
+	ck_assert_int_eq(b.error, 0);
+	ck_assert_uint_eq(b.n, 6 + 2 * WIRE_ADDRESSES_MAX + WIRE_ROUTES_MAX);
+	for (int i = 0; i < 8; i++)
+		rtnl_set_up(&b, 5);
+	ck_assert_int_eq(b.error, -E2BIG);
+	ck_assert_int_eq(rtnl_commit(&none, &b, NULL, &why), -E2BIG);
+	ck_assert_uint_eq(why.code, WIRE_E_TOO_LARGE);
+	rtnl_batch_free(&b);
+	rtnl_batch_free(&b);
+}
+END_TEST
+
+START_TEST(kernel_errors_are_no_words_of_policy_or_protocol)
+{
+	struct wire_refused why;
+
+	ck_assert_int_eq(refuse_kernel_code(EACCES), WIRE_E_FAILED);
+	ck_assert_int_eq(refuse_kernel_code(EPERM), WIRE_E_FAILED);
+	ck_assert_int_eq(refuse_kernel_code(EHOSTUNREACH), WIRE_E_UNREACHABLE);
+	ck_assert_int_eq(refuse_kernel_code(EEXIST), WIRE_E_EXISTS);
+	ck_assert_int_eq(refuse(&why, WIRE_E_BUSY, "a step longer than it may",
+				"%s", "text"), -EBUSY);
+	ck_assert_uint_eq(strlen(why.step), WIRE_STEP_MAX);
+	ck_assert_str_eq(why.text, "text");
+	ck_assert_str_eq(why.rule, "");
+	ck_assert_int_eq(refuse(NULL, WIRE_E_BUSY, "", "x"), -EBUSY);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("daemon");
+	TCase *t = tcase_create("pure");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_test(t, registry_counts_devices_from_reservation_to_end);
+	tcase_add_test(t, registry_account_lives_as_long_as_its_last_lease);
+	tcase_add_test(t, registry_cursor_survives_removal);
+	tcase_add_test(t, mirror_follows_links_and_names);
+	tcase_add_test(t, mirror_knows_who_has_an_address);
+	tcase_add_test(t, mirror_tells_what_a_new_dump_no_longer_has);
+	tcase_add_test(t, token_id_is_half_of_sha256);
+	tcase_add_test(t, rtnl_address_makes_no_route_of_its_own);
+	tcase_add_test(t, rtnl_route_never_replaces);
+	tcase_add_test(t, rtnl_batch_holds_the_largest_open_and_says_when_full);
+	tcase_add_test(t, kernel_errors_are_no_words_of_policy_or_protocol);
+	suite_add_tcase(s, t);
+	runner = srunner_create(s);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
