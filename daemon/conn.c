@@ -242,10 +242,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 	int r;
 
 	(void)what;
-	if (c->fds_may_wait && os_fds_waiting(fd))
-		r = -EBADMSG;
-	else
-		r = frame_receive(&c->in, fd, WIRE_FROM_CLIENT, 0);
+	r = frame_receive(&c->in, fd, WIRE_FROM_CLIENT, 0);
 	if (r == 1)
 		dispatch(c);
 	else if (r == 0)
@@ -306,7 +303,7 @@ static bool admit(struct conn *c)
 	return true;
 }
 
-void conn_new(struct server *server, int fd, bool admin, bool fds_may_wait)
+void conn_new(struct server *server, int fd, bool admin)
 {
 	struct conn *c = calloc(1, sizeof(*c));
 	int error = c ? os_peer(fd, &c->peer) : -ENOMEM;
@@ -325,7 +322,6 @@ void conn_new(struct server *server, int fd, bool admin, bool fds_may_wait)
 	c->server = server;
 	c->fd = fd;
 	c->peer.admin = admin;
-	c->fds_may_wait = fds_may_wait;
 	c->in = FRAME_IN_INIT;
 	DL_APPEND(server->conns, c);
 	event_assign(&c->readable, server->base, fd, EV_READ | EV_PERSIST,

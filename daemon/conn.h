@@ -17,7 +17,6 @@ struct conn {
 	struct server *server;
 	int fd;
 	struct peer peer;		/* pinned when it was accepted */
-	bool fds_may_wait;		/* look before each read */
 	bool sending;			/* the answer is not out yet */
 	bool busy;			/* the worker is at it: hold the answer */
 	bool finishing;			/* close once the answer is out */
@@ -32,11 +31,8 @@ struct conn {
 	struct conn *prev, *next;
 };
 
-/*
- * Takes over an accepted socket.  fds_may_wait: the kernel did not refuse fds
- * on it from its beginning.
- */
-void conn_new(struct server *server, int fd, bool admin, bool fds_may_wait);
+/* Takes over an accepted socket. */
+void conn_new(struct server *server, int fd, bool admin);
 
 /*
  * Adds an answer to the output, under the id of the request; m->id is set by

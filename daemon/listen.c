@@ -28,7 +28,6 @@ struct listener {
 	struct server *server;
 	int fd;
 	bool admin;
-	bool fds_refused;		/* by the kernel, on what it accepts */
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];	/* ours, or "" */
 	struct event *readable, *pause;
 };
@@ -44,7 +43,7 @@ static int add(struct listeners *l, int fd, bool admin, const char *path)
 		return -ENOMEM;
 	li->fd = fd;
 	li->admin = admin;
-	li->fds_refused = os_refuse_fds(fd, NULL) == 0;
+	(void)os_refuse_fds(fd);
 	snprintf(li->path, sizeof(li->path), "%s", path);
 	l->all[l->n++] = li;
 	return 0;
@@ -192,19 +191,6 @@ int listen_at(struct listeners *l, const char *path, bool admin,
 
 /* --- accepting ---------------------------------------------------------- */
 
-static void take(struct listener *li, int fd)
-{
-	bool late = true;
-
-	/*
-	 * One that connected before the listener refused fds (socket
-	 * activation) may have some queued for its whole life.
-	 */
-	if (os_refuse_fds(fd, &late))
-		late = true;
-	conn_new(li->server, fd, li->admin, late || !li->fds_refused);
-}
-
 static void on_readable(evutil_socket_t sock, short what, void *arg)
 {
 	struct listener *li = arg;
@@ -215,7 +201,9 @@ static void on_readable(evutil_socket_t sock, short what, void *arg)
 		int fd = os_accept(sock);
 
 		if (fd >= 0) {
-			take(li, fd);
+			/* Connected before the listener refused them? */
+			(void)os_refuse_fds(fd);
+			conn_new(li->server, fd, li->admin);
 		} else if (fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM) {
 			/* It stays readable: do not spin. */
 			log_line(LOG_WARNING, "cannot accept: %s",

@@ -81,15 +81,12 @@ int os_watch_again(void);
 int os_peer(int sock, struct peer *ret);
 
 /*
- * A client must not be able to send us fds: closing one can block for ever
- * (a lingering TCP socket, a FUSE file).  os_refuse_fds makes the kernel
- * refuse them for what is accepted from a listening socket, or on a connected
- * one; -ENOPROTOOPT where the kernel cannot.  *ret_late, unless NULL, says
- * that they were not refused up to now: some may be waiting.
+ * Makes the kernel refuse fds that a client would send, on a socket, and for
+ * what is accepted from a listening one: closing one can block for ever (a
+ * lingering TCP socket, a FUSE file).  -ENOPROTOOPT where the kernel cannot,
+ * and nothing is lost then: frame_receive() looks before it reads.
  */
-int os_refuse_fds(int sock, bool *ret_late);
-/* Without reading: do fds wait in this socket? */
-bool os_fds_waiting(int sock);
+int os_refuse_fds(int sock);
 
 /* accept4(2) with non-blocking and close-on-exec.  The fd or -errno. */
 int os_accept(int sock);

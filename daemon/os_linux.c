@@ -373,32 +373,12 @@ int os_peer(int sock, struct peer *ret)
 	return 0;
 }
 
-int os_refuse_fds(int sock, bool *ret_late)
+int os_refuse_fds(int sock)
 {
-	int on = 1, off = 0;
-	socklen_t len = sizeof(on);
+	int off = 0;
 
-	if (getsockopt(sock, SOL_SOCKET, SO_PASSRIGHTS, &on, &len) < 0)
-		return -errno;
-	if (ret_late)
-		*ret_late = on != 0;
 	return setsockopt(sock, SOL_SOCKET, SO_PASSRIGHTS, &off,
 			  sizeof(off)) < 0 ? -errno : 0;
-}
-
-bool os_fds_waiting(int sock)
-{
-	/*
-	 * As much as any read takes: a read goes on over message boundaries up
-	 * to the first that carries fds.  Without room for them the kernel
-	 * sets MSG_CTRUNC, and under MSG_PEEK leaves them where they are.
-	 */
-	static char scratch[WIRE_FRAME_MAX];
-	struct iovec iov = { scratch, sizeof(scratch) };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-
-	return recvmsg(sock, &msg, MSG_PEEK | MSG_DONTWAIT) >= 0 &&
-	       (msg.msg_flags & MSG_CTRUNC);
 }
 
 int os_accept(int sock)

@@ -925,9 +925,9 @@ START_TEST(layers_flags_and_vnet_hdr)
 	is_fine();
 	ask.flags = WIRE_OPEN_DOWN;
 	is_fine();
+	ask.flags = WIRE_OPEN_DOWN;
 	add_route("10.1.0.0/16", NULL, 0);
 	invalid("left down has no routes");
-	ask.n_routes = 0;
 	ask.flags = 4;
 	invalid("open flags 0x4");
 	ask.vnet_hdr = 1;
@@ -1700,7 +1700,6 @@ START_TEST(answer_is_the_request_narrowed_and_may_replace_it)
 	ask.mtu = 1400;
 	ask.queues = 2;
 	ask.txqueuelen = 77;
-	ask.flags = WIRE_OPEN_DOWN;
 	add_address("10.50.0.1/24", NULL);
 	add_route("10.60.0.0/24", "10.50.0.2/32", 0);
 	expected = ask;
