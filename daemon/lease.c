@@ -63,8 +63,9 @@ static struct held *held_of_job(struct worker_job *job)
 }
 
 /*
- * Normally the kernel has removed the device with the last fd.  It is still
- * there: the client made it persistent, or gave the fd to somebody.
+ * Some time after one of the two, the device and the connection, has ended
+ * without the other.  Normally the kernel removes the device with the last fd;
+ * what is still there the client made persistent, or gave to somebody.
  */
 static void on_linger(evutil_socket_t fd, short what, void *arg)
 {
@@ -75,6 +76,11 @@ static void on_linger(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	if (held->conn) {
+		log_line(LOG_NOTICE, "lease %s: %s was deleted under uid %u",
+			 held->lease.id, held->lease.name, held->lease.uid);
+		return;
+	}
 	mirror_update();
 	if (registry_find(registry, ifindex) != &held->lease)
 		return;		/* the update told of its end, and freed it */
@@ -127,6 +133,7 @@ void lease_end(struct held *held)
 {
 	held->conn = NULL;
 	held->lease.state = WIRE_LEASE_ENDING;
+	event_del(&held->linger);
 	if (held->working)
 		return;		/* goes on when the worker is done */
 	log_line(LOG_INFO, "lease %s: %s of uid %u ends", held->lease.id,
@@ -160,9 +167,9 @@ void lease_device_gone(unsigned ifindex, struct server *server)
 	held = held_of(lease);
 	registry_gone(&server->registry, lease);
 	if (held->conn) {
+		/* A client that dies may lose its socket a little later. */
 		lease->state = WIRE_LEASE_DELETED;
-		log_line(LOG_NOTICE, "lease %s: %s was deleted under uid %u",
-			 lease->id, lease->name, lease->uid);
+		wait_for_the_end(held);
 	} else if (!held->working) {
 		held_free(held);
 	}

@@ -1,0 +1,292 @@
+/* The daemon as a process: options, sockets, start, end, what it needs. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "harness.h"
+
+static struct rig rig;
+
+static void expect(const char *command, int status, const char *says)
+{
+	char *text = sh("{ timeout 10 %s %s; echo \"exit $?\"; } 2>&1",
+			rig_built("tuntapd"), command);
+	char end[32];
+
+	snprintf(end, sizeof(end), "exit %d\n", status);
+	ck_assert_msg(strstr(text, end) != NULL, "%s: %s", command, text);
+	ck_assert_msg(strstr(text, says) != NULL, "%s: %s", command, text);
+	free(text);
+}
+
+static void write_policy(const char *file, const char *text)
+{
+	char path[192];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", rig.policy, file);
+	f = fopen(path, "we");
+	ck_assert_ptr_nonnull(f);
+	fputs(text, f);
+	fclose(f);
+}
+
+START_TEST(options_and_their_errors)
+{
+	char command[512];
+
+	rig_start(&rig, NULL);
+	expect("--version", 0, "tuntapd 0.");
+	expect("--help", 0, "usage: tuntapd");
+	expect("--colour blue", 2, "usage: tuntapd");
+	expect("argument", 2, "takes no arguments");
+	expect("--socket", 2, "requires an argument");
+	snprintf(command, sizeof(command), "--check --policy %s", rig.policy);
+	expect(command, 0, "1 rules, no faults");
+	write_policy("20-bad.conf", "[rule b]\naction = allow\nuser = nobody!\n");
+	expect(command, 1, "20-bad.conf:3");
+	/* A wrong policy keeps it from starting, too. */
+	snprintf(command, sizeof(command), "--policy %s --socket %s/s "
+		 "--admin-socket %s/a", rig.policy, rig.dir, rig.dir);
+	expect(command, 1, "20-bad.conf:3");
+	rig_end(&rig);
+}
+END_TEST
+
+START_TEST(a_second_daemon_keeps_off_a_served_socket)
+{
+	char command[512];
+
+	rig_start(&rig, NULL);
+	snprintf(command, sizeof(command), "--policy %s --socket %s "
+		 "--admin-socket %s/other", rig.policy, rig.socket, rig.dir);
+	expect(command, 1, "another tuntapd");
+	/* Nor does it take the place of what is no socket. */
+	ck_assert_int_eq(sh_status("echo precious > %s/file", rig.dir), 0);
+	snprintf(command, sizeof(command), "--policy %s --socket %s/file "
+		 "--admin-socket %s/other", rig.policy, rig.dir, rig.dir);
+	expect(command, 1, "remove the file");
+	ck_assert_int_eq(sh_status("grep -q precious %s/file", rig.dir), 0);
+	rig_end(&rig);
+}
+END_TEST
+
+static mode_t mode_of(const char *path)
+{
+	struct stat st;
+
+	ck_assert_int_eq(stat(path, &st), 0);
+	ck_assert(S_ISSOCK(st.st_mode));
+	return st.st_mode & 07777;
+}
+
+START_TEST(sockets_have_their_modes_and_go_at_the_end)
+{
+	rig_start(&rig, NULL);
+	ck_assert_uint_eq(mode_of(rig.socket), 0666);
+	ck_assert_uint_eq(mode_of(rig.admin), 0600);
+	rig_stop(&rig);
+	ck_assert_int_ne(access(rig.socket, F_OK), 0);
+	ck_assert_int_ne(access(rig.admin, F_OK), 0);
+	/* What a killed one leaves is replaced by the next. */
+	rig_daemon(&rig, NULL);
+	rig_kill(&rig, SIGKILL);
+	ck_assert_int_eq(access(rig.socket, F_OK), 0);
+	rig_daemon(&rig, NULL);
+	ck_assert_uint_eq(mode_of(rig.socket), 0666);
+	rig_end(&rig);
+}
+END_TEST
+
+/* A listening socket at number `fd`, inheritable. */
+static void listener_at(const char *path, int fd)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int sock = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path);
+	if (bind(sock, (void *)&addr, sizeof(addr)) || listen(sock, 8))
+		_exit(120);
+	if (sock != fd && dup2(sock, fd) != fd)
+		_exit(121);
+	fcntl(fd, F_SETFD, 0);
+}
+
+static void status_says(const char *path, unsigned uid)
+{
+	struct wire_message m = { .type = WIRE_LIST, .id = 4 };
+	int sock = -1;
+
+	for (int i = 0; i < 200 && sock < 0; i++) {
+		sock = raw_connect(path);
+		if (sock < 0)
+			sleep_ms(10);
+	}
+	ck_assert_int_ge(sock, 0);
+	raw_send(sock, &m);
+	raw_receive(sock, &m);
+	ck_assert_int_eq(m.type, WIRE_DONE);
+	ck_assert_uint_eq(m.id, 4);
+	ck_assert_uint_eq(m.done.count, uid);
+	close(sock);
+}
+
+START_TEST(sockets_passed_in_by_name)
+{
+	char admin[128], public[128];
+
+	rig_start(&rig, NULL);
+	rig_stop(&rig);
+	snprintf(admin, sizeof(admin), "%s/passed-admin", rig.dir);
+	snprintf(public, sizeof(public), "%s/passed-public", rig.dir);
+	rig.daemon = fork();
+	if (rig.daemon == 0) {
+		char pid[16];
+
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		listener_at(admin, 3);		/* the other way round */
+		listener_at(public, 4);
+		snprintf(pid, sizeof(pid), "%d", (int)getpid());
+		setenv("LISTEN_PID", pid, 1);
+		setenv("LISTEN_FDS", "2", 1);
+		setenv("LISTEN_FDNAMES", "admin:public", 1);
+		execl(rig_built("tuntapd"), "tuntapd", "--policy", rig.policy,
+		      (char *)NULL);
+		_exit(127);
+	}
+	status_says(admin, 0);
+	status_says(public, 0);
+	rig_stop(&rig);
+	/* They are not ours to remove. */
+	ck_assert_int_eq(access(admin, F_OK), 0);
+	ck_assert_int_eq(access(public, F_OK), 0);
+	rig_end(&rig);
+}
+END_TEST
+
+START_TEST(a_passed_fd_that_is_no_listener_is_an_error)
+{
+	rig_start(&rig, NULL);
+	ck_assert_int_eq(sh_status("LISTEN_FDS=1 sh -c 'LISTEN_PID=$$ exec %s "
+				   "--policy %s 3</dev/null' 2>&1 | grep -q "
+				   "'passed socket 3'", rig_built("tuntapd"),
+				   rig.policy), 0);
+	rig_end(&rig);
+}
+END_TEST
+
+static int open_says(void *arg)
+{
+	const char *const *says = arg;
+	struct ttd_options o = TTD_OPTIONS_INIT(TTD_TUN);
+	struct ttd_device *dev;
+	struct ttd_error e;
+
+	o.socket_path = rig.socket;
+	if (ttd_open(&o, &dev, &e) != -ENODEV) {
+		puts("not ENODEV");
+		return 1;
+	}
+	puts(e.text);
+	return !strstr(e.text, says[0]) || !strstr(e.text, says[1]);
+}
+
+START_TEST(a_missing_device_node_is_told)
+{
+	const char *says[] = { "/dev/net/tun", "mknod" };
+
+	rig_start(&rig, NULL);
+	ck_assert_int_eq(unlink("/dev/net/tun"), 0);
+	as_nobody(open_says, says);
+	rig_end(&rig);
+}
+END_TEST
+
+START_TEST(a_closed_device_node_is_told)
+{
+	const char *says[] = { "/dev/net/tun", "chmod" };
+
+	rig_start(&rig, NULL);
+	rig_stop(&rig);
+	/* A daemon of another user: CAP_NET_ADMIN opens no 0600 node. */
+	ck_assert_int_eq(chown(rig.dir, 1234, 1234), 0);
+	rig.daemon = fork();
+	if (rig.daemon == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		execlp("setpriv", "setpriv", "--reuid", "1234", "--regid",
+		       "1234", "--clear-groups", "--inh-caps", "+net_admin",
+		       "--ambient-caps", "+net_admin", rig_built("tuntapd"),
+		       "--socket", rig.socket, "--admin-socket", rig.admin,
+		       "--policy", rig.policy, (char *)NULL);
+		_exit(127);
+	}
+	for (int i = 0; i < 200 && access(rig.admin, F_OK); i++)
+		sleep_ms(10);
+	as_nobody(open_says, says);
+	/* And where the node lets it in, CAP_NET_ADMIN is all it needs. */
+	ck_assert_int_eq(chmod("/dev/net/tun", NODE_OPEN), 0);
+	struct client c;
+	const char *const argv[] = {
+		rig_built("examples/tun-echo"), "--socket", rig.socket,
+		"--address", "10.9.0.1/24", NULL
+	};
+	client_exec(&c, argv);
+	client_line(&c, "ready");
+	ck_assert_int_eq(sh_status("ping -n -q -c 1 -W 2 10.9.0.7 >/dev/null"),
+			 0);
+	client_kill(&c, SIGKILL);
+	link_goes("tt0");
+	rig_end(&rig);
+}
+END_TEST
+
+static int open_by_environment(void *arg)
+{
+	struct ttd_options o = TTD_OPTIONS_INIT(TTD_TUN);
+	struct ttd_device *dev;
+	struct ttd_error e;
+
+	(void)arg;
+	setenv("TUNTAPD_SOCKET", rig.socket, 1);
+	if (ttd_open(&o, &dev, &e)) {
+		puts(e.text);
+		return 1;
+	}
+	ttd_free(dev);
+	return 0;
+}
+
+START_TEST(library_finds_the_socket_by_the_environment)
+{
+	rig_start(&rig, NULL);
+	as_nobody(open_by_environment, NULL);
+	rig_end(&rig);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("daemon");
+	TCase *t = tcase_create("live");
+
+	tcase_set_timeout(t, 60);
+	tcase_add_test(t, options_and_their_errors);
+	tcase_add_test(t, a_second_daemon_keeps_off_a_served_socket);
+	tcase_add_test(t, sockets_have_their_modes_and_go_at_the_end);
+	tcase_add_test(t, sockets_passed_in_by_name);
+	tcase_add_test(t, a_passed_fd_that_is_no_listener_is_an_error);
+	tcase_add_test(t, a_missing_device_node_is_told);
+	tcase_add_test(t, a_closed_device_node_is_told);
+	tcase_add_test(t, library_finds_the_socket_by_the_environment);
+	suite_add_tcase(s, t);
+	return live_main("daemon", s);
+}
