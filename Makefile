@@ -68,18 +68,26 @@ all: $(B)/tuntapd $(B)/tuntapctl $(B)/libtuntapd.a $(B)/libtuntapd.so \
 
 # --- compiling ---------------------------------------------------------------
 
-$(B)/obj/%.o: %.c
+# Changes when what is compiled with changes, and then everything is compiled.
+FLAGS	= $(CC) $(DEFS) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(SANFLAGS) $(WERROR)
+$(B)/flags: FORCE
+	@mkdir -p $(@D); printf '%s\n' '$(subst ','\'',$(FLAGS))' | cmp -s - $@ || \
+	 printf '%s\n' '$(subst ','\'',$(FLAGS))' > $@
+FORCE:
+.PHONY: FORCE
+
+$(B)/obj/%.o: %.c $(B)/flags
 	$(call say,CC)
 	$(Q)mkdir -p $(@D) && $(COMPILE) -o $@ $<
-$(B)/pic/%.o: %.c
+$(B)/pic/%.o: %.c $(B)/flags
 	$(call say,CC)
 	$(Q)mkdir -p $(@D) && $(COMPILE) -fPIC -o $@ $<
 # The daemon with the fault hook, for tests.
-$(B)/fault/%.o: %.c
+$(B)/fault/%.o: %.c $(B)/flags
 	$(call say,CC)
 	$(Q)mkdir -p $(@D) && $(COMPILE) -DTUNTAPD_FAULT -o $@ $<
 # libmnl's iteration macro mixes long and int.
-$(B)/obj/daemon/rtnl.o $(B)/fault/daemon/rtnl.o: WARN += -Wno-conversion
+$(B)/obj/daemon/rtnl.o $(B)/fault/daemon/rtnl.o: private WARN += -Wno-conversion
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 
@@ -108,8 +116,9 @@ $(B)/$(SOFILE): $(call pic,$(LIB) $(PROTO)) libclient/libtuntapd.map
 $(B)/libtuntapd.so: $(B)/$(SOFILE)
 	$(Q)ln -sf $(SOFILE) $(B)/$(SONAME) && ln -sf $(SONAME) $@
 
-$(B)/libtuntapd.pc: libclient/libtuntapd.pc.in Makefile
-	$(Q)mkdir -p $(@D) && sed 's|@PREFIX@|$(PREFIX)|g; s|@VERSION@|$(VERSION)|g' $< > $@
+# Anew each time: it names the prefix.
+$(B)/libtuntapd.pc: libclient/libtuntapd.pc.in FORCE
+	$(Q)mkdir -p $(@D) && sed 's|@PREFIX@|$(PREFIX)|; s|@INCLUDEDIR@|$(INCDIR)|; s|@LIBDIR@|$(LIBDIR)|; s|@VERSION@|$(VERSION)|' $< > $@
 
 $(B)/tuntapctl: $(call obj,$(CTL) $(PROTO)) $(B)/libtuntapd.a
 	$(call say,LINK)
@@ -118,7 +127,7 @@ $(B)/tuntapctl: $(call obj,$(CTL) $(PROTO)) $(B)/libtuntapd.a
 $(B)/examples/%: $(B)/obj/examples/%.o $(B)/libtuntapd.a
 	$(call say,LINK)
 	$(Q)mkdir -p $(@D) && $(LINK) -o $@ $^ -pthread
-$(B)/obj/examples/%.o: CPPFLAGS += -Ilibclient
+$(B)/obj/examples/%.o: private CPPFLAGS += -Ilibclient
 
 # --- manual ------------------------------------------------------------------
 
