@@ -163,26 +163,44 @@ START_TEST(client_gone_before_the_answer)
 }
 END_TEST
 
-/* Holds on to the device beyond the connection: the daemon deletes it. */
-static int lingering(void *arg)
+/* Holds on to the device beyond the connection. */
+static int linger(struct rig *r, bool wait)
 {
 	struct ttd_options o = TTD_OPTIONS_INIT(TTD_TUN);
 	struct ttd_device *dev;
 	struct ttd_error e;
-	int fd;
+	sigset_t told;
+	int fd, sig;
 
-	o.socket_path = ((struct rig *)arg)->socket;
+	sigemptyset(&told);
+	sigaddset(&told, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &told, NULL);
+	o.socket_path = r->socket;
 	o.name = "ttstay";
 	if (ttd_open(&o, &dev, &e)) {
 		puts(e.text);
 		return 1;
 	}
+	puts("open");
+	fflush(stdout);
+	if (wait)
+		sigwait(&told, &sig);
 	fd = ttd_take_fd(dev, 0);
 	ttd_free(dev);		/* the lease ends, the fd does not */
 	puts("kept");
 	fflush(stdout);
 	pause();
 	return fd < 0;
+}
+
+static int lingering(void *arg)
+{
+	return linger(arg, false);
+}
+
+static int lingering_until_told(void *arg)
+{
+	return linger(arg, true);
 }
 
 START_TEST(kept_fd_does_not_keep_the_device)
@@ -196,6 +214,25 @@ START_TEST(kept_fd_does_not_keep_the_device)
 	client_line(&c, "kept");
 	host_unchanged(before);
 	client_kill(&c, SIGKILL);
+	rig_end(&rig);
+}
+END_TEST
+
+/* Whose mark somebody has changed is no longer ours to delete. */
+START_TEST(device_without_our_mark_is_left_alone)
+{
+	struct client c;
+
+	rig_start(&rig, NULL);
+	client_start(&c, lingering_until_told, &rig);
+	client_line(&c, "open");
+	ck_assert_int_eq(sh_status("ip link set ttstay alias mine"), 0);
+	kill(c.pid, SIGUSR1);
+	client_line(&c, "kept");
+	sleep_ms(500);
+	ck_assert(link_exists("ttstay"));
+	client_kill(&c, SIGKILL);
+	link_goes("ttstay");
 	rig_end(&rig);
 }
 END_TEST
@@ -417,6 +454,7 @@ int main(void)
 	tcase_add_test(t, devices_stay_when_daemon_ends);
 	tcase_add_test(t, client_gone_before_the_answer);
 	tcase_add_test(t, kept_fd_does_not_keep_the_device);
+	tcase_add_test(t, device_without_our_mark_is_left_alone);
 	tcase_add_test(t, tap_with_mac_queues_txqueuelen);
 	tcase_add_test(t, peer_address_nodad_gateways);
 	tcase_add_test(t, left_down_when_asked);

@@ -228,6 +228,31 @@ START_TEST(half_a_message_then_silence)
 }
 END_TEST
 
+/* A byte now and then does not put the end of the frame's time off. */
+START_TEST(a_frame_that_drips)
+{
+	uint8_t frame[WIRE_FRAME_MAX];
+	struct wire_message m;
+	size_t len, sent = 0;
+	int sock;
+
+	rig_start(&rig, NULL);
+	len = open_frame(frame);
+	sock = raw_connect(rig.socket);
+	while (sent < len &&
+	       send(sock, frame + sent, 1, MSG_NOSIGNAL | MSG_DONTWAIT) == 1) {
+		sent++;
+		sleep_ms(150);
+	}
+	ck_assert_msg(sent < len, "all %zu bytes were taken, one by one", len);
+	raw_receive(sock, &m);
+	ck_assert_int_eq(m.type, WIRE_REFUSED);
+	ck_assert_int_eq(m.refused.code, WIRE_E_TIMED_OUT);
+	close(sock);
+	rig_end(&rig);
+}
+END_TEST
+
 START_TEST(silence_from_the_beginning)
 {
 	struct wire_message m;
@@ -587,6 +612,7 @@ int main(void)
 			    sizeof(refusals) / sizeof(*refusals));
 	tcase_add_test(t, trailing_bytes);
 	tcase_add_test(t, half_a_message_then_silence);
+	tcase_add_test(t, a_frame_that_drips);
 	tcase_add_test(t, silence_from_the_beginning);
 	tcase_add_test(t, wrong_version);
 	tcase_add_test(t, unknown_and_foreign_types);
