@@ -11,14 +11,14 @@ int refuse(struct wire_refused *why, enum wire_error code, const char *step,
 	va_list ap;
 
 	if (!why)
-		return -wire_error_errno(code);
+		return -wire_error_errno((uint16_t)code);
 	memset(why, 0, sizeof(*why));
 	why->code = (uint16_t)code;
 	snprintf(why->step, sizeof(why->step), "%s", step);
 	va_start(ap, fmt);
 	vsnprintf(why->text, sizeof(why->text), fmt, ap);
 	va_end(ap);
-	return -wire_error_errno(code);
+	return -wire_error_errno((uint16_t)code);
 }
 
 enum wire_error refuse_kernel_code(int err)

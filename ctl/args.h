@@ -1,0 +1,34 @@
+/* Long options from a table: parsing, messages and help from the same rows. */
+#ifndef TUNTAPCTL_ARGS_H
+#define TUNTAPCTL_ARGS_H
+
+#include <stdio.h>
+
+#define ARGS_WHY_MAX	512
+
+struct arg_row {
+	const char *name;	/* "--mtu" */
+	const char *value;	/* "N", as help shows it; NULL: it takes none */
+	const char *doc;	/* a line of help */
+	/*
+	 * Puts the value (NULL if it takes none) into the caller's struct.  0,
+	 * or -EINVAL with why: what goes behind "--mtu 12: ".
+	 */
+	int (*set)(void *into, const char *value, char why[ARGS_WHY_MAX]);
+};
+
+#define ARGS_HELP	(-1000)	/* no errno has this number */
+
+/*
+ * Reads options from argv[1] on, until "--" or the first argument that is
+ * none; `--mtu 9000` and `--mtu=9000` are the same.  The index of what follows
+ * them; ARGS_HELP where --help is among them; or -EINVAL with why filled.
+ * rows end with one that has no name.
+ */
+int args_parse(const struct arg_row *rows, int argc, char **argv, void *into,
+	       char why[ARGS_WHY_MAX]);
+
+/* A line a row. */
+void args_help(const struct arg_row *rows, FILE *out);
+
+#endif

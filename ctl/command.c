@@ -1,0 +1,84 @@
+#include "command.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#ifndef TUNTAPD_SOCKET_PATH
+#define TUNTAPD_SOCKET_PATH "/run/tuntapd/tuntapd.sock"
+#endif
+#ifndef TUNTAPD_ADMIN_SOCKET_PATH
+#define TUNTAPD_ADMIN_SOCKET_PATH "/run/tuntapd/admin.sock"
+#endif
+
+int set_socket(void *into, const char *value, char why[ARGS_WHY_MAX])
+{
+	(void)why;
+	((struct common_args *)into)->socket = value;
+	return 0;
+}
+
+int set_json(void *into, const char *value, char why[ARGS_WHY_MAX])
+{
+	(void)value;
+	(void)why;
+	((struct common_args *)into)->json = true;
+	return 0;
+}
+
+const char *socket_path(const char *given)
+{
+	const char *env = getenv("TUNTAPD_SOCKET");
+
+	if (given)
+		return given;
+	if (env && env[0])
+		return env;
+	if (geteuid() == 0 && access(TUNTAPD_ADMIN_SOCKET_PATH, F_OK) == 0)
+		return TUNTAPD_ADMIN_SOCKET_PATH;
+	return TUNTAPD_SOCKET_PATH;
+}
+
+int usage_error(const char *what)
+{
+	fprintf(stderr, "tuntapctl: %s\n", what);
+	return EXIT_USAGE;
+}
+
+static void help(const struct command *c)
+{
+	printf("Usage: tuntapctl [--socket PATH] %s %s\n\n%s\n\n", c->name,
+	       c->synopsis, c->more);
+	args_help(c->args, stdout);
+}
+
+int command_args(const struct command *c, int argc, char **argv, void *into,
+		 int *ret_exit)
+{
+	char why[ARGS_WHY_MAX];
+	int first = args_parse(c->args, argc, argv, into, why);
+
+	if (first >= 0)
+		return first;
+	*ret_exit = 0;
+	if (first == ARGS_HELP)
+		help(c);
+	else
+		*ret_exit = usage_error(why);
+	return -1;
+}
+
+bool command_no_args(const struct command *c, int argc, char **argv,
+		     struct common_args *args, int *ret_exit)
+{
+	char why[ARGS_WHY_MAX];
+	int first = command_args(c, argc, argv, args, ret_exit);
+
+	if (first < 0)
+		return false;
+	if (first == argc)
+		return true;
+	snprintf(why, sizeof(why), "%.80s: %s takes no arguments", argv[first],
+		 c->name);
+	*ret_exit = usage_error(why);
+	return false;
+}

@@ -1,0 +1,106 @@
+#include "output.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+void print_error(const struct ttd_error *e)
+{
+	fprintf(stderr, "tuntapctl: %s: %s", e->step, e->text);
+	if (e->rule[0])
+		fprintf(stderr, " (rule %s)", e->rule);
+	fputc('\n', stderr);
+}
+
+int table_add(struct table *t, const char *const cells[TABLE_COLUMNS])
+{
+	char **all = realloc(t->cells, (t->n_rows + 1) * TABLE_COLUMNS *
+			     sizeof(*all));
+
+	if (!all)
+		return -ENOMEM;
+	t->cells = all;
+	all += t->n_rows * TABLE_COLUMNS;
+	for (size_t i = 0; i < TABLE_COLUMNS; i++) {
+		all[i] = strdup(cells[i]);
+		if (!all[i]) {
+			while (i > 0)
+				free(all[--i]);
+			return -ENOMEM;
+		}
+	}
+	t->n_rows++;
+	return 0;
+}
+
+void table_print(const struct table *t, FILE *out)
+{
+	size_t width[TABLE_COLUMNS] = { 0 };
+
+	for (size_t i = 0; i < t->n_rows * TABLE_COLUMNS; i++) {
+		size_t n = strlen(t->cells[i]);
+
+		if (n > width[i % TABLE_COLUMNS])
+			width[i % TABLE_COLUMNS] = n;
+	}
+	for (size_t i = 0; i < t->n_rows * TABLE_COLUMNS; i++) {
+		size_t column = i % TABLE_COLUMNS;
+
+		if (column < TABLE_COLUMNS - 1)
+			fprintf(out, "%-*s  ", (int)width[column], t->cells[i]);
+		else
+			fprintf(out, "%s\n", t->cells[i]);
+	}
+}
+
+void table_free(struct table *t)
+{
+	for (size_t i = 0; i < t->n_rows * TABLE_COLUMNS; i++)
+		free(t->cells[i]);
+	free(t->cells);
+	*t = (struct table){ NULL, 0 };
+}
+
+char *time_text(uint64_t seconds, char buf[TIME_TEXT_MAX])
+{
+	time_t when = (time_t)seconds;
+	struct tm tm;
+
+	if (!localtime_r(&when, &tm) ||
+	    strftime(buf, TIME_TEXT_MAX, "%Y-%m-%d %H:%M:%S", &tm) == 0)
+		snprintf(buf, TIME_TEXT_MAX, "?");
+	return buf;
+}
+
+json_t *json_text(const char *text)
+{
+	json_t *value = json_string(text);
+	char *ascii;
+
+	if (value)
+		return value;
+	ascii = strdup(text);
+	if (!ascii)
+		return NULL;
+	for (char *p = ascii; *p; p++)
+		if ((unsigned char)*p > 0x7f)
+			*p = '?';
+	value = json_string(ascii);
+	free(ascii);
+	return value;
+}
+
+int print_json(json_t *value, FILE *out)
+{
+	char *text = value ? json_dumps(value, 0) : NULL;
+
+	json_decref(value);
+	if (!text) {
+		fputs("tuntapctl: out of memory\n", stderr);
+		return -ENOMEM;
+	}
+	fprintf(out, "%s\n", text);
+	free(text);
+	return 0;
+}

@@ -1,0 +1,38 @@
+/* What people and programs read: errors, tables, JSON. */
+#ifndef TUNTAPCTL_OUTPUT_H
+#define TUNTAPCTL_OUTPUT_H
+
+#include <jansson.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "../libclient/tuntapd.h"
+
+/* "tuntapctl: step: text (rule file:line)" to stderr. */
+void print_error(const struct ttd_error *e);
+
+/* Left-aligned columns as wide as they need; the last one is not padded. */
+#define TABLE_COLUMNS	8
+struct table {
+	char **cells;		/* rows of TABLE_COLUMNS, owned */
+	size_t n_rows;
+};
+/* Copies the cells; 0 or -ENOMEM. */
+int table_add(struct table *t, const char *const cells[TABLE_COLUMNS]);
+void table_print(const struct table *t, FILE *out);
+void table_free(struct table *t);
+
+/* "2025-01-31 23:59:58", local time. */
+#define TIME_TEXT_MAX	32
+char *time_text(uint64_t seconds, char buf[TIME_TEXT_MAX]);
+
+/* A JSON string; bytes that are not UTF-8 become '?'.  NULL: no memory. */
+json_t *json_text(const char *text);
+/*
+ * Writes it on one line and gives it up.  0, or -ENOMEM where it is NULL or
+ * cannot be written, which is said on stderr.
+ */
+int print_json(json_t *value, FILE *out);
+
+#endif

@@ -1,0 +1,166 @@
+#include "show.h"
+
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NUMBER_MAX	24	/* a 64-bit number with its NUL */
+
+const char *show_kind(uint8_t layer)
+{
+	return layer == WIRE_TUN ? "tun" : layer == WIRE_TAP ? "tap" : "?";
+}
+
+static const char *state_text(uint8_t state)
+{
+	switch (state) {
+	case WIRE_LEASE_HELD:
+		return "held";
+	case WIRE_LEASE_ENDING:
+		return "ending";
+	case WIRE_LEASE_DELETED:
+		return "deleted";
+	default:
+		return "?";
+	}
+}
+
+/* NULL where nobody has that uid. */
+static const char *user_name(uint32_t uid)
+{
+	const struct passwd *pw = getpwuid(uid);
+
+	return pw ? pw->pw_name : NULL;
+}
+
+static json_t *json_text_or_null(const char *text)
+{
+	return text && text[0] ? json_text(text) : json_null();
+}
+
+static json_t *address_json(const struct wire_address *a)
+{
+	char local[PREFIX_TEXT_MAX], peer[PREFIX_TEXT_MAX];
+
+	prefix_format(&a->local, local);
+	prefix_format(&a->peer, peer);
+	return json_pack("{s:s, s:o, s:b}", "local", local,
+			 "peer", json_text_or_null(a->peer.family ? peer : ""),
+			 "nodad", (a->flags & WIRE_ADDRESS_NODAD) != 0);
+}
+
+static json_t *addresses_json(const struct wire_lease *lease)
+{
+	json_t *all = json_array();
+
+	for (uint16_t i = 0; all && i < lease->n_addresses; i++)
+		if (json_array_append_new(all,
+				address_json(&lease->addresses[i])) < 0) {
+			json_decref(all);
+			return NULL;
+		}
+	return all;
+}
+
+json_t *show_lease_json(const struct wire_lease *lease)
+{
+	/* json_pack() gives all up where one of its "o" is NULL */
+	return json_pack("{s:o, s:o, s:I, s:s, s:s, s:i, s:I, s:o, s:o, s:I, "
+			 "s:o}",
+			 "lease", json_text(lease->lease),
+			 "name", json_text(lease->name),
+			 "ifindex", (json_int_t)lease->ifindex,
+			 "kind", show_kind(lease->layer),
+			 "state", state_text(lease->state),
+			 "queues", (int)lease->queues,
+			 "uid", (json_int_t)lease->uid,
+			 "user", json_text_or_null(user_name(lease->uid)),
+			 "pid", lease->pid ? json_integer(lease->pid) :
+				json_null(),
+			 "opened", (json_int_t)lease->opened,
+			 "addresses", addresses_json(lease));
+}
+
+int show_lease_head(struct table *t)
+{
+	static const char *const head[TABLE_COLUMNS] = {
+		"NAME", "KIND", "USER", "PID", "QUEUES", "STATE", "SINCE",
+		"ADDRESSES"
+	};
+
+	return table_add(t, head);
+}
+
+/* "10.0.0.1/24 fd00::1/64", or "-"; the caller frees it. */
+static char *addresses_text(const struct wire_lease *lease)
+{
+	const size_t cap = (2 * PREFIX_TEXT_MAX + 8) * WIRE_ADDRESSES_MAX;
+	char *text = malloc(cap), prefix[PREFIX_TEXT_MAX];
+	size_t n = 0;
+
+	if (!text)
+		return NULL;
+	snprintf(text, cap, "-");
+	for (uint16_t i = 0; i < lease->n_addresses; i++) {
+		const struct wire_address *a = &lease->addresses[i];
+
+		n += (size_t)snprintf(text + n, cap - n, "%s%s", n ? " " : "",
+				      prefix_format(&a->local, prefix));
+		if (a->peer.family)
+			n += (size_t)snprintf(text + n, cap - n, ",peer=%s",
+					      prefix_format(&a->peer, prefix));
+	}
+	return text;
+}
+
+int show_lease_row(struct table *t, const struct wire_lease *lease)
+{
+	char uid[NUMBER_MAX], pid[NUMBER_MAX], queues[NUMBER_MAX];
+	char since[TIME_TEXT_MAX];
+	const char *user = user_name(lease->uid);
+	char *addresses = addresses_text(lease);
+	int r;
+
+	snprintf(uid, sizeof(uid), "%u", (unsigned)lease->uid);
+	snprintf(pid, sizeof(pid), "%u", (unsigned)lease->pid);
+	snprintf(queues, sizeof(queues), "%u", lease->queues);
+	r = table_add(t, (const char *const[TABLE_COLUMNS]){
+		lease->name, show_kind(lease->layer), user ? user : uid,
+		lease->pid ? pid : "-", queues, state_text(lease->state),
+		time_text(lease->opened, since), addresses ? addresses : "?"
+	});
+	free(addresses);
+	return r;
+}
+
+json_t *show_state_json(const struct wire_state *s)
+{
+	return json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:{s:I, s:I, s:o}}",
+			 "version", json_text(s->version),
+			 "pid", (json_int_t)s->pid,
+			 "started", (json_int_t)s->started,
+			 "leases", (json_int_t)s->leases,
+			 "own_leases", (json_int_t)s->own_leases,
+			 "connections", (json_int_t)s->connections,
+			 "policy",
+			 "generation", (json_int_t)s->policy_generation,
+			 "rules", (json_int_t)s->policy_rules,
+			 "fault", json_text_or_null(s->policy_fault));
+}
+
+void show_state(const struct wire_state *s, FILE *out)
+{
+	char since[TIME_TEXT_MAX];
+
+	fprintf(out, "tuntapd %s, pid %u, since %s\n", s->version,
+		(unsigned)s->pid, time_text(s->started, since));
+	fprintf(out, "leases       %u, %u of them yours\n",
+		(unsigned)s->leases, (unsigned)s->own_leases);
+	fprintf(out, "connections  %u\n", (unsigned)s->connections);
+	fprintf(out, "policy       %u rule%s, generation %u\n",
+		(unsigned)s->policy_rules, s->policy_rules == 1 ? "" : "s",
+		(unsigned)s->policy_generation);
+	if (s->policy_fault[0])
+		fprintf(out, "             the last reload did not take "
+			"effect: %s\n", s->policy_fault);
+}

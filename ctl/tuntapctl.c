@@ -1,0 +1,95 @@
+/*
+ * tuntapctl: devices from tuntapd for programs that know nothing of it, and a
+ * look at the leases there are.
+ */
+#include <string.h>
+
+#include "command.h"
+#include "../libclient/tuntapd.h"
+
+static const struct command *const commands[] = {
+	&command_run, &command_list, &command_status
+};
+#define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+struct main_args {
+	struct common_args common;	/* first */
+	bool version;
+};
+
+static int set_version(void *into, const char *value, char why[ARGS_WHY_MAX])
+{
+	(void)value;
+	(void)why;
+	((struct main_args *)into)->version = true;
+	return 0;
+}
+
+static const struct arg_row main_rows[] = {
+	{ "--socket", "PATH", "default: $TUNTAPD_SOCKET, or as built in",
+	  set_socket },
+	{ "--version", NULL, "the version", set_version },
+	{ NULL, NULL, NULL, NULL }
+};
+
+static void help(FILE *out)
+{
+	fputs("Usage: tuntapctl [--socket PATH] COMMAND [OPTION]...\n\n"
+	      "TUN and TAP devices from tuntapd, the TUN/TAP daemon.\n\n", out);
+	for (size_t i = 0; i < N_COMMANDS; i++)
+		fprintf(out, "  %-28s%s\n", commands[i]->name,
+			commands[i]->doc);
+	fputc('\n', out);
+	args_help(main_rows, out);
+	fputs("\ntuntapctl COMMAND --help says more of each.\n", out);
+}
+
+static const struct command *find(const char *name)
+{
+	for (size_t i = 0; i < N_COMMANDS; i++)
+		if (strcmp(commands[i]->name, name) == 0)
+			return commands[i];
+	return NULL;
+}
+
+static int dispatch(int argc, char **argv)
+{
+	struct main_args args = { .version = false };
+	char why[ARGS_WHY_MAX];
+	int first = args_parse(main_rows, argc, argv, &args, why);
+	const struct command *c;
+
+	if (first == ARGS_HELP) {
+		help(stdout);
+		return 0;
+	}
+	if (first < 0)
+		return usage_error(why);
+	if (args.version) {
+		printf("tuntapctl %s\n", ttd_version());
+		return 0;
+	}
+	if (first == argc) {
+		help(stderr);
+		return EXIT_USAGE;
+	}
+	c = find(argv[first]);
+	if (!c) {
+		snprintf(why, sizeof(why), "%.80s: there is no such command; "
+			 "tuntapctl --help lists them", argv[first]);
+		return usage_error(why);
+	}
+	return c->main(c, argc - first, argv + first, &args.common);
+}
+
+int main(int argc, char **argv)
+{
+	int status = dispatch(argc, argv);
+
+	/* what was to be printed may not have got there: disk full */
+	if (fflush(stdout) != 0 && status == 0) {
+		perror("tuntapctl: standard output");
+		status = EXIT_REFUSED;
+	}
+	return status;
+}
