@@ -72,7 +72,6 @@ static void on_linger(evutil_socket_t fd, short what, void *arg)
 	struct held *held = arg;
 	struct registry *registry = &held->server->registry;
 	unsigned ifindex = held->lease.ifindex;
-	const struct os_link *link;
 
 	(void)fd;
 	(void)what;
@@ -84,26 +83,24 @@ static void on_linger(evutil_socket_t fd, short what, void *arg)
 	mirror_update();
 	if (registry_find(registry, ifindex) != &held->lease)
 		return;		/* the update told of its end, and freed it */
-	link = mirror_link(ifindex);
-	if (!link) {
+	if (!mirror_link(ifindex)) {
 		held_free(held);
-	} else if (strcmp(link->alias, held->alias) != 0) {
-		log_line(LOG_WARNING, "lease %s: %s no longer bears its mark "
-			 "(its alias is \"%s\"); left alone", held->lease.id,
-			 link->name, link->alias);
-		held_free(held);
-	} else {
-		held->job.ifindex = ifindex;
-		held->job.alias = held->alias;
-		have_done(held, WORKER_DELETE, on_deleted);
+		return;
 	}
+	held->job.ifindex = ifindex;
+	held->job.alias = held->alias;
+	have_done(held, WORKER_DELETE, on_deleted);
 }
 
 static void on_deleted(struct worker_job *job)
 {
 	struct held *held = held_of_job(job);
 
-	if (job->result)
+	if (job->result == -EPERM)
+		log_line(LOG_WARNING, "lease %s: what has index %u now does "
+			 "not bear its mark; left alone", held->lease.id,
+			 held->lease.ifindex);
+	else if (job->result)
 		log_line(LOG_WARNING, "lease %s: %s (index %u) could not be "
 			 "deleted: %s", held->lease.id, held->lease.name,
 			 held->lease.ifindex, strerror(-job->result));
