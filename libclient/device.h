@@ -1,0 +1,140 @@
+/*
+ * The inside of a device.
+ *
+ * A device has fds of others' making that many threads read, write and poll,
+ * and may be closed by any of them at any time.  What keeps that sound:
+ *
+ *  - A number that was given out means this device, or something dead, until
+ *    ttd_free(): closing puts a dead fd over it (dup2(2)), so no late reader
+ *    ever hits a file of somebody else.
+ *  - Every system call on a queue's fd is made inside one of its gates, no
+ *    handler is.  Ending shuts the gates; closing waits until all are empty.
+ *    The kernel frees a device with its last reference, and a thread inside a
+ *    system call holds one (fdget in fs/file.c): after the wait it is gone.
+ *  - Nobody blocks in a read.  All waiting is poll(2) on the queue's fd and on
+ *    `done`, which ends every wait there will ever be.
+ *  - Handlers have generations.  Who sets a new one waits for the queues that
+ *    still run an older one.
+ *  - Memory: the owner's handle, each push thread and each ttd_run() hold a
+ *    reference; the last one out frees.  Calls in between hold `calls`.
+ *
+ * No lock is held while a handler runs or a system call may wait.
+ */
+#ifndef TUNTAPD_DEVICE_H
+#define TUNTAPD_DEVICE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "../proto/wire.h"
+#include "gate.h"
+#include "tuntapd.h"
+
+struct queue {
+	struct ttd_device *dev;
+	int fd;			/* its number never changes */
+	struct gate io;		/* who reads, writes, asks, or waits to recv */
+	struct gate idle;	/* loops that wait for a packet: they do not
+				   hinder ttd_take_fd(), others do */
+	atomic_bool in_run;	/* ttd_run() is on it */
+	uint8_t *buffer;	/* of loops, made by the first one */
+	uint64_t ignored;	/* handler results that were not 0 */
+	/* under meet.mutex: */
+	uint64_t running;	/* generation of the handler it runs; 0: none */
+	pthread_t runner;	/* who runs it, or is in_run */
+	bool has_thread;
+	pthread_t thread;
+};
+
+struct ttd_device {
+	/* set before anyone else knows of it: */
+	pid_t pid;		/* who opened it; others are forked children */
+	char name[TTD_NAME_MAX];
+	unsigned ifindex;
+	enum ttd_layer layer;
+	enum ttd_offload offload;
+	int sock;		/* the lease lives while this is connected */
+	int done[2];		/* pipe: [0] readable for ever at the end */
+	int dead;		/* reads 0, polls HUP, cannot be written */
+
+	_Atomic int status;	/* enum ttd_status; changes once */
+	atomic_bool pushing;	/* handler is not NULL */
+	_Atomic uint64_t generation;	/* of handler; begins with 1 */
+	struct gate calls;	/* calls that look at it outside queue gates */
+
+	struct meet meet;	/* all below is under its mutex: */
+	struct ttd_error cause;	/* of the end */
+	enum { CLOSE_NOT, CLOSE_BEGUN, CLOSE_DONE } closing;
+	unsigned refs;
+	unsigned runs;		/* ttd_run()s */
+	ttd_handler *handler;
+	void *arg;
+	bool starting;		/* someone makes the threads */
+	bool undo;		/* they shall go again */
+
+	unsigned n_queues;
+	struct queue queues[];
+};
+
+/* device.c */
+
+/* A device without fds but its own three; NULL or -errno in *ret_error. */
+struct ttd_device *device_new(unsigned n_queues, int *ret_error);
+/* Of one that nobody else knows of, or that nobody uses any more. */
+void device_release(struct ttd_device *dev);
+/*
+ * Ends it with this cause, if it has not ended yet.  Does not wait: it may be
+ * called inside a gate.  Always -ESHUTDOWN.
+ */
+int device_end(struct ttd_device *dev, enum ttd_status status, int code,
+	       const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+/* Gives up a reference; the device may be gone then. */
+void device_drop(struct ttd_device *dev);
+
+/* pull.c: also what loops are made of */
+
+/* A packet's length or -errno; an error that ends the device has ended it. */
+ssize_t queue_read(struct queue *q, void *buf, size_t cap);
+/* Waits for a packet as long as it takes, or for the end. */
+void queue_idle(struct queue *q);
+
+/* loop.c */
+
+/* This thread is in a handler of that device, however deep.  With the mutex. */
+bool in_handler(const struct ttd_device *dev);
+/* Joins push threads, which are about to return; detaches the caller. */
+void loop_join(struct ttd_device *dev);
+
+/* clock.c: moments of CLOCK_MONOTONIC in ms; -1 is never. */
+
+int64_t deadline_in(int timeout_ms);
+/* What is left for poll(2). */
+int deadline_left(int64_t deadline);
+
+/* options.c */
+
+/* Checks and translates.  0 or -errno with the sentence in error. */
+int options_read(const struct ttd_options *from, struct ttd_options *ret,
+		 struct ttd_error *error);
+int options_encode(const struct ttd_options *o, struct wire_open *ret,
+		   struct ttd_error *error);
+
+/* prefix.c */
+
+/* False unless it is a valid prefix of family 4 or 6. */
+bool prefix_from_public(const struct ttd_prefix *from, struct prefix *ret);
+
+/* error.c */
+
+/* Fills e unless that is NULL; returns code. */
+int error_set(struct ttd_error *e, int code, const char *step,
+	      const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+#define ERROR_WORDS_MAX 128
+/* strerror(3) of an errno of either sign, for threads. */
+const char *error_words(int error, char buf[ERROR_WORDS_MAX]);
+
+#endif

@@ -1,0 +1,284 @@
+/*
+ * Push: packets to a handler, from threads of the library or on the caller's.
+ *
+ * A loop takes the handler with its generation under the mutex, marks the
+ * queue as running that generation, delivers a burst and takes the mark off
+ * again; it waits for packets unmarked.  Whoever sets another handler waits for
+ * marks of older generations to go.  The generation is looked at before each
+ * read, never after one: a packet that was read is delivered.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "device.h"
+#include "packet.h"
+
+#define BURST		64	/* packets until the mutex is looked at again */
+#define BUFFER_SIZE	(TTD_HEADROOM + PACKET_MAX)
+
+/*
+ * A queue has one loop at a time, so the thread of that loop is all there is to
+ * know; handlers may nest across devices as they like.
+ */
+bool in_handler(const struct ttd_device *dev)
+{
+	for (unsigned i = 0; i < dev->n_queues; i++) {
+		const struct queue *q = &dev->queues[i];
+
+		if ((q->running || atomic_load(&q->in_run)) &&
+		    pthread_equal(q->runner, pthread_self()))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Delivers packets until there is none (-EAGAIN), the handler's generation is
+ * over or the burst is (0), or the queue has ended (-ESHUTDOWN).  Generation
+ * 0 never is over.
+ */
+static int deliver(struct queue *q, ttd_handler *handler, void *arg,
+		   uint64_t generation)
+{
+	struct ttd_device *dev = q->dev;
+	uint8_t *buf = q->buffer + TTD_HEADROOM;
+	ssize_t n = 0;
+
+	for (int i = 0; i < BURST; i++) {
+		n = 0;
+		if (generation && generation != atomic_load(&dev->generation))
+			break;
+		n = queue_read(q, buf, PACKET_MAX);
+		if (n <= 0)
+			break;
+		if (handler(arg, buf, (size_t)n) != 0)
+			q->ignored++;
+		n = 0;
+	}
+	if (n < 0 && n != -EAGAIN && n != -ESHUTDOWN)
+		n = device_end(dev, TTD_IO_FAILED, (int)n, "reading from the "
+			       "device %s failed", dev->name);
+	return (int)n;
+}
+
+static bool make_buffer(struct queue *q)
+{
+	if (!q->buffer)
+		q->buffer = malloc(BUFFER_SIZE);
+	return q->buffer;
+}
+
+/* With the mutex, which it gives away meanwhile. */
+static void push_burst(struct queue *q)
+{
+	struct ttd_device *dev = q->dev;
+	ttd_handler *handler = dev->handler;
+	void *arg = dev->arg;
+	uint64_t generation = atomic_load(&dev->generation);
+	int r;
+
+	q->running = generation;
+	q->runner = pthread_self();
+	pthread_mutex_unlock(&dev->meet.mutex);
+	r = deliver(q, handler, arg, generation);
+	pthread_mutex_lock(&dev->meet.mutex);
+	q->running = 0;
+	pthread_cond_broadcast(&dev->meet.cond);
+	if (r == -EAGAIN) {
+		pthread_mutex_unlock(&dev->meet.mutex);
+		queue_idle(q);
+		pthread_mutex_lock(&dev->meet.mutex);
+	}
+}
+
+static void *push_thread(void *queue)
+{
+	struct queue *q = queue;
+	struct ttd_device *dev = q->dev;
+	char name[16];		/* pthread_setname_np(3): 16 with the NUL */
+
+	snprintf(name, sizeof(name), "ttd-%.11s", dev->name);
+	os_name_thread(name);
+	pthread_mutex_lock(&dev->meet.mutex);
+	while (!gate_is_shut(&q->io) && !dev->undo)
+		if (dev->handler)
+			push_burst(q);
+		else
+			pthread_cond_wait(&dev->meet.cond, &dev->meet.mutex);
+	pthread_mutex_unlock(&dev->meet.mutex);
+	device_drop(dev);
+	return NULL;
+}
+
+void loop_join(struct ttd_device *dev)
+{
+	for (unsigned i = 0; i < dev->n_queues; i++) {
+		struct queue *q = &dev->queues[i];
+
+		if (!q->has_thread)
+			continue;
+		if (pthread_equal(q->thread, pthread_self()))
+			pthread_detach(q->thread);
+		else
+			pthread_join(q->thread, NULL);
+		q->has_thread = false;
+	}
+}
+
+/* With the mutex.  0 or -errno. */
+static int start_one(struct queue *q)
+{
+	int error;
+
+	if (q->has_thread || gate_is_shut(&q->io))
+		return 0;
+	if (!make_buffer(q))
+		return -ENOMEM;
+	error = pthread_create(&q->thread, NULL, push_thread, q);
+	if (error)
+		return -error;
+	q->has_thread = true;
+	q->dev->refs++;
+	return 0;
+}
+
+/* With the mutex.  A thread for each queue, or none. */
+static int start(struct ttd_device *dev)
+{
+	sigset_t all, old;
+	bool fresh = true;
+	int error = 0;
+
+	for (unsigned i = 0; i < dev->n_queues; i++)
+		fresh = fresh && !dev->queues[i].has_thread;
+	if (!fresh)
+		return 0;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	for (unsigned i = 0; i < dev->n_queues && !error; i++)
+		error = start_one(&dev->queues[i]);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (!error)
+		return 0;
+	/* no handler is set yet, so they all are on their way to sleep */
+	dev->starting = dev->undo = true;
+	pthread_cond_broadcast(&dev->meet.cond);
+	pthread_mutex_unlock(&dev->meet.mutex);
+	loop_join(dev);
+	pthread_mutex_lock(&dev->meet.mutex);
+	dev->starting = dev->undo = false;
+	pthread_cond_broadcast(&dev->meet.cond);
+	return error;
+}
+
+/* With the mutex: a queue still runs a handler older than this. */
+static bool older_runs(const struct ttd_device *dev, uint64_t generation)
+{
+	for (unsigned i = 0; i < dev->n_queues; i++)
+		if (dev->queues[i].running &&
+		    dev->queues[i].running < generation)
+			return true;
+	return false;
+}
+
+static bool any_queue(const struct ttd_device *dev)
+{
+	for (unsigned i = 0; i < dev->n_queues; i++)
+		if (!gate_is_shut(&dev->queues[i].io))
+			return true;
+	return false;
+}
+
+static int set_locked(struct ttd_device *dev, ttd_handler *handler, void *arg)
+{
+	uint64_t generation;
+	int r = 0;
+
+	while (dev->starting)
+		pthread_cond_wait(&dev->meet.cond, &dev->meet.mutex);
+	if (!any_queue(dev))
+		return -ESHUTDOWN;
+	if (dev->runs)
+		return -EBUSY;
+	if (handler)
+		r = start(dev);
+	if (r < 0)
+		return r;
+	dev->handler = handler;
+	dev->arg = arg;
+	atomic_store(&dev->pushing, handler != NULL);
+	generation = atomic_fetch_add(&dev->generation, 1) + 1;
+	pthread_cond_broadcast(&dev->meet.cond);
+	while (!in_handler(dev) && older_runs(dev, generation))
+		pthread_cond_wait(&dev->meet.cond, &dev->meet.mutex);
+	return 0;
+}
+
+int ttd_set_handler(struct ttd_device *dev, ttd_handler *handler, void *arg)
+{
+	int r;
+
+	if (!dev)
+		return -EINVAL;
+	if (dev->offload == TTD_OFFLOAD_PASS)
+		return -EOPNOTSUPP;
+	if (!gate_enter(&dev->calls))
+		return -ESHUTDOWN;
+	pthread_mutex_lock(&dev->meet.mutex);
+	r = set_locked(dev, handler, arg);
+	pthread_mutex_unlock(&dev->meet.mutex);
+	gate_leave(&dev->calls, &dev->meet);
+	return r;
+}
+
+/* With the mutex.  1: go, else what ttd_run returns. */
+static int run_begin(struct ttd_device *dev, struct queue *q)
+{
+	if (atomic_load(&dev->status) != TTD_OPEN)
+		return dev->cause.code;
+	if (gate_is_shut(&q->io))
+		return -ESHUTDOWN;
+	if (dev->handler || dev->starting || q->running ||
+	    atomic_load(&q->in_run))
+		return -EBUSY;
+	if (!make_buffer(q))
+		return -ENOMEM;
+	q->runner = pthread_self();
+	atomic_store(&q->in_run, true);
+	dev->runs++;
+	dev->refs++;
+	return 1;
+}
+
+int ttd_run(struct ttd_device *dev, unsigned queue, ttd_handler *handler,
+	    void *arg)
+{
+	struct queue *q;
+	int r;
+
+	if (!dev || !handler || queue >= dev->n_queues)
+		return -EINVAL;
+	if (dev->offload == TTD_OFFLOAD_PASS)
+		return -EOPNOTSUPP;
+	if (!gate_enter(&dev->calls))
+		return -ESHUTDOWN;
+	q = &dev->queues[queue];
+	pthread_mutex_lock(&dev->meet.mutex);
+	r = run_begin(dev, q);
+	pthread_mutex_unlock(&dev->meet.mutex);
+	gate_leave(&dev->calls, &dev->meet);
+	if (r <= 0)
+		return r;
+	while (!gate_is_shut(&q->io))
+		if (deliver(q, handler, arg, 0) == -EAGAIN)
+			queue_idle(q);
+	pthread_mutex_lock(&dev->meet.mutex);
+	atomic_store(&q->in_run, false);
+	dev->runs--;
+	r = dev->cause.code;
+	pthread_mutex_unlock(&dev->meet.mutex);
+	device_drop(dev);
+	return r;
+}

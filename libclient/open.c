@@ -1,0 +1,350 @@
+/* From options to a device: connect, ask, and take what is handed over. */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "../proto/frame.h"
+#include "device.h"
+#include "packet.h"
+
+#ifndef TUNTAPD_SOCKET_PATH
+#define TUNTAPD_SOCKET_PATH "/run/tuntapd/tuntapd.sock"
+#endif
+
+#define CONNECT_RETRY_MS 5
+#define OPEN_ID 1		/* the connection's first request */
+
+/* One ttd_open(). */
+struct opening {
+	struct ttd_options options;
+	struct ttd_error *error;
+	const char *path;
+	int64_t deadline;
+	struct wire_message m;		/* request, then answer */
+	uint8_t frame[WIRE_FRAME_MAX];
+};
+
+#define CONNECT_FAIL(o, code, ...) \
+	error_set((o)->error, code, "connect", __VA_ARGS__)
+#define ANSWER_FAIL(o, code, ...) \
+	error_set((o)->error, code, "answer", __VA_ARGS__)
+
+static int connect_fault(const struct opening *o, int error)
+{
+	char words[ERROR_WORDS_MAX];
+
+	switch (error) {
+	case ENOENT:
+	case ECONNREFUSED:
+		return CONNECT_FAIL(o, -error, "%s %s: tuntapd seems not to "
+				    "run. Start it (systemctl start "
+				    "tuntapd.socket), or set TUNTAPD_SOCKET to "
+				    "the socket of one that runs",
+				    error == ENOENT ? "there is no socket" :
+				    "nobody listens at", o->path);
+	case EACCES:
+		return CONNECT_FAIL(o, -error, "no permission to connect to "
+				    "%s: look at the modes of the socket and "
+				    "the directories above it", o->path);
+	case EAGAIN:
+		return CONNECT_FAIL(o, -ETIMEDOUT, "tuntapd at %s accepted no "
+				    "connection within %d ms: its backlog is "
+				    "full", o->path, o->options.timeout_ms);
+	default:
+		return CONNECT_FAIL(o, -error, "cannot connect to %s: %s",
+				    o->path, error_words(error, words));
+	}
+}
+
+/*
+ * A non-blocking connect(2) to a Unix socket is done or refused at once; EAGAIN
+ * is a full backlog, and poll(2) cannot wait for that to change.
+ */
+static int connect_within(const struct opening *o, int sock,
+			  const struct sockaddr_un *addr)
+{
+	const struct sockaddr *to = (const struct sockaddr *)addr;
+
+	while (connect(sock, to, sizeof(*addr)) < 0) {
+		int left = deadline_left(o->deadline);
+
+		if (errno == EINTR)
+			continue;
+		if (errno != EAGAIN || left == 0)
+			return connect_fault(o, errno);
+		poll(NULL, 0, left > 0 && left < CONNECT_RETRY_MS ? left :
+		     CONNECT_RETRY_MS);
+	}
+	return 0;
+}
+
+/* The socket, or -errno. */
+static int connect_daemon(const struct opening *o)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	char words[ERROR_WORDS_MAX];
+	size_t len = strlen(o->path);
+	int sock, r;
+
+	if (len == 0)
+		return CONNECT_FAIL(o, -EINVAL, "the socket path is empty");
+	if (len >= sizeof(addr.sun_path))
+		return CONNECT_FAIL(o, -ENAMETOOLONG, "the socket path has %zu "
+				    "bytes; the system's limit is %zu: %.200s",
+				    len, sizeof(addr.sun_path) - 1, o->path);
+	memcpy(addr.sun_path, o->path, len);
+	sock = os_socket();
+	if (sock < 0)
+		return CONNECT_FAIL(o, sock, "cannot make a socket: %s",
+				    error_words(sock, words));
+	r = connect_within(o, sock, &addr);
+	if (r == 0)
+		return sock;
+	close(sock);
+	return r;
+}
+
+/* 0 or -ETIMEDOUT. */
+static int wait_for(const struct opening *o, int sock, short events)
+{
+	struct pollfd p = { sock, events, 0 };
+	int n;
+
+	do
+		n = poll(&p, 1, deadline_left(o->deadline));
+	while (n < 0);		/* EINTR, ENOMEM: neither lasts */
+	return n > 0 ? 0 : -ETIMEDOUT;
+}
+
+static int answer_late(const struct opening *o)
+{
+	return ANSWER_FAIL(o, -ETIMEDOUT, "tuntapd at %s did not answer within "
+			   "%d ms", o->path, o->options.timeout_ms);
+}
+
+static int send_request(struct opening *o, int sock)
+{
+	char words[ERROR_WORDS_MAX];
+	size_t off = 0;
+	int len, r;
+
+	o->m.type = WIRE_OPEN;
+	o->m.id = OPEN_ID;
+	len = wire_encode(&o->m, o->frame, sizeof(o->frame));
+	if (len < 0)
+		return error_set(o->error, len, "request", "the request cannot "
+				 "be put into a message");
+	while ((r = frame_send(sock, o->frame, (size_t)len, &off, NULL, 0)) ==
+	       -EAGAIN)
+		if (wait_for(o, sock, POLLOUT) < 0)
+			return answer_late(o);
+	/* closed already? it may have said why: too many connections */
+	if (r == 0 || r == -EPIPE || r == -ECONNRESET)
+		return 0;
+	return ANSWER_FAIL(o, r, "cannot send to tuntapd at %s: %s", o->path,
+			   error_words(r, words));
+}
+
+/* frame_receive() ended with r, and this is what it means. */
+static int receive_fault(const struct opening *o, const struct frame_in *in,
+			 int r)
+{
+	char words[ERROR_WORDS_MAX];
+
+	switch (r) {
+	case 0:
+	case -EPIPE:
+	case -ECONNRESET:
+		return ANSWER_FAIL(o, -EPIPE, "tuntapd at %s ended the "
+				   "connection %s; its log may say why",
+				   o->path, in->have ? "inside its answer" :
+				   "without an answer");
+	case -EPROTONOSUPPORT:
+		return ANSWER_FAIL(o, r, "what listens at %s speaks version %u "
+				   "of the protocol, this library (%s) speaks "
+				   "version %d: install tuntapd and libtuntapd "
+				   "of the same release", o->path,
+				   in->header.version, ttd_version(),
+				   WIRE_VERSION);
+	case -EMFILE:
+		return ANSWER_FAIL(o, r, "no room for %u more fds: this "
+				   "process is at its limit of open files "
+				   "(ulimit -n)",
+				   o->options.queues);
+	case -EBADMSG:
+		return ANSWER_FAIL(o, -EPROTO, "tuntapd at %s sent more fds "
+				   "than the %u asked for, or fds with a "
+				   "message that has none", o->path,
+				   o->options.queues);
+	case -EPROTO:
+	case -ENOSYS:
+	case -EPERM:
+		return ANSWER_FAIL(o, -EPROTO, "what listens at %s is not "
+				   "tuntapd: its answer begins as no message "
+				   "does (type %u, %u bytes)", o->path,
+				   in->header.type, in->header.length);
+	default:
+		return ANSWER_FAIL(o, r, "cannot receive from tuntapd at %s: "
+				   "%s", o->path, error_words(r, words));
+	}
+}
+
+static int receive_answer(struct opening *o, int sock, struct frame_in *in)
+{
+	struct wire_fault fault;
+	int r;
+
+	while ((r = frame_receive(in, sock, WIRE_FROM_DAEMON,
+				  o->options.queues)) == -EAGAIN)
+		if (wait_for(o, sock, POLLIN) < 0)
+			return answer_late(o);
+	if (r != 1)
+		return receive_fault(o, in, r);
+	if (wire_decode(in->frame, in->header.length, &o->m, &fault) < 0)
+		return ANSWER_FAIL(o, -EPROTO, "the answer of tuntapd at %s is "
+				   "broken at %s: %s", o->path, fault.field,
+				   fault.why);
+	return 0;
+}
+
+static int refused(const struct opening *o)
+{
+	const struct wire_refused *r = &o->m.refused;
+	int code = -wire_error_errno(r->code);
+
+	_Static_assert(sizeof(r->step) <= sizeof(o->error->step), "cut");
+	_Static_assert(sizeof(r->text) <= sizeof(o->error->text), "cut");
+	_Static_assert(sizeof(r->rule) <= sizeof(o->error->rule), "cut");
+	error_set(o->error, code, r->step, "%s",
+		  r->text[0] ? r->text : wire_error_text(r->code));
+	if (o->error)
+		memcpy(o->error->rule, r->rule, sizeof(r->rule));
+	return code;
+}
+
+/* Is this the answer, with all that belongs to it and nothing else? */
+static int check_answer(const struct opening *o, unsigned n_fds)
+{
+	const struct wire_opened *opened = &o->m.opened;
+	bool passed = o->options.offload == TTD_OFFLOAD_PASS;
+
+	if (o->m.type == WIRE_REFUSED && n_fds == 0)
+		return refused(o);
+	if (o->m.type != WIRE_OPENED)
+		return ANSWER_FAIL(o, -EPROTO, "tuntapd at %s answered with "
+				   "the message %s and %u fds", o->path,
+				   wire_row(o->m.type)->name, n_fds);
+	if (o->m.id != OPEN_ID)
+		return ANSWER_FAIL(o, -EPROTO, "tuntapd at %s answered request "
+				   "%u, which was not made", o->path, o->m.id);
+	if (n_fds != opened->queues || n_fds != o->options.queues)
+		return ANSWER_FAIL(o, -EPROTO, "tuntapd at %s sent %u fds for "
+				   "%u queues, where %u were asked for",
+				   o->path, n_fds, opened->queues,
+				   o->options.queues);
+	if (opened->name[0] == '\0' || opened->ifindex == 0 ||
+	    opened->vnet_hdr > passed)
+		return ANSWER_FAIL(o, -EPROTO, "tuntapd at %s opened a device "
+				   "without a name or an index, or with an "
+				   "offload nobody asked for", o->path);
+	return 0;
+}
+
+/* The device takes the fds and all that was told of it. */
+static int adopt(struct ttd_device *dev, const struct opening *o,
+		 struct frame_in *in)
+{
+	const struct wire_opened *opened = &o->m.opened;
+	char words[ERROR_WORDS_MAX];
+	unsigned n;
+	int *fds, r = 0;
+
+	_Static_assert(TTD_NAME_MAX == WIRE_NAME_MAX + 1, "names differ");
+	memcpy(dev->name, opened->name, sizeof(dev->name));
+	dev->ifindex = opened->ifindex;
+	dev->layer = (enum ttd_layer)o->options.layer;
+	dev->offload = opened->vnet_hdr ? TTD_OFFLOAD_PASS : TTD_OFFLOAD_NONE;
+	n = frame_take_fds(in, &fds);
+	for (unsigned i = 0; i < n; i++)
+		dev->queues[i].fd = fds[i];
+	free(fds);
+	for (unsigned i = 0; i < n && r == 0; i++)
+		r = os_set_blocking(dev->queues[i].fd, false);
+	if (r < 0)
+		error_set(o->error, r, "answer", "an fd from tuntapd cannot be "
+			  "used: %s", error_words(r, words));
+	return r;
+}
+
+static int open_with(struct opening *o, struct ttd_device *dev)
+{
+	struct frame_in in = FRAME_IN_INIT;
+	int r = connect_daemon(o);
+
+	if (r < 0)
+		return r;
+	dev->sock = r;
+	r = send_request(o, dev->sock);
+	if (r == 0)
+		r = receive_answer(o, dev->sock, &in);
+	if (r == 0)
+		r = check_answer(o, in.n_fds);
+	if (r == 0)
+		r = adopt(dev, o, &in);
+	frame_in_reset(&in);
+	return r;
+}
+
+static const char *socket_path(const struct ttd_options *options)
+{
+	const char *path = options->socket_path;
+
+	if (path)
+		return path;
+	path = os_getenv("TUNTAPD_SOCKET");
+	return path && path[0] ? path : TUNTAPD_SOCKET_PATH;
+}
+
+int ttd_open(const struct ttd_options *options, struct ttd_device **ret,
+	     struct ttd_error *error)
+{
+	struct ttd_device *dev = NULL;
+	char words[ERROR_WORDS_MAX];
+	struct opening *o;
+	int r;
+
+	if (!options || !ret)
+		return error_set(error, -EINVAL, "request", "ttd_open() was "
+				 "given NULL for %s", options ? "ret" :
+				 "options");
+	o = calloc(1, sizeof(*o));
+	if (!o)
+		return error_set(error, -ENOMEM, "request", "out of memory");
+	o->error = error;
+	r = options_read(options, &o->options, error);
+	if (r == 0)
+		r = options_encode(&o->options, &o->m.open, error);
+	if (r < 0)
+		goto out;
+	dev = device_new(o->options.queues, &r);
+	if (!dev) {
+		error_set(error, r, "request", "cannot make a device: %s",
+			  error_words(r, words));
+		goto out;
+	}
+	o->path = socket_path(&o->options);
+	o->deadline = deadline_in(o->options.timeout_ms);
+	r = open_with(o, dev);
+	if (r < 0) {
+		device_release(dev);
+		goto out;
+	}
+	*ret = dev;
+out:
+	free(o);
+	return r;
+}
