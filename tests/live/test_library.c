@@ -1,14 +1,12 @@
 /*
  * The library on real TUN and TAP devices.  Root only: each test runs in a
- * network and mount namespace of its own, with a device node of its own, so
- * that nothing of the host is touched.  The daemon is a small one of the test,
- * in one function, mini_daemon(): it hands over what is asked for and no more.
+ * network and mount namespace of its own, with a device node and a daemon of
+ * its own, so that nothing of the host is touched.
  */
 #include <check.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/if_tun.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -21,20 +19,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/mount.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <sys/time.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "../../libclient/tuntapd.h"
-#include "../../proto/frame.h"
+#include "harness.h"
 
 /* Allocations and threads are counted, and refused, where nobody else does. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -90,10 +81,9 @@ int pthread_create(pthread_t *t, const pthread_attr_t *attr,
 
 /* The house of a test */
 
-/* A tmpfs of the test's own is mounted on /tmp. */
-#define NODE	"/tmp/tun"
-#define SOCKET	"/tmp/tuntapd.sock"
-#define BAIT	"/tmp/bait"
+static struct rig rig;
+static int threads_before;
+static const char bait_path[] = "/run/bait";	/* a tmpfs of the test's own */
 
 static int entries(const char *path)
 {
@@ -106,81 +96,16 @@ static int entries(const char *path)
 	return n;
 }
 
-static pid_t daemon_pid;
-static int threads_before;
-
-static void sh(const char *format, ...) __attribute__((format(printf, 1, 2)));
-static void sh(const char *format, ...)
+static void must(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static void must(const char *format, ...)
 {
-	char command[300] = "PATH=$PATH:/sbin:/usr/sbin; ";
-	size_t n = strlen(command);
+	char command[300];
 	va_list args;
 
 	va_start(args, format);
-	vsnprintf(command + n, sizeof(command) - n, format, args);
+	vsnprintf(command, sizeof(command), format, args);
 	va_end(args);
-	ck_assert_msg(system(command) == 0, "%s", command);
-}
-
-static void mini_device(const struct wire_open *o, struct wire_opened *ret,
-			int *fds)
-{
-	struct ifreq ifr = { 0 };
-
-	ifr.ifr_flags = (short)(o->layer == WIRE_TUN ? IFF_TUN : IFF_TAP) |
-			IFF_NO_PI;
-	if (o->vnet_hdr)
-		ifr.ifr_flags |= IFF_VNET_HDR;
-	if (o->queues > 1)
-		ifr.ifr_flags |= IFF_MULTI_QUEUE;
-	memcpy(ifr.ifr_name, o->name, sizeof(o->name));
-	for (int i = 0; i < o->queues; i++) {
-		fds[i] = open(NODE, O_RDWR | O_CLOEXEC);
-		ck_assert_int_ge(fds[i], 0);
-		ck_assert_int_eq(ioctl(fds[i], TUNSETIFF, &ifr), 0);
-	}
-	memcpy(ret->name, ifr.ifr_name, sizeof(ret->name));
-	ret->ifindex = if_nametoindex(ret->name);
-	ret->mtu = 1500;
-	ret->vnet_hdr = o->vnet_hdr;
-	ret->queues = o->queues;
-	for (int i = 0; i < o->n_addresses; i++) {
-		char text[PREFIX_TEXT_MAX];
-
-		sh("ip addr add %s dev %s",
-		   prefix_format(&o->addresses[i].local, text), ret->name);
-	}
-	if (!(o->flags & WIRE_OPEN_DOWN))
-		sh("ip link set %s up", ret->name);
-}
-
-/* Answers OPEN on `listener` until it is killed; leases end with their fds. */
-static void mini_daemon(int listener)
-{
-	static struct wire_message m, answer;
-	static uint8_t buf[WIRE_FRAME_MAX];
-	int conn, len, fds[WIRE_QUEUES_MAX];
-
-	while ((conn = accept(listener, NULL, NULL)) >= 0) {
-		struct frame_in in = FRAME_IN_INIT;
-		size_t off = 0;
-
-		ck_assert_int_eq(frame_receive(&in, conn, WIRE_FROM_CLIENT, 0),
-				 1);
-		ck_assert_int_eq(wire_decode(in.frame, in.header.length, &m,
-					     NULL), 0);
-		frame_in_reset(&in);
-		answer = (struct wire_message){ .type = WIRE_OPENED,
-						.id = m.id };
-		mini_device(&m.open, &answer.opened, fds);
-		len = wire_encode(&answer, buf, sizeof(buf));
-		frame_send(conn, buf, WIRE_HEADER_LEN, &off, fds,
-			   m.open.queues);
-		for (int i = 0; i < m.open.queues; i++)
-			close(fds[i]);
-		frame_send(conn, buf, (size_t)len, &off, NULL, 0);
-	}
-	_exit(0);
+	ck_assert_msg(sh_status("%s", command) == 0, "%s", command);
 }
 
 static void *no_work(void *unused)
@@ -190,27 +115,19 @@ static void *no_work(void *unused)
 
 static void setup(void)
 {
-	struct sockaddr_un a = { .sun_family = AF_UNIX, .sun_path = SOCKET };
-	int listener;
+	const struct rig_options o = {
+		.policy = "[rule test]\naction = allow\nuser = 0\n"
+			  "kind = tun, tap\nname = tt*\n"
+			  "address = 10.99.0.0/16\nmax-devices = 64\n"
+			  "max-queues = 64\noffload = yes\n",
+	};
 	pthread_t t;
 
-	ck_assert_int_eq(unshare(CLONE_NEWNET | CLONE_NEWNS), 0);
-	ck_assert_int_eq(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
-	ck_assert_int_eq(mount("tmpfs", "/tmp", "tmpfs", 0, NULL), 0);
-	ck_assert_int_eq(mknod(NODE, S_IFCHR | 0600, makedev(10, 200)), 0);
+	rig_namespaces(NODE_CLOSED);
 	/* or neighbour discovery and MLD are among the packets */
-	sh("for i in all default; do f=/proc/sys/net/ipv6/conf/$i/disable_ipv6;"
-	   " test ! -e $f || echo 1 >$f; done");
-	sh("ip link set lo up");
-	listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	ck_assert_int_eq(bind(listener, (struct sockaddr *)&a, sizeof(a)), 0);
-	ck_assert_int_eq(listen(listener, 64), 0);
-	daemon_pid = fork();
-	if (daemon_pid == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		mini_daemon(listener);
-	}
-	close(listener);
+	must("for i in all default; do f=/proc/sys/net/ipv6/conf/$i/disable_ipv6;"
+	     " test ! -e $f || echo 1 >$f; done");
+	rig_start(&rig, &o);
 	/* the thread sanitizer makes its own with the first one of ours */
 	ck_assert_int_eq(pthread_create(&t, NULL, no_work, NULL), 0);
 	pthread_join(t, NULL);
@@ -220,8 +137,7 @@ static void setup(void)
 
 static void teardown(void)
 {
-	kill(daemon_pid, SIGKILL);
-	waitpid(daemon_pid, NULL, 0);
+	rig_end(&rig);
 }
 
 static int fds_open(void)
@@ -267,7 +183,7 @@ static struct ttd_device *open_device(uint32_t layer, uint32_t queues, int n)
 
 	snprintf(text, sizeof(text), "10.99.%d.1/24", n);
 	ck_assert_int_eq(ttd_prefix_parse(text, &a.local), 0);
-	o.socket_path = SOCKET;
+	o.socket_path = rig.socket;
 	o.addrs = &a;
 	o.n_addrs = 1;
 	o.queues = queues;
@@ -458,7 +374,7 @@ START_TEST(facts)
 	ck_assert_uint_eq(ttd_queues(dev), 3);
 	ck_assert_int_eq(ttd_offload(dev), TTD_OFFLOAD_NONE);
 	ck_assert_int_eq(ttd_hwaddr(dev, mac), -EOPNOTSUPP);
-	sh("ip link set %s down; ip link set %s name other0", name, name);
+	must("ip link set %s down; ip link set %s name other0", name, name);
 	ck_assert_int_eq(ttd_name(dev, now), 0);
 	ck_assert_str_eq(now, "other0");
 	ttd_close(dev);
@@ -476,10 +392,10 @@ START_TEST(hwaddr_follows)
 	char name[TTD_NAME_MAX];
 
 	ttd_name(dev, name);
-	sh("ip link set %s address 02:01:02:03:04:05", name);
+	must("ip link set %s address 02:01:02:03:04:05", name);
 	ck_assert_int_eq(ttd_hwaddr(dev, mac), 0);
 	ck_assert_mem_eq(mac, "\2\1\2\3\4\5", 6);
-	sh("ip link set %s down; ip link set %s name tap9; "
+	must("ip link set %s down; ip link set %s name tap9; "
 	   "ip link set tap9 address 02:01:02:03:04:06", name, name);
 	ck_assert_int_eq(ttd_hwaddr(dev, mac), 0);
 	ck_assert_mem_eq(mac, "\2\1\2\3\4\6", 6);
@@ -807,7 +723,7 @@ static void *bait(void *unused)
 		int fd[24];
 
 		for (int i = 0; i < 24; i++)
-			fd[i] = open(BAIT, O_RDWR | O_CLOEXEC);
+			fd[i] = open(bait_path, O_RDWR | O_CLOEXEC);
 		sched_yield();
 		for (int i = 0; i < 24; i++) {
 			/* who reads it moves the offset */
@@ -821,7 +737,7 @@ static void *bait(void *unused)
 static void check_bait(void)
 {
 	char content[10000];
-	int fd = open(BAIT, O_RDONLY | O_CLOEXEC);
+	int fd = open(bait_path, O_RDONLY | O_CLOEXEC);
 
 	ck_assert_int_eq(read(fd, content, sizeof(content)), 4096);
 	for (int i = 0; i < 4096; i++)
@@ -836,7 +752,7 @@ START_TEST(numbers_are_not_used_again)
 	pthread_t baiter, flooder;
 
 	memset(content, 'b', sizeof(content));
-	fd = open(BAIT, O_CREAT | O_WRONLY, 0600);
+	fd = open(bait_path, O_CREAT | O_WRONLY, 0600);
 	ck_assert_int_eq(write(fd, content, sizeof(content)), 4096);
 	close(fd);
 	baiting = true;
@@ -968,7 +884,7 @@ START_TEST(deleted_under_the_reader)
 		else if (i % 5 == 2)
 			ttd_set_handler(dev, count_handler, &c.count);
 		nap(50);
-		sh("ip link del %s", name);
+		must("ip link del %s", name);
 		since = now_ms();
 		if (i % 5 == 3)
 			ck_assert_int_eq(ttd_send(dev, packet, 28),
@@ -998,10 +914,11 @@ START_TEST(down_is_not_the_end)
 
 	ttd_name(dev, name);
 	begin(&recv, call_recv);
-	sh("ip link set %s down", name);
+	must("ip link set %s down", name);
 	ck_assert_int_eq(ttd_send(dev, packet, 28), -ENETDOWN);
 	ck_assert_int_eq(ttd_status(dev, NULL), TTD_OPEN);
-	sh("ip link set %s up", name);
+	/* Routes go with the down of their device, and do not come back. */
+	must("ip link set %s up; ip route add 10.99.1.0/24 dev %s", name, name);
 	ck_assert_int_eq(ttd_send(dev, packet, 28), 0);
 	knock(1, 1, 10);
 	EVENTUALLY(recv.count == 1);
@@ -1219,7 +1136,7 @@ END_TEST
 static int quiet_threads(void)
 {
 	FILE *f = popen("cat /proc/$PPID/task/*/status | "
-			"awk '/^Name:/ { mine = $2 ~ /^ttd-tun/ } "
+			"awk '/^Name:/ { mine = $2 ~ /^ttd-tt/ } "
 			"/^SigBlk/ && mine && $2 == \"fffffffe7ffbfeff\" "
 			"{ n++ } END { print n + 0 }'", "r");
 	int n = -1;
@@ -1441,15 +1358,7 @@ int main(void)
 {
 	Suite *s = suite_create("library on real devices");
 	TCase *t = tcase_create("live");
-	SRunner *runner;
-	int failed;
 
-	setvbuf(stdout, NULL, _IOLBF, 0);
-	if (geteuid() != 0) {
-		printf("SKIP test_library: makes namespaces and devices, "
-		       "needs root\n");
-		return 77;
-	}
 	tcase_set_timeout(t, 120);
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, facts);
@@ -1482,9 +1391,5 @@ int main(void)
 	tcase_add_test(t, a_child_leaves_the_lease_alone);
 	tcase_add_test(t, devices_one_after_another);
 	suite_add_tcase(s, t);
-	runner = srunner_create(s);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return live_main("library", s);
 }
