@@ -43,7 +43,7 @@ static int add(struct listeners *l, int fd, bool admin, const char *path)
 		return -ENOMEM;
 	li->fd = fd;
 	li->admin = admin;
-	(void)os_refuse_fds(fd);
+	os_bytes_only(fd);
 	snprintf(li->path, sizeof(li->path), "%s", path);
 	l->all[l->n++] = li;
 	return 0;
@@ -202,7 +202,7 @@ static void on_readable(evutil_socket_t sock, short what, void *arg)
 
 		if (fd >= 0) {
 			/* Connected before the listener refused them? */
-			(void)os_refuse_fds(fd);
+			os_bytes_only(fd);
 			conn_new(li->server, fd, li->admin);
 		} else if (fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM) {
 			/* It stays readable: do not spin. */

@@ -81,12 +81,12 @@ int os_watch_again(void);
 int os_peer(int sock, struct peer *ret);
 
 /*
- * Makes the kernel refuse fds that a client would send, on a socket, and for
- * what is accepted from a listening one: closing one can block for ever (a
- * lingering TCP socket, a FUSE file).  -ENOPROTOOPT where the kernel cannot,
+ * Nothing but bytes shall come by this socket, nor by what is accepted from
+ * it.  Makes the kernel refuse fds that a client would send: closing one can
+ * block for ever (a lingering TCP socket, a FUSE file).  Older kernels cannot,
  * and nothing is lost then: frame_receive() looks before it reads.
  */
-int os_refuse_fds(int sock);
+void os_bytes_only(int sock);
 
 /* accept4(2) with non-blocking and close-on-exec.  The fd or -errno. */
 int os_accept(int sock);

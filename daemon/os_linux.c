@@ -373,12 +373,13 @@ int os_peer(int sock, struct peer *ret)
 	return 0;
 }
 
-int os_refuse_fds(int sock)
+void os_bytes_only(int sock)
 {
 	int off = 0;
 
-	return setsockopt(sock, SOL_SOCKET, SO_PASSRIGHTS, &off,
-			  sizeof(off)) < 0 ? -errno : 0;
+	(void)setsockopt(sock, SOL_SOCKET, SO_PASSRIGHTS, &off, sizeof(off));
+	/* Who passes us a socket may have set it: each read would tell ids. */
+	(void)setsockopt(sock, SOL_SOCKET, SO_PASSCRED, &off, sizeof(off));
 }
 
 int os_accept(int sock)

@@ -11,7 +11,7 @@
 struct prefix {
 	uint8_t ip[16];		/* network order, IPv4 in the first 4 bytes */
 	uint8_t family;		/* 0 none, 4 or 6; never AF_*, that differs */
-	uint8_t len;		/* bits */
+	uint8_t len;		/* bits, never over prefix_bits(family) */
 };
 
 /* 32, 128, or 0 for no family that there is. */
@@ -23,7 +23,7 @@ size_t prefix_bytes(uint8_t family);
  * "10.0.0.1/24", "fd00::1/64"; without "/n" the full length.  Nothing else is
  * accepted: no zone, no leading zeros in /n, no white space.
  * 0 or -EINVAL; ret untouched on failure.  ret_why, unless NULL, is set on
- * failure to a constant sentence fragment ("prefix length 33 is over 32").
+ * failure to a constant sentence ("an IPv4 prefix has at most 32 bits").
  */
 int prefix_parse(const char *text, struct prefix *ret, const char **ret_why);
 /* Writes the text, with /n always; buf holds PREFIX_TEXT_MAX.  Returns buf. */

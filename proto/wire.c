@@ -271,7 +271,7 @@ static uint16_t get_count(struct reader *r, size_t max)
 #define END_RECORD(name)		}
 #define MESSAGE(N, name, num, from, may, fds, doc) DECODER(name)
 #define END_MESSAGE(name)		}
-#define AT(m, f)			if (!r->fault.why) r->field = #m "." #f;
+#define AT(m, f)			r->field = #m "." #f;
 #define U8(m, f, doc)	AT(m, f) v->f = (uint8_t)get_uint(r, SIZE_U8);
 #define U16(m, f, doc)	AT(m, f) v->f = (uint16_t)get_uint(r, SIZE_U16);
 #define U32(m, f, doc)	AT(m, f) v->f = (uint32_t)get_uint(r, SIZE_U32);
@@ -352,7 +352,6 @@ static const struct {
 } errors[] = {
 #define ERROR(NAME, num, err, doc) { (num), (err), #NAME, doc },
 #include "errors.def"
-#undef ERROR
 };
 #define N_ERRORS (sizeof(errors) / sizeof(*errors))
 

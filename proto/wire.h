@@ -70,7 +70,6 @@ enum wire_error {
 #define ERROR(NAME, num, err, doc) WIRE_E_##NAME = (num),
 #include "errors.def"
 };
-#undef ERROR
 
 struct wire_header {
 	uint32_t length;	/* of the frame, this header included */
@@ -120,8 +119,8 @@ int wire_header(const uint8_t buf[WIRE_HEADER_LEN], struct wire_header *ret);
 /*
  * Decodes one whole frame.  0, or what wire_header says, or -EPROTO: a field
  * cut short or out of bounds, or bytes left over; ret_fault, unless NULL, then
- * says where.  on failure the contents of ret are not
- * to be used.
+ * says where (if the header is at fault, nowhere).  On failure the contents of
+ * ret are not to be used.
  */
 int wire_decode(const uint8_t *frame, size_t len, struct wire_message *ret,
 		struct wire_fault *ret_fault);

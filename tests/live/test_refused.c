@@ -435,7 +435,7 @@ static void daemon_on_passed_socket(int listener)
 START_TEST(fd_queued_before_the_daemon_starts)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	int listener, early, clean, pipefd[2];
+	int listener, early, clean, pipefd[2], on = 1;
 	struct wire_message m;
 
 	rig_start(&rig, NULL);
@@ -444,6 +444,9 @@ START_TEST(fd_queued_before_the_daemon_starts)
 	listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	ck_assert_int_eq(bind(listener, (void *)&addr, sizeof(addr)), 0);
 	ck_assert_int_eq(listen(listener, 8), 0);
+	/* As a unit file may have it; inherited by what is accepted. */
+	ck_assert_int_eq(setsockopt(listener, SOL_SOCKET, SO_PASSCRED, &on,
+				    sizeof(on)), 0);
 	ck_assert_int_eq(pipe2(pipefd, O_CLOEXEC), 0);
 	early = raw_connect(addr.sun_path);
 	clean = raw_connect(addr.sun_path);
