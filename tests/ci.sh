@@ -1,0 +1,212 @@
+#!/bin/sh
+# ci.sh BUILD: what `make ci` does beyond `make check`: compilers with warnings
+# as errors, static analysis, valgrind, fuzzing, manual pages, and the README's
+# two commands on a Debian that has nothing.
+#
+#	CI_STEPS	only the steps of these names
+#	FUZZ_SECONDS	for each fuzz target (60)
+set -eu
+
+usage='usage: ci.sh BUILD'
+mkdir -p "${1:?$usage}"
+build=$(cd "$1" && pwd)
+cd "$(dirname "$0")/.."
+
+fuzz_seconds=${FUZZ_SECONDS:-60}
+rooms='daemon policy proto libclient ctl'
+jobs=$(nproc)
+log=$build/ci
+mkdir -p "$log"
+passed=0 failed=0 skipped=0
+unset MAKEFLAGS MFLAGS MAKELEVEL
+
+skipped_status=77
+
+# step NAME COMMAND...: a step; its output is shown if it fails.
+step() {
+	name=$1
+	shift
+	case " ${CI_STEPS:-$name} " in
+	*" $name "*) ;;
+	*) return 0 ;;
+	esac
+	printf '%-14s ' "$name"
+	began=$(date +%s) status=0
+	# In a shell of its own, where set -e works although we ask how it ended.
+	"$@" >"$log/$name.log" 2>&1 </dev/null &
+	wait $! || status=$?
+	took=$(($(date +%s) - began))
+	case $status in
+	0)
+		passed=$((passed + 1))
+		echo "passed ($took s)$(closing "$log/$name.log")" ;;
+	"$skipped_status")
+		skipped=$((skipped + 1))
+		echo 'SKIPPED:' "$(sed -n 's/^SKIP [^:]*: //p' "$log/$name.log")"
+		required "$name" ;;
+	*)
+		failed=$((failed + 1))
+		echo "FAILED ($took s), exit status $status; its output:"
+		tail -n 60 "$log/$name.log" | sed 's/^/    /' ;;
+	esac
+}
+
+# closing LOG: what the step's last line has to say, if it counts something.
+closing() {
+	tail -n 1 "$1" | sed -n 's/^[a-z]*: [0-9]/  &/p'
+}
+
+# required STEP: a skipped step that tests/REQUIRED names has failed.
+required() {
+	if [ "${CI:-}" = true ] && grep -qx "ci/$1" tests/REQUIRED; then
+		echo "    tests/REQUIRED names it: failed"
+		skipped=$((skipped - 1))
+		failed=$((failed + 1))
+	fi
+}
+
+# Sources of this system, as the Makefile chooses them.
+sources() {
+	for room in $rooms; do
+		find "$room" -name '*.c' ! -name '*_darwin.c' | sort
+	done
+}
+
+# The Makefile's defines, as it quotes them for the shell.
+defines() {
+	make --no-print-directory --eval='defines: ; $(info $(DEFS)) @:' \
+		defines
+}
+
+compile() {
+	make --no-print-directory -j"$jobs" B="$build/$1" CC="$1" \
+		WERROR=-Werror tests
+}
+
+tidy() {
+	eval "set -- $(defines)"
+	if ! sources | xargs -P "$jobs" -I FILE clang-tidy --quiet FILE -- \
+			-std=c11 "$@" >"$log/tidy" 2>&1; then
+		cat "$log/tidy"
+		echo "In short:"
+		grep ': error: ' "$log/tidy"
+		return 1
+	fi
+}
+
+# It is told of uthash's macros, as it reads no system headers.  In policy.c
+# only the address is taken of what it says is not initialised.
+check_cpp() {
+	eval "set -- $(defines)"
+	# shellcheck disable=SC2046 # a list of files
+	cppcheck --quiet --std=c11 --language=c --platform=unix64 -j "$jobs" \
+		--enable=warning,performance,portability --inline-suppr \
+		--include=/usr/include/uthash.h \
+		--include=/usr/include/utlist.h \
+		--suppress=missingIncludeSystem \
+		--suppress=uninitvar:policy/policy.c \
+		--error-exitcode=1 "$@" \
+		$(sources)
+}
+
+# What valgrind says of the unit tests and of each child that Check forks.  A
+# test that fails because valgrind takes descriptors and time is no finding:
+# without it they have passed in `make check`.
+check_memory() {
+	n=0
+	rm -f "$log"/memory.*
+	for program in "$build"/gcc/tests/unit/test_*; do
+		[ -f "$program" ] && [ -x "$program" ] || continue
+		TUNTAPD_BUILD=$build/gcc TUNTAPD_SANITIZED=yes CK_FORK=yes \
+		CK_TIMEOUT_MULTIPLIER=20 valgrind --quiet \
+			--log-file="$log/memory.${program##*/}.%p" \
+			--leak-check=full --errors-for-leak-kinds=definite,indirect \
+			"$program" >"$log/now" || :
+		cat "$log/now"
+		grep -q '^[0-9]*%: Checks: [1-9]' "$log/now"
+		n=$((n + 1))
+	done
+	find "$log" -name "memory.*" -size +0 >"$log/now"
+	if [ -s "$log/now" ]; then
+		xargs cat <"$log/now"
+		return 1
+	fi
+	find "$log" -name "memory.*" -exec rm {} +
+	echo "valgrind: $n programs"
+	[ "$n" -gt 0 ]
+}
+
+fuzz_one() {
+	name=$1
+	found=$build/fuzz-found/$name
+	mkdir -p "$found"
+	set --
+	[ ! -e "$build/fuzz/$name.dict" ] || set -- "-dict=$build/fuzz/$name.dict"
+	"$build/fuzz/$name" "$@" -max_total_time="$fuzz_seconds" -timeout=10 \
+		-rss_limit_mb=2048 -max_len=20000 -print_final_stats=1 \
+		-artifact_prefix="$found-" "$found" "tests/fuzz/corpus/$name"
+}
+
+# All targets, as many at a time as there are processors.
+fuzz() {
+	make --no-print-directory B="$build" fuzz
+	n=0 waiting=
+	for target in tests/fuzz/fuzz_*.c; do
+		name=${target#tests/fuzz/fuzz_}
+		name=${name%.c}
+		fuzz_one "$name" >"$log/fuzz-$name.log" 2>&1 &
+		waiting="$waiting $!:$name"
+		n=$((n + 1))
+		[ $((n % jobs)) -ne 0 ] || fuzz_wait
+	done
+	fuzz_wait
+	echo "fuzz: $n targets, $fuzz_seconds s each"
+	[ "$n" -gt 0 ]
+}
+
+fuzz_wait() {
+	for each in $waiting; do
+		name=${each#*:}
+		if ! wait "${each%%:*}"; then
+			echo "fuzz $name: this came out; the input is in" \
+			     "$build/fuzz-found"
+			cat "$log/fuzz-$name.log"
+			exit 1
+		fi
+		grep number_of_executed_units "$log/fuzz-$name.log" |
+			sed "s/^/fuzz $name: /"
+	done
+	waiting=
+}
+
+manual() {
+	make --no-print-directory B="$build/gcc" all
+	find man -name '*.[0-9]' -print0 | xargs -0 mandoc -Tlint -W warning
+	find "$build/gcc/man" -name '*.[0-9]' -print0 |
+		xargs -0 -r mandoc -Tlint -W warning
+}
+
+scripts() {
+	bash -n .ci/run
+	if ! command -v shellcheck >/dev/null; then
+		echo "SKIP scripts: there is no shellcheck"
+		return "$skipped_status"
+	fi
+	# SC2016: what is in single quotes there is sed, awk or make.
+	# SC2015: `a && b || c` is what is meant.
+	shellcheck -e SC2015,SC2016 -s sh tests/*.sh
+	shellcheck .ci/run
+}
+
+step scripts scripts
+step gcc compile gcc
+step clang compile clang
+step clang-tidy tidy
+step cppcheck check_cpp
+step valgrind check_memory
+step fuzz fuzz
+step manual manual
+step fresh sh tests/fresh.sh
+
+echo "ci: $passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

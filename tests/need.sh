@@ -1,0 +1,67 @@
+#!/bin/sh
+# need.sh GROUP...: sees to it that the Debian packages of the groups are here.
+#
+# As root it installs what is missing; as anybody else it says the line that
+# does, and fails.  Without dpkg it can only say what is needed.
+#
+#	build	to build, to see the demo, to run the tests
+#	ci	what `make ci` needs besides
+set -eu
+
+build='gcc libc6-dev make pkgconf binutils
+libmnl-dev libevent-dev libmd-dev libjansson-dev uthash-dev check
+iproute2 iputils-ping util-linux'
+ci='clang clang-tidy clang-format libclang-rt-14-dev cppcheck
+valgrind libc6-dbg mandoc shellcheck debootstrap git'
+
+wanted=
+for group; do
+	case $group in
+	build)	wanted="$wanted $build" ;;
+	ci)	wanted="$wanted $ci" ;;
+	*)	echo "need.sh: no group $group; there are build and ci" >&2
+		exit 2 ;;
+	esac
+done
+
+if ! command -v dpkg-query >/dev/null; then
+	cat >&2 <<-'END'
+	need.sh: this is no Debian; if the build fails, look whether these are
+	here: a C compiler, GNU make, pkg-config, binutils, and for development
+	libmnl, libevent 2, libmd, jansson 2, uthash and check; the ip command,
+	ping, unshare and setpriv.
+	END
+	exit 0
+fi
+
+missing=
+for package in $wanted; do
+	# A name may stand for several architectures, one line each.
+	dpkg-query -W -f '${db:Status-Status}\n' "$package" 2>/dev/null |
+		grep -qx installed || missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+
+if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
+	echo "Packages are missing.  This installs them:" >&2
+	echo "    sudo apt-get install --no-install-recommends$missing" >&2
+	exit 1
+fi
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+install() {
+	# shellcheck disable=SC2086 # a list of names
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -q \
+		--no-install-recommends -o DPkg::Lock::Timeout=300 \
+		$missing >"$log" 2>&1 </dev/null
+}
+
+echo "installing:$missing"
+# The lists may be absent or old: one more try with new ones.
+if ! install && ! { apt-get update -q >"$log" 2>&1 && install; }; then
+	cat "$log" >&2
+	echo "need.sh: this failed:" \
+	     "apt-get install --no-install-recommends$missing" >&2
+	exit 1
+fi

@@ -1,0 +1,217 @@
+#!/bin/sh
+# run.sh BUILD: runs all tests, on what is in BUILD and, with the sanitizers,
+# in BUILD/asan.  The Makefile's target `tests` builds both.
+#
+# A program of tests is one of Check's; or a script that prints a line
+# "ok NAME" or "not ok NAME: WHY" for each test.  Either may print lines
+# "SKIP NAME: REASON", and exits with 77 if it did nothing else.
+#
+# The tests that tests/REQUIRED names may not be skipped where CI=true.
+set -eu
+
+usage='usage: run.sh BUILD'
+build=$(cd "${1:?$usage}" && pwd)
+cd "$(dirname "$0")/.."
+
+# Clients without rights must reach what they run, also where the tree is in a
+# folder that root alone may enter.
+reach=${TUNTAPD_REACH:-}
+if [ -z "$reach" ] && [ "$(id -u)" -eq 0 ] &&
+   ! setpriv --reuid 65534 --regid 65534 --clear-groups \
+		test -r "$build/tuntapd" 2>/dev/null; then
+	reach=$(mktemp -d)
+	chmod 0755 "$reach"
+	status=0
+	TUNTAPD_REACH=$reach unshare --mount sh -c \
+		'mount --bind "$1" "$TUNTAPD_REACH" && exec sh tests/run.sh "$1"' \
+		sh "$build" || status=$?
+	rmdir "$reach"
+	exit "$status"
+fi
+: "${reach:=$build}"
+unset TUNTAPD_REACH
+
+skipped_status=77
+timeout_status=124
+seconds=300			# for one program
+
+log=$build/log
+rm -rf "$log"
+mkdir -p "$log"
+: >"$log/passed"		# VARIANT NAME
+: >"$log/failed"		# VARIANT NAME
+: >"$log/skips"			# VARIANT NAME: REASON
+programs=0
+failures=0			# of programs, however few tests failed
+
+export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:exitcode=99
+export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1:exitcode=99
+export CK_FORK=yes
+unset CK_RUN_SUITE CK_RUN_CASE CK_INCLUDE_TAGS CK_EXCLUDE_TAGS \
+	TUNTAPD_SANITIZED TUNTAPD_SOCKET TUNTAPD_FAULT MAKEFLAGS MFLAGS MAKELEVEL
+
+# count FILE: its lines.
+count() {
+	wc -l <"$1" | tr -d ' '
+}
+
+# names RESULT FILE: of the tests in a TAP log of Check, "ok 1 - file:case:NAME:
+# Passed", or in a script's output, "ok NAME".  Messages may go on over lines.
+names() {
+	sed -n -e "s/^$1 [0-9][0-9]* - [^:]*:[^:]*:\([^:]*\): .*/\1/p" "$2"
+	sed -n -e "/^$1 [0-9][0-9]* - /d" -e "s/^$1 \([^ :]*\).*/\1/p" "$3"
+}
+
+# judge STATUS: says what is wrong with a program that has run, if anything.
+judge() {
+	if [ "$1" -eq "$timeout_status" ]; then
+		echo "it did not end in $seconds seconds"
+	elif [ "$1" -eq "$skipped_status" ]; then
+		[ -s "$log/now.skips" ] || echo "it skipped all, and says not why"
+		[ ! -s "$log/now.failed" ] || echo "tests failed"
+	elif [ "$1" -ne 0 ]; then
+		echo "exit status $1"
+	elif [ -s "$log/now.failed" ]; then
+		echo "tests failed, but its exit status is 0"
+	elif [ ! -s "$log/now.passed" ]; then
+		echo "it ran no test"
+	elif [ -n "$checks" ] && [ "$checks" -ne \
+	     $(($(count "$log/now.passed") + $(count "$log/now.failed"))) ]; then
+		echo "it counts $checks tests, its log does not"
+	fi
+}
+
+# run VARIANT NAME COMMAND...: runs a program of tests and books the results.
+run() {
+	variant=$1 name=$2
+	shift 2
+	out=$log/$variant-$(echo "$name" | tr / -)
+	programs=$((programs + 1))
+	status=0
+	CK_TAP_LOG_FILE_NAME=$out.tap timeout -k 10 "$seconds" \
+		"$@" >"$out" 2>&1 </dev/null || status=$?
+	[ -e "$out.tap" ] || : >"$out.tap"
+
+	names ok "$out.tap" "$out" >"$log/now.passed"
+	names 'not ok' "$out.tap" "$out" >"$log/now.failed"
+	sed -n 's/^SKIP \([^:]*: .*\)/\1/p' "$out" >"$log/now.skips"
+	checks=$(sed -n 's/^[0-9]*%: Checks: \([0-9]*\), .*/\1/p' "$out" |
+		 tail -n 1)
+	wrong=$(judge "$status")
+
+	# What says that it skips passes in Check's eyes; not in ours.
+	sed 's/:.*//' "$log/now.skips" >"$log/now.names"
+	grep -vxF -f "$log/now.names" "$log/now.passed" |
+		sed "s|^|$variant |" >>"$log/passed" || :
+	sed "s|^|$variant |" "$log/now.skips" >>"$log/skips"
+	sed "s|^|$variant |" "$log/now.failed" >>"$log/failed"
+	closing=$(grep -E '^[0-9]+%: Checks: |^[a-z]+: [0-9]+ passed, ' "$out" |
+		  tail -n 1)
+	[ -n "$closing" ] ||
+		closing=$(grep -vE '^(ok|not ok) |^ *$' "$out" | tail -n 1)
+	if [ -z "$wrong" ]; then
+		printf '%-6s %-22s %s\n' "$variant" "$name" "$closing"
+		return
+	fi
+	printf '%-6s %-22s FAILED: %s; its output:\n' "$variant" "$name" "$wrong"
+	sed 's/^/    /' "$out"
+	failures=$((failures + 1))
+	# It failed outside of its tests, or died in one: that is a failure too.
+	[ -s "$log/now.failed" ] || echo "$variant $name" >>"$log/failed"
+}
+
+# run_all VARIANT FOLDER
+run_all() {
+	export TUNTAPD_BUILD="$2" CK_TIMEOUT_MULTIPLIER=2
+	if [ "$1" = asan ]; then
+		export TUNTAPD_SANITIZED=yes CK_TIMEOUT_MULTIPLIER=4
+	fi
+	for program in "$2"/tests/unit/test_* "$2"/tests/live/test_*; do
+		if [ -f "$program" ] && [ -x "$program" ]; then
+			run "$1" "${program#"$2"/tests/}" "$program"
+		fi
+	done
+	for program in "$2"/replay/*; do
+		if [ -f "$program" ] && [ -x "$program" ]; then
+			name=${program##*/}
+			run "$1" "replay/$name" \
+				replay "$name" "$program" "tests/fuzz/corpus/$name"
+		fi
+	done
+	run "$1" demo demo "$2"
+}
+
+# The two that are no test programs, as scripts that timeout(1) can run.
+cat >"$log/replay" <<'END'
+#!/bin/sh
+# replay NAME PROGRAM CORPUS
+[ -n "$(ls -A "$3" 2>/dev/null)" ] ||
+	{ echo "not ok replay-$1: $3 is empty"; exit 1; }
+if "$2" "$3"; then
+	echo "ok replay-$1"
+	echo "replay: $(find "$3" -type f | wc -l) inputs"
+else
+	echo "not ok replay-$1: exit status $?"
+	exit 1
+fi
+END
+cat >"$log/demo" <<'END'
+#!/bin/sh
+# demo BUILD
+status=0
+sh tests/demo.sh "$1" 2>&1 || status=$?
+if [ "$status" -eq 0 ]; then
+	echo "ok demo"
+elif [ "$(id -u)" -ne 0 ] && [ ! -w /dev/net/tun ]; then
+	echo "SKIP demo: /dev/net/tun is not open to this user"
+	status=77
+elif [ "$(id -u)" -ne 0 ] && ! unshare --user --net --mount true; then
+	echo "SKIP demo: this user may not make user namespaces"
+	status=77
+else
+	echo "not ok demo: exit status $status"
+fi
+exit "$status"
+END
+chmod +x "$log/replay" "$log/demo"
+PATH=$log:$PATH
+
+run_all plain "$reach"
+run_all asan "$reach/asan"
+run plain install sh tests/install.sh "$build"
+run plain docs sh tests/docs.sh "$build"
+
+# --- what came out ----------------------------------------------------------
+
+# A test counts as run where it passed in each variant that knows it.
+missing=
+if [ "${CI:-}" = true ]; then
+	sed -e 's/#.*//' -e 's/[ 	]*$//' -e '/^$/d' -e '/^ci\//d' \
+		tests/REQUIRED >"$log/required"
+	while read -r name; do
+		if grep -q "^[a-z]* $name:" "$log/skips"; then
+			missing="$missing $name (skipped)"
+		elif ! grep -qE "^[a-z]+ $name\$" "$log/passed" "$log/failed"
+		then
+			missing="$missing $name (never ran)"
+		fi
+	done <"$log/required"
+fi
+
+echo
+if [ -s "$log/skips" ]; then
+	echo "SKIPPED:"
+	sed 's/^\([a-z]*\) \(.*\)/    \1: \2/' "$log/skips"
+fi
+if [ -s "$log/failed" ]; then
+	echo "FAILED:"
+	sed 's/^\([a-z]*\) \(.*\)/    \1: \2/' "$log/failed"
+fi
+[ -z "$missing" ] || echo "REQUIRED, but not run:$missing"
+
+passed=$(count "$log/passed")
+failed=$(count "$log/failed")
+skips=$(count "$log/skips")
+echo "tests: $passed passed, $failed failed, $skips skipped"
+[ "$passed" -gt 0 ] && [ "$failed" -eq 0 ] && [ "$failures" -eq 0 ] &&
+	[ -z "$missing" ]
