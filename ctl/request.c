@@ -62,9 +62,8 @@ static int connect_fault(const struct request *q, int error)
 	case ENOENT:
 	case ECONNREFUSED:
 		return fail(q, -error, "connect", "%s %s: tuntapd seems not "
-			    "to run. Start it (systemctl start "
-			    "tuntapd.socket), or name the socket of one that "
-			    "runs by --socket or TUNTAPD_SOCKET",
+			    "to run. Start it as root, or name the socket of "
+			    "one that runs by --socket or TUNTAPD_SOCKET",
 			    error == ENOENT ? "there is no socket" :
 			    "nobody listens at", q->path);
 	case EACCES:

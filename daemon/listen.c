@@ -68,7 +68,7 @@ static int check_passed(int fd)
 {
 	int type = 0, listening = 0;
 	socklen_t len = sizeof(type);
-	struct sockaddr_storage addr;
+	struct sockaddr_storage addr = { 0 };
 	socklen_t addr_len = sizeof(addr);
 
 	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0 ||

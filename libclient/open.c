@@ -41,9 +41,9 @@ static int connect_fault(const struct opening *o, int error)
 	case ENOENT:
 	case ECONNREFUSED:
 		return CONNECT_FAIL(o, -error, "%s %s: tuntapd seems not to "
-				    "run. Start it (systemctl start "
-				    "tuntapd.socket), or set TUNTAPD_SOCKET to "
-				    "the socket of one that runs",
+				    "run. Start it as root, or set "
+				    "TUNTAPD_SOCKET to the socket of one that "
+				    "runs",
 				    error == ENOENT ? "there is no socket" :
 				    "nobody listens at", o->path);
 	case EACCES:

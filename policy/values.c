@@ -78,7 +78,7 @@ static int read_range(struct reading *rd, const struct key_row *row,
 		      char *value)
 {
 	char *dash = strchr(value, '-');
-	struct range v, *ret = member(rd, row);
+	struct range v = { 0, 0 }, *ret = member(rd, row);
 	int r;
 
 	if (dash)

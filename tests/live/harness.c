@@ -25,6 +25,7 @@
 
 #define EXIT_SKIPPED	77
 #define STEP_MS		5
+#define REST_MS		100
 
 const char rig_policy_nobody[] =
 	"[rule nobody]\n"
@@ -320,12 +321,50 @@ char *rig_log(const struct rig *rig)
 	return text;
 }
 
-unsigned rig_daemon_fds(const struct rig *rig)
+static unsigned daemon_fds(const struct rig *rig)
 {
 	char path[64];
 
 	snprintf(path, sizeof(path), "/proc/%d/fd", (int)rig->daemon);
 	return count_entries(path);
+}
+
+/*
+ * A connection that has just been closed here may not be there yet: the least
+ * of a while is what it has at rest, since connections only add to it.
+ */
+unsigned rig_fds_at_rest(const struct rig *rig)
+{
+	unsigned least = daemon_fds(rig);
+
+	for (int i = 0; i < REST_MS / STEP_MS; i++) {
+		unsigned now = daemon_fds(rig);
+
+		if (now < least)
+			least = now;
+		sleep_ms(STEP_MS);
+	}
+	return least;
+}
+
+struct fds {
+	const struct rig *rig;
+	unsigned wanted;
+};
+
+static bool has_fds(void *arg)
+{
+	const struct fds *fds = arg;
+
+	return daemon_fds(fds->rig) == fds->wanted;
+}
+
+void rig_fds_return_to(const struct rig *rig, unsigned wanted)
+{
+	struct fds fds = { rig, wanted };
+
+	ck_assert_msg(eventually(has_fds, &fds), "the daemon has %u fds, at "
+		      "rest it had %u", daemon_fds(rig), wanted);
 }
 
 /* --- clients ------------------------------------------------------------ */

@@ -49,7 +49,10 @@ void rig_kill(struct rig *rig, int sig);	/* and reaps it */
 void rig_end(struct rig *rig);
 /* The daemon's log so far; the caller frees it. */
 char *rig_log(const struct rig *rig);
-unsigned rig_daemon_fds(const struct rig *rig);
+/* The daemon's fds when it has nothing to do; of no client's, that is. */
+unsigned rig_fds_at_rest(const struct rig *rig);
+/* Fails the test unless it (soon) has that many again. */
+void rig_fds_return_to(const struct rig *rig, unsigned fds);
 
 /* The path of something that was built: rig_built("tuntapd"). */
 const char *rig_built(const char *name);

@@ -90,11 +90,6 @@ START_TEST(every_step_is_counted)
 }
 END_TEST
 
-static bool as_many_fds(void *fds)
-{
-	return rig_daemon_fds(&rig) == *(unsigned *)fds;
-}
-
 START_TEST(a_failed_step_leaves_the_host_as_it_was)
 {
 	char k[16];
@@ -106,14 +101,14 @@ START_TEST(a_failed_step_leaves_the_host_as_it_was)
 	snprintf(k, sizeof(k), "%d", _i);
 	rig_start(&rig, &o);
 	before = host_state();
-	fds = rig_daemon_fds(&rig);
+	fds = rig_fds_at_rest(&rig);
 	client_start(&c, open_everything, NULL);
 	client_line(&c, "refused at ");
 	/* Not soon: when the client has its answer, it is all gone. */
 	ck_assert_msg(!link_exists("ttall"), "the device is still there");
 	ck_assert_int_eq(client_wait(&c), 0);
 	host_unchanged(before);
-	ck_assert(eventually(as_many_fds, &fds));
+	rig_fds_return_to(&rig, fds);
 	/* And the same open works, once nothing fails. */
 	client_start(&c, open_everything, NULL);
 	client_line(&c, "opened");

@@ -74,11 +74,6 @@ static bool no_leases(void *unused)
 	return leases() == 0;
 }
 
-static bool as_many_fds(void *fds)
-{
-	return rig_daemon_fds(&rig) == *(unsigned *)fds;
-}
-
 START_TEST(a_thousand_one_after_the_other)
 {
 	char *before;
@@ -87,7 +82,7 @@ START_TEST(a_thousand_one_after_the_other)
 
 	rig_start(&rig, NULL);
 	before = host_state();
-	fds = rig_daemon_fds(&rig);
+	fds = rig_fds_at_rest(&rig);
 	as_nobody(open_and_close_many, NULL);
 	ck_assert(eventually(no_leases, NULL));
 	/*
@@ -97,7 +92,7 @@ START_TEST(a_thousand_one_after_the_other)
 	pages = resident_pages();
 	as_nobody(open_and_close_many, NULL);
 	ck_assert(eventually(no_leases, NULL));
-	ck_assert(eventually(as_many_fds, &fds));
+	rig_fds_return_to(&rig, fds);
 	if (!getenv("TUNTAPD_SANITIZED"))	/* freed memory is kept there */
 		ck_assert_uint_le(resident_pages(), pages);
 	host_unchanged(before);
@@ -131,7 +126,7 @@ START_TEST(two_hundred_at_once)
 
 	rig_start(&rig, NULL);
 	before = host_state();
-	fds = rig_daemon_fds(&rig);
+	fds = rig_fds_at_rest(&rig);
 	ck_assert_int_eq(pipe(gate), 0);
 	for (int i = 0; i < AT_ONCE; i++)
 		client_start(&clients[i], open_one_and_wait, gate);
@@ -142,7 +137,7 @@ START_TEST(two_hundred_at_once)
 	for (int i = 0; i < AT_ONCE; i++)
 		ck_assert_int_eq(client_wait(&clients[i]), 0);
 	ck_assert(eventually(no_leases, NULL));
-	ck_assert(eventually(as_many_fds, &fds));
+	rig_fds_return_to(&rig, fds);
 	host_unchanged(before);
 	rig_end(&rig);
 }

@@ -141,10 +141,10 @@ START_TEST(refused_each_with_its_own_error)
 	rig_start(&rig, NULL);
 	furnish_host();
 	before = host_state();
-	fds = rig_daemon_fds(&rig);
+	fds = rig_fds_at_rest(&rig);
 	as_nobody(try_open, (void *)(uintptr_t)r);
 	host_unchanged(before);
-	ck_assert_uint_eq(rig_daemon_fds(&rig), fds);
+	rig_fds_return_to(&rig, fds);
 	rig_end(&rig);
 }
 END_TEST
@@ -163,16 +163,11 @@ static void still_serves(void)
 	close(sock);
 }
 
-static bool no_extra_fds(void *fds)
-{
-	return rig_daemon_fds(&rig) == *(unsigned *)fds;
-}
-
 /* Sends bytes; expects REFUSED with this code, then the end. */
 static void refuses_bytes(const void *bytes, size_t len, uint16_t code,
 			  const char *says)
 {
-	unsigned fds = rig_daemon_fds(&rig);
+	unsigned fds = rig_fds_at_rest(&rig);
 	struct wire_message m;
 	int sock = raw_connect(rig.socket);
 	char *before = host_state();
@@ -189,7 +184,7 @@ static void refuses_bytes(const void *bytes, size_t len, uint16_t code,
 	ck_assert(raw_closed(sock));
 	close(sock);
 	still_serves();
-	ck_assert(eventually(no_extra_fds, &fds));
+	rig_fds_return_to(&rig, fds);
 	host_unchanged(before);
 }
 
@@ -388,7 +383,7 @@ START_TEST(fd_from_a_client)
 	unsigned fds;
 
 	rig_start(&rig, NULL);
-	fds = rig_daemon_fds(&rig);
+	fds = rig_fds_at_rest(&rig);
 	ck_assert_int_eq(pipe2(pipefd, O_CLOEXEC), 0);
 	sock = raw_connect(rig.socket);
 	still_serves();		/* our connection has been accepted by now */
@@ -403,7 +398,7 @@ START_TEST(fd_from_a_client)
 		ck_assert_int_eq(error, -EPERM);
 	}
 	close(sock);
-	ck_assert(eventually(no_extra_fds, &fds));
+	rig_fds_return_to(&rig, fds);
 	still_serves();
 	rig_end(&rig);
 }
