@@ -30,11 +30,17 @@ void rtnl_close(struct rtnl *rtnl);	/* a zeroed one is fine */
 /*
  * A batch.  Adding to a full one is remembered, and rtnl_commit() says so.
  */
+#define RTNL_WHAT_MAX	80
+struct rtnl_row {			/* a message of a batch */
+	uint32_t seq;
+	const char *step;		/* what a refusal names */
+	char what[RTNL_WHAT_MAX];	/* "address 10.0.0.1/24", or "" */
+};
 struct rtnl_batch {
 	uint8_t *buf;
 	size_t len;
 	unsigned n;
-	struct rtnl_row *rows;		/* one a message */
+	struct rtnl_row *rows;		/* n of them */
 	int error;
 };
 int rtnl_batch_init(struct rtnl_batch *batch);	/* 0 or -ENOMEM */

@@ -62,6 +62,8 @@ start() {
 }
 
 in_background() {
+	# An earlier block's words must not pass for this one's.
+	rm -f "$work/out"
 	(start "$2" "$3") >"$work/out" 2>&1 </dev/null &
 	running="$! $running"
 	tries=100

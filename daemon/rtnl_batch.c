@@ -1,0 +1,227 @@
+/* The messages of a batch, one function a kind.  Pure: bytes, no sockets. */
+#include "rtnl.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include <libmnl/libmnl.h>
+#include <linux/if.h>
+#include <linux/if_addr.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+
+#include "fault.h"
+
+/* OPEN at its largest: each address makes two messages, and eight besides. */
+#define MESSAGES_MAX	(2 * WIRE_ADDRESSES_MAX + WIRE_ROUTES_MAX + 8)
+#define MESSAGE_BYTES	192		/* longest message that we build */
+#define BATCH_BYTES	(MESSAGES_MAX * MESSAGE_BYTES)
+/* A message type that no kernel has: a step that the fault hook breaks. */
+#define NO_SUCH_TYPE	(RTM_MAX + 64)
+
+int rtnl_batch_init(struct rtnl_batch *b)
+{
+	*b = (struct rtnl_batch){ 0 };
+	b->buf = malloc(BATCH_BYTES);
+	b->rows = calloc(MESSAGES_MAX, sizeof(*b->rows));
+	if (b->buf && b->rows)
+		return 0;
+	rtnl_batch_free(b);
+	return -ENOMEM;
+}
+
+void rtnl_batch_free(struct rtnl_batch *b)
+{
+	free(b->buf);
+	free(b->rows);
+	*b = (struct rtnl_batch){ 0 };
+}
+
+/* Begins a message with its family header; NULL when the batch is full. */
+static struct nlmsghdr *begin(struct rtnl_batch *b, const char *step,
+			      uint16_t type, uint16_t flags, size_t extra)
+{
+	struct nlmsghdr *nlh;
+
+	if (b->n == MESSAGES_MAX || b->len + MESSAGE_BYTES > BATCH_BYTES)
+		b->error = -E2BIG;
+	if (b->error)
+		return NULL;
+	nlh = mnl_nlmsg_put_header(b->buf + b->len);
+	nlh->nlmsg_type = type;
+	nlh->nlmsg_flags = (uint16_t)(NLM_F_REQUEST | flags);
+	mnl_nlmsg_put_extra_header(nlh, extra);
+	b->rows[b->n].step = step;
+	b->rows[b->n].what[0] = '\0';
+	return nlh;
+}
+
+static void end(struct rtnl_batch *b, struct nlmsghdr *nlh)
+{
+	struct rtnl_row *row = &b->rows[b->n];
+
+	if (fault_here(row->step))
+		nlh->nlmsg_type = NO_SUCH_TYPE;
+	b->len += NLMSG_ALIGN(nlh->nlmsg_len);
+	b->n++;
+}
+
+static struct nlmsghdr *begin_link(struct rtnl_batch *b, const char *step,
+				   uint16_t type, unsigned ifindex)
+{
+	struct nlmsghdr *nlh = begin(b, step, type, 0,
+				     sizeof(struct ifinfomsg));
+	struct ifinfomsg *ifi;
+
+	if (nlh) {
+		ifi = mnl_nlmsg_get_payload(nlh);
+		ifi->ifi_index = (int)ifindex;
+	}
+	return nlh;
+}
+
+void rtnl_set_alias(struct rtnl_batch *b, unsigned ifindex, const char *alias)
+{
+	struct nlmsghdr *nlh = begin_link(b, "alias", RTM_SETLINK, ifindex);
+
+	if (!nlh)
+		return;
+	mnl_attr_put(nlh, IFLA_IFALIAS, strlen(alias), alias);
+	end(b, nlh);
+}
+
+void rtnl_set_mac(struct rtnl_batch *b, unsigned ifindex, const uint8_t mac[6])
+{
+	struct nlmsghdr *nlh = begin_link(b, "mac", RTM_SETLINK, ifindex);
+
+	if (!nlh)
+		return;
+	snprintf(b->rows[b->n].what, RTNL_WHAT_MAX,
+		 "MAC %02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2],
+		 mac[3], mac[4], mac[5]);
+	mnl_attr_put(nlh, IFLA_ADDRESS, 6, mac);
+	end(b, nlh);
+}
+
+void rtnl_set_mtu(struct rtnl_batch *b, unsigned ifindex, uint32_t mtu)
+{
+	struct nlmsghdr *nlh = begin_link(b, "mtu", RTM_SETLINK, ifindex);
+
+	if (!nlh)
+		return;
+	snprintf(b->rows[b->n].what, RTNL_WHAT_MAX, "MTU %u", mtu);
+	mnl_attr_put_u32(nlh, IFLA_MTU, mtu);
+	end(b, nlh);
+}
+
+void rtnl_set_txqueuelen(struct rtnl_batch *b, unsigned ifindex, uint32_t len)
+{
+	struct nlmsghdr *nlh = begin_link(b, "txqueuelen", RTM_SETLINK,
+					  ifindex);
+
+	if (!nlh)
+		return;
+	snprintf(b->rows[b->n].what, RTNL_WHAT_MAX, "txqueuelen %u", len);
+	mnl_attr_put_u32(nlh, IFLA_TXQLEN, len);
+	end(b, nlh);
+}
+
+void rtnl_set_up(struct rtnl_batch *b, unsigned ifindex)
+{
+	struct nlmsghdr *nlh = begin_link(b, "up", RTM_SETLINK, ifindex);
+	struct ifinfomsg *ifi;
+
+	if (!nlh)
+		return;
+	ifi = mnl_nlmsg_get_payload(nlh);
+	ifi->ifi_flags = ifi->ifi_change = IFF_UP;
+	end(b, nlh);
+}
+
+static unsigned char af(const struct prefix *p)
+{
+	return p->family == 4 ? AF_INET : AF_INET6;
+}
+
+static void put_ip(struct nlmsghdr *nlh, uint16_t type, const struct prefix *p)
+{
+	mnl_attr_put(nlh, type, prefix_bytes(p->family), p->ip);
+}
+
+void rtnl_add_address(struct rtnl_batch *b, unsigned ifindex,
+		      const struct wire_address *a)
+{
+	struct nlmsghdr *nlh = begin(b, "address", RTM_NEWADDR,
+				     NLM_F_CREATE | NLM_F_EXCL,
+				     sizeof(struct ifaddrmsg));
+	const struct prefix *far = a->peer.family ? &a->peer : &a->local;
+	uint32_t flags = IFA_F_NOPREFIXROUTE;
+	struct ifaddrmsg *ifa;
+	char text[PREFIX_TEXT_MAX];
+
+	if (!nlh)
+		return;
+	snprintf(b->rows[b->n].what, RTNL_WHAT_MAX, "address %s",
+		 prefix_format(&a->local, text));
+	ifa = mnl_nlmsg_get_payload(nlh);
+	ifa->ifa_family = af(&a->local);
+	ifa->ifa_prefixlen = far->len;
+	ifa->ifa_index = ifindex;
+	put_ip(nlh, IFA_LOCAL, &a->local);
+	put_ip(nlh, IFA_ADDRESS, far);
+	if (a->flags & WIRE_ADDRESS_NODAD)
+		flags |= IFA_F_NODAD;
+	mnl_attr_put_u32(nlh, IFA_FLAGS, flags);
+	end(b, nlh);
+}
+
+void rtnl_add_route(struct rtnl_batch *b, unsigned ifindex,
+		    const struct wire_route *r, const struct prefix *source)
+{
+	struct nlmsghdr *nlh = begin(b, "route", RTM_NEWROUTE,
+				     NLM_F_CREATE | NLM_F_EXCL,
+				     sizeof(struct rtmsg));
+	char dst[PREFIX_TEXT_MAX], via[PREFIX_TEXT_MAX];
+	struct rtmsg *rtm;
+
+	if (!nlh)
+		return;
+	snprintf(b->rows[b->n].what, RTNL_WHAT_MAX, "%s via %s metric %u",
+		 prefix_format(&r->dst, dst), r->gateway.family ?
+		 prefix_format(&r->gateway, via) : "the device", r->metric);
+	rtm = mnl_nlmsg_get_payload(nlh);
+	rtm->rtm_family = af(&r->dst);
+	rtm->rtm_dst_len = r->dst.len;
+	rtm->rtm_table = RT_TABLE_MAIN;
+	rtm->rtm_protocol = RTNL_PROTOCOL;
+	/* Scope universe would make every gateway behind it invalid. */
+	rtm->rtm_scope = r->gateway.family ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK;
+	rtm->rtm_type = RTN_UNICAST;
+	put_ip(nlh, RTA_DST, &r->dst);
+	mnl_attr_put_u32(nlh, RTA_OIF, ifindex);
+	mnl_attr_put_u32(nlh, RTA_PRIORITY, r->metric);
+	if (r->gateway.family)
+		put_ip(nlh, RTA_GATEWAY, &r->gateway);
+	if (source)
+		put_ip(nlh, RTA_PREFSRC, source);
+	end(b, nlh);
+}
+
+void rtnl_delete_link(struct rtnl_batch *b, unsigned ifindex)
+{
+	struct nlmsghdr *nlh = begin_link(b, "delete", RTM_DELLINK, ifindex);
+
+	if (nlh)
+		end(b, nlh);
+}
+
+void rtnl_get_link(struct rtnl_batch *b, unsigned ifindex)
+{
+	struct nlmsghdr *nlh = begin_link(b, "read back", RTM_GETLINK, ifindex);
+
+	if (nlh)
+		end(b, nlh);
+}
