@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include <event2/event.h>
-#include <utlist.h>
 
 #include "handle.h"
 #include "lease.h"
@@ -61,6 +60,8 @@ void conn_answer(struct conn *c, struct wire_message *m)
 		return;
 	}
 	memcpy(more + c->out_len, frame, (size_t)len);
+	/* It may have been a token: that is the client's alone to keep. */
+	explicit_bzero(frame, (size_t)len);
 	c->out = more;
 	c->out_len += (size_t)len;
 }
@@ -92,7 +93,7 @@ static int flush(struct conn *c)
 
 	if (c->busy)
 		return 0;
-	if (c->held && c->held->job.n_fds > 0) {
+	if (c->held && c->held->job.n_fds > 0 && c->out) {
 		/*
 		 * The fds ride on the header alone: the frame is whole only
 		 * when our copies are closed, so that a client that ends the
@@ -106,7 +107,8 @@ static int flush(struct conn *c)
 	if (!error)
 		error = frame_send(c->fd, c->out, c->out_len, &c->out_off,
 				   NULL, 0);
-	if (!error) {
+	if (!error && c->out) {
+		explicit_bzero(c->out, c->out_len);
 		free(c->out);
 		c->out = NULL;
 		c->out_len = c->out_off = 0;

@@ -10,23 +10,48 @@
 #include "mirror.h"
 #include "refuse.h"
 
-/* The host has none of the addresses asked for. */
-static int check_addresses(const struct wire_open *open,
-			   struct wire_refused *why)
+/*
+ * It shadows no network of the host's: what is or lies in an on-link prefix of
+ * another device would take packets from there, whatever its metric; an
+ * address does so by its broadcast route too, which the kernel makes.
+ */
+static int check_shadow(const struct prefix *p, const char *what,
+			struct wire_refused *why)
+{
+	char text[PREFIX_TEXT_MAX], theirs[PREFIX_TEXT_MAX];
+	struct prefix net;
+	const char *owner = mirror_onlink_owner(p, &net);
+
+	if (!owner)
+		return 0;
+	return refuse(why, WIRE_E_EXISTS, what, "%s lies in %s, which is the "
+		      "network of %s; ask for one that does not",
+		      prefix_format(p, text), prefix_format(&net, theirs),
+		      owner);
+}
+
+/* What the policy allows may still be the host's own, or another device's. */
+static int check_host(const struct wire_open *open, struct wire_refused *why)
 {
 	char text[PREFIX_TEXT_MAX];
+	int error = 0;
 
-	for (unsigned i = 0; i < open->n_addresses; i++) {
-		const struct prefix *p = &open->addresses[i].local;
-		const char *owner = mirror_address_owner(p);
+	for (unsigned i = 0; i < open->n_addresses && !error; i++) {
+		const struct wire_address *a = &open->addresses[i];
+		const char *owner = mirror_address_owner(&a->local);
 
 		if (owner)
 			return refuse(why, WIRE_E_ADDRESS_TAKEN, "address",
 				      "%s: the host has this address on %s; "
 				      "ask for another one",
-				      prefix_format(p, text), owner);
+				      prefix_format(&a->local, text), owner);
+		error = check_shadow(&a->local, "address", why);
+		if (!error && a->peer.family)
+			error = check_shadow(&a->peer, "address", why);
 	}
-	return 0;
+	for (unsigned i = 0; i < open->n_routes && !error; i++)
+		error = check_shadow(&open->routes[i].dst, "route", why);
+	return error;
 }
 
 static void handle_open(struct conn *c, const struct wire_message *m)
@@ -52,7 +77,7 @@ static void handle_open(struct conn *c, const struct wire_message *m)
 		refuse(&why, decision.code, decision.step, "%s", decision.text);
 		snprintf(why.rule, sizeof(why.rule), "%s", decision.rule);
 	} else {
-		error = check_addresses(&open, &why);
+		error = check_host(&open, &why);
 	}
 	if (error)
 		conn_refuse(c, &why);
@@ -62,7 +87,6 @@ static void handle_open(struct conn *c, const struct wire_message *m)
 
 static void tell_lease(struct conn *c, const struct lease *lease)
 {
-	static struct prefix addresses[WIRE_ADDRESSES_MAX];
 	static struct wire_message m;	/* large; every field is set */
 	struct wire_lease *w = &m.lease;
 
@@ -76,10 +100,9 @@ static void tell_lease(struct conn *c, const struct lease *lease)
 	w->uid = lease->uid;
 	w->pid = (uint32_t)lease->pid;
 	w->opened = (uint64_t)lease->opened;
-	w->n_addresses = (uint16_t)mirror_addresses(lease->ifindex, addresses,
+	w->n_addresses = (uint16_t)mirror_addresses(lease->ifindex,
+						    w->addresses,
 						    WIRE_ADDRESSES_MAX);
-	for (unsigned i = 0; i < w->n_addresses; i++)
-		w->addresses[i] = (struct wire_address){ .local = addresses[i] };
 	conn_answer(c, &m);
 	c->told++;
 }
@@ -129,13 +152,19 @@ static void handle_status(struct conn *c, const struct wire_message *m)
 	snprintf(s->version, sizeof(s->version), "%s", TUNTAPD_VERSION);
 	s->pid = (uint32_t)getpid();
 	s->started = (uint64_t)server->started;
-	s->leases = server->registry.n_leases;
-	s->connections = server->registry.n_connections;
+	/* Others' doings, and words of root's files, are root's to know. */
+	if (c->peer.admin) {
+		s->leases = server->registry.n_leases;
+		s->connections = server->registry.n_connections;
+		snprintf(s->policy_fault, sizeof(s->policy_fault), "%s",
+			 server->policy_fault);
+	} else if (server->policy_fault[0]) {
+		snprintf(s->policy_fault, sizeof(s->policy_fault), "the last "
+			 "reload failed; its log says why");
+	}
 	s->own_leases = registry_devices(&server->registry, c->peer.uid);
 	s->policy_generation = server->generation;
 	s->policy_rules = (uint32_t)policy_n_rules(server->policy);
-	snprintf(s->policy_fault, sizeof(s->policy_fault), "%s",
-		 server->policy_fault);
 	conn_answer(c, &answer);
 }
 

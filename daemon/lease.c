@@ -21,9 +21,16 @@ static struct held *held_of(struct lease *lease)
 	return (struct held *)lease;	/* its first member */
 }
 
+static void count_waiting(struct held *held, unsigned n)
+{
+	held->server->fds_waiting += n - held->waiting;
+	held->waiting = n;
+}
+
 static void held_free(struct held *held)
 {
 	event_del(&held->linger);
+	count_waiting(held, 0);
 	for (unsigned i = 0; i < held->job.n_fds; i++)
 		close(held->fds[i]);
 	registry_remove(&held->server->registry, &held->lease);
@@ -38,28 +45,54 @@ void lease_forget_all(struct server *server)
 
 /* --- the end ------------------------------------------------------------ */
 
-static void wait_for_the_end(struct held *held)
+static void wait_for_the_end(struct held *held, int ms)
 {
-	struct timeval tv = { .tv_usec = LIMIT_LINGER_MS * 1000 };
+	struct timeval tv = { ms / 1000, (ms % 1000) * 1000 };
 
 	event_add(&held->linger, &tv);
-}
-
-static void on_closed(struct worker_job *job);
-static void on_deleted(struct worker_job *job);
-
-static void have_done(struct held *held, enum worker_kind kind,
-		      void (*done)(struct worker_job *))
-{
-	held->working = true;
-	held->job.kind = kind;
-	held->job.done = done;
-	worker_do(&held->job);
 }
 
 static struct held *held_of_job(struct worker_job *job)
 {
 	return (struct held *)((char *)job - offsetof(struct held, job));
+}
+
+/* fds that nobody was given are closed, and the device is no more. */
+static void on_done(struct worker_job *job)
+{
+	struct held *held = held_of_job(job);
+	struct conn *c = held->conn;
+	int error = job->result;
+
+	held->working = false;
+	held->conn = NULL;
+	count_waiting(held, 0);
+	if (error && error != -EPERM) {
+		log_line(LOG_WARNING, "lease %s: %s (index %u) could not be "
+			 "deleted: %s; it is tried again", held->lease.id,
+			 held->lease.name, held->lease.ifindex,
+			 strerror(-error));
+		wait_for_the_end(held, LIMIT_RETRY_MS);
+	} else {
+		if (error)
+			log_line(LOG_WARNING, "lease %s: what has index %u now "
+				 "does not bear its mark; left alone",
+				 held->lease.id, held->lease.ifindex);
+		held_free(held);
+	}
+	if (c) {
+		c->held = NULL;
+		conn_resume(c);
+	}
+}
+
+/* Has the worker close what there is, and delete the device. */
+static void do_away(struct held *held)
+{
+	held->working = true;
+	held->job.ifindex = held->lease.counted ? held->lease.ifindex : 0;
+	held->job.done = on_done;
+	worker_do(&held->job);
 }
 
 /*
@@ -81,49 +114,9 @@ static void on_linger(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	mirror_update();
-	if (registry_find(registry, ifindex) != &held->lease)
-		return;		/* the update told of its end, and freed it */
-	if (!mirror_link(ifindex)) {
-		held_free(held);
-		return;
-	}
-	held->job.ifindex = ifindex;
-	held->job.alias = held->alias;
-	have_done(held, WORKER_DELETE, on_deleted);
-}
-
-static void on_deleted(struct worker_job *job)
-{
-	struct held *held = held_of_job(job);
-
-	if (job->result == -EPERM)
-		log_line(LOG_WARNING, "lease %s: what has index %u now does "
-			 "not bear its mark; left alone", held->lease.id,
-			 held->lease.ifindex);
-	else if (job->result)
-		log_line(LOG_WARNING, "lease %s: %s (index %u) could not be "
-			 "deleted: %s", held->lease.id, held->lease.name,
-			 held->lease.ifindex, strerror(-job->result));
-	held->working = false;
-	held_free(held);
-}
-
-/* fds that nobody was given are closed, and with them the device. */
-static void on_closed(struct worker_job *job)
-{
-	struct held *held = held_of_job(job);
-	struct conn *c = held->conn;
-
-	held->working = false;
-	if (held->lease.ifindex && held->lease.counted) {
-		wait_for_the_end(held);
-		return;
-	}
-	held_free(held);
-	if (c) {
-		c->held = NULL;
-		conn_resume(c);
-	}
+	/* Unless the update told of its end, and freed it. */
+	if (registry_find(registry, ifindex) == &held->lease)
+		do_away(held);
 }
 
 void lease_end(struct held *held)
@@ -136,9 +129,9 @@ void lease_end(struct held *held)
 	log_line(LOG_INFO, "lease %s: %s of uid %u ends", held->lease.id,
 		 held->lease.name, held->lease.uid);
 	if (held->job.n_fds > 0)
-		have_done(held, WORKER_CLOSE, on_closed);
+		do_away(held);
 	else if (held->lease.counted)
-		wait_for_the_end(held);
+		wait_for_the_end(held, LIMIT_LINGER_MS);
 	else
 		held_free(held);
 }
@@ -152,6 +145,7 @@ void lease_handed_over(struct held *held)
 	for (unsigned i = 0; i < held->job.n_fds; i++)
 		close(held->fds[i]);
 	held->job.n_fds = 0;
+	count_waiting(held, 0);
 }
 
 void lease_device_gone(unsigned ifindex, struct server *server)
@@ -163,11 +157,13 @@ void lease_device_gone(unsigned ifindex, struct server *server)
 		return;
 	held = held_of(lease);
 	registry_gone(&server->registry, lease);
+	if (held->working)
+		return;		/* goes on when the worker is done */
 	if (held->conn) {
 		/* A client that dies may lose its socket a little later. */
 		lease->state = WIRE_LEASE_DELETED;
-		wait_for_the_end(held);
-	} else if (!held->working) {
+		wait_for_the_end(held, LIMIT_LINGER_MS);
+	} else {
 		held_free(held);
 	}
 }
@@ -187,6 +183,7 @@ static struct held *reserve(struct conn *c, const struct wire_open *open,
 	held->server = c->server;
 	held->conn = c;
 	held->job.fds = held->fds;
+	held->job.alias = held->alias;
 	held->lease.uid = c->peer.uid;
 	held->lease.pid = c->peer.pid;
 	held->lease.layer = open->layer;
@@ -215,6 +212,7 @@ static void answer_opened(struct conn *c, const struct os_device *dev,
 	m.opened.queues = (uint16_t)dev->n_fds;
 	memcpy(m.opened.token, token, WIRE_TOKEN_LEN);
 	conn_answer(c, &m);
+	explicit_bzero(m.opened.token, WIRE_TOKEN_LEN);
 }
 
 void lease_open(struct conn *c, const struct wire_open *open, uint32_t metric)
@@ -222,9 +220,16 @@ void lease_open(struct conn *c, const struct wire_open *open, uint32_t metric)
 	struct os_device dev = OS_DEVICE_INIT;
 	uint8_t token[WIRE_TOKEN_LEN];
 	struct wire_refused why;
-	struct held *held = reserve(c, open, token);
+	struct held *held;
 	int error;
 
+	if (c->server->fds_waiting + open->queues > LIMIT_FDS_WAITING) {
+		refuse(&why, WIRE_E_BUSY, "create", "other clients have not "
+		       "taken their devices yet; try again");
+		conn_refuse(c, &why);
+		return;
+	}
+	held = reserve(c, open, token);
 	if (!held) {
 		refuse(&why, WIRE_E_NO_MEMORY, "create", "out of memory");
 		conn_refuse(c, &why);
@@ -234,16 +239,26 @@ void lease_open(struct conn *c, const struct wire_open *open, uint32_t metric)
 	error = os_device_open(open, held->alias, metric, &dev, &why);
 	memcpy(held->fds, dev.fds, dev.n_fds * sizeof(int));
 	held->job.n_fds = dev.n_fds;
+	count_waiting(held, dev.n_fds);
+	if (dev.ifindex)
+		registry_commit(&c->server->registry, &held->lease,
+				dev.ifindex);
 	if (error) {
-		/* Held back until nothing of it is left. */
+		/*
+		 * Held back until nothing of it is left.  Whatever its mark:
+		 * we made it just now, and it may have none yet.
+		 */
 		conn_refuse(c, &why);
 		c->busy = true;
-		have_done(held, WORKER_CLOSE, on_closed);
+		held->job.alias = NULL;
+		held->lease.state = WIRE_LEASE_ENDING;
+		do_away(held);
 		return;
 	}
 	memcpy(held->lease.name, dev.name, sizeof(held->lease.name));
-	registry_commit(&c->server->registry, &held->lease, dev.ifindex);
+	mirror_add(dev.ifindex, dev.name, open->addresses, open->n_addresses);
 	answer_opened(c, &dev, open, token);
+	explicit_bzero(token, sizeof(token));
 	log_line(LOG_INFO, "lease %s: %s (index %u) for uid %u pid %d",
 		 held->lease.id, dev.name, dev.ifindex, held->lease.uid,
 		 (int)held->lease.pid);

@@ -6,6 +6,7 @@
 #define TUNTAPD_LEASE_H
 
 #include "conn.h"
+#include "os.h"
 #include "worker.h"
 
 /* A lease as the daemon keeps it. */
@@ -16,7 +17,8 @@ struct held {
 	struct event linger;
 	struct worker_job job;
 	bool working;		/* job is with the worker */
-	char alias[64];
+	unsigned waiting;	/* fds counted in server->fds_waiting */
+	char alias[OS_ALIAS_MAX];
 	int fds[];		/* job.n_fds of them, not handed over yet */
 };
 

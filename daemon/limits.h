@@ -7,11 +7,14 @@
 
 #define LIMIT_CONNECTIONS	4096	/* of all, on the public socket */
 #define LIMIT_CONNECTIONS_UID	512	/* of one uid, on the public socket */
+#define LIMIT_GROUPS		4096	/* of a peer; who has more is refused */
 #define LIMIT_BACKLOG		128	/* listen(2); the kernel caps it too */
 #define LIMIT_ACCEPTS_A_TURN	16	/* before others are served again */
 
-/* fds that the daemon keeps for itself, beside connections. */
-#define LIMIT_OWN_FDS		128
+/* fds of devices that wait to be handed over, of all clients together. */
+#define LIMIT_FDS_WAITING	256
+/* fds that the daemon keeps for itself. */
+#define LIMIT_OWN_FDS		64
 
 #define LIMIT_FIRST_SECONDS	5	/* from accept to the first request */
 #define LIMIT_FRAME_SECONDS	2	/* from a frame's first byte to its last */
@@ -23,5 +26,7 @@
 
 /* What is still there so long after a lease's end is deleted by us. */
 #define LIMIT_LINGER_MS		100
+/* A device that could not be deleted is tried again. */
+#define LIMIT_RETRY_MS		1000
 
 #endif

@@ -132,7 +132,8 @@ static void make_folder(const char *path)
 /* Somebody answers there, or it is no socket at all: keep off. */
 static bool is_served(const struct sockaddr_un *addr)
 {
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	/* Non-blocking: EAGAIN is a full backlog, of somebody. */
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	bool dead = fd >= 0 && connect(fd, (const struct sockaddr *)addr,
 				       sizeof(*addr)) < 0 &&
 		    errno == ECONNREFUSED;

@@ -192,7 +192,7 @@ static void on_hangup(evutil_socket_t sig, short what, void *arg)
 /* Room for every connection, and each device being made. */
 static void raise_fd_limit(void)
 {
-	const rlim_t want = LIMIT_CONNECTIONS + WIRE_QUEUES_MAX +
+	const rlim_t want = LIMIT_CONNECTIONS + LIMIT_FDS_WAITING +
 			    LIMIT_OWN_FDS;
 	struct rlimit r;
 
@@ -207,6 +207,9 @@ static void raise_fd_limit(void)
 	if (getrlimit(RLIMIT_NOFILE, &r) == 0) {
 		r.rlim_cur = r.rlim_max;
 		(void)setrlimit(RLIMIT_NOFILE, &r);
+		log_line(LOG_WARNING, "%lu files may be open, for all "
+			 "connections it takes %lu (LimitNOFILE=, ulimit -n)",
+			 (unsigned long)r.rlim_cur, (unsigned long)want);
 	}
 }
 

@@ -1,22 +1,23 @@
 #include "mirror.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <uthash.h>
-#include <utlist.h>
+#include "table.h"
 
 /* Compared as bytes: made from zeros. */
 struct address_key {
-	struct prefix prefix;
+	struct prefix local, peer;
 	unsigned ifindex;
 };
 
 struct address {
 	struct address_key key;
 	struct prefix host;		/* without its length: who has it? */
+	struct prefix net;		/* its on-link prefix; family 0: none */
 	struct address *prev, *next;	/* of the same link */
-	UT_hash_handle by_key, by_host;
+	UT_hash_handle by_key, by_host, by_net;
 };
 
 struct link {
@@ -28,17 +29,21 @@ struct link {
 
 static struct {
 	struct link *by_index, *by_name;
-	struct address *by_key, *by_host;
+	struct address *by_key, *by_host, *by_net;
 	mirror_gone *gone;
 	unsigned epoch;
-	bool out_of_memory;
+	bool stale;		/* something is missing: ask for all anew */
 } mirror;
+
+static const struct prefix link_local = { { 0xfe, 0x80 }, 6, 10 };
 
 static void forget_address(struct link *link, struct address *a)
 {
 	/* What is in a table has a table: the analyzer thinks it may not. */
 	HASH_DELETE(by_key, mirror.by_key, a); /* NOLINT(clang-analyzer-*) */
 	HASH_DELETE(by_host, mirror.by_host, a); /* NOLINT(clang-analyzer-*) */
+	if (a->net.family)
+		HASH_DELETE(by_net, mirror.by_net, a); /* NOLINT(clang-analyzer-*) */
 	DL_DELETE(link->addresses, a);
 	free(a);
 }
@@ -79,7 +84,7 @@ static void on_link(void *arg, const struct os_link *os, bool gone)
 	if (!link) {
 		link = calloc(1, sizeof(*link));
 		if (!link) {
-			mirror.out_of_memory = true;
+			mirror.stale = true;
 			return;
 		}
 		link->os.ifindex = os->ifindex;
@@ -94,6 +99,21 @@ static void on_link(void *arg, const struct os_link *os, bool gone)
 			strlen(link->os.name), link);
 }
 
+static struct address *new_address(const struct address_key *key)
+{
+	struct address *a = calloc(1, sizeof(*a));
+	const struct prefix *far;
+
+	if (!a)
+		return NULL;
+	memcpy(&a->key, key, sizeof(*key));
+	a->host = prefix_host(&key->local);
+	far = key->peer.family ? &key->peer : &key->local;
+	if (!prefix_is_full(far) && !prefix_contains(&link_local, far))
+		a->net = prefix_network(far);
+	return a;
+}
+
 static void on_address(void *arg, const struct os_address *os, bool gone)
 {
 	struct link *link = find_link(os->ifindex);
@@ -102,7 +122,8 @@ static void on_address(void *arg, const struct os_address *os, bool gone)
 
 	(void)arg;
 	memset(&key, 0, sizeof(key));
-	key.prefix = os->prefix;
+	key.local = os->local;
+	key.peer = os->peer;
 	key.ifindex = os->ifindex;
 	HASH_FIND(by_key, mirror.by_key, &key, sizeof(key), a);
 	if (gone && a && link)
@@ -110,15 +131,15 @@ static void on_address(void *arg, const struct os_address *os, bool gone)
 	/* An address is told again whenever its flags change. */
 	if (gone || a || !link)
 		return;
-	a = calloc(1, sizeof(*a));
+	a = new_address(&key);
 	if (!a) {
-		mirror.out_of_memory = true;
+		mirror.stale = true;
 		return;
 	}
-	memcpy(&a->key, &key, sizeof(key));
-	a->host = prefix_host(&os->prefix);
 	HASH_ADD(by_key, mirror.by_key, key, sizeof(a->key), a);
 	HASH_ADD(by_host, mirror.by_host, host, sizeof(a->host), a);
+	if (a->net.family)
+		HASH_ADD(by_net, mirror.by_net, net, sizeof(a->net), a);
 	DL_APPEND(link->addresses, a);
 }
 
@@ -162,12 +183,16 @@ int mirror_update(void)
 {
 	int error = os_watch_read();
 
-	/* What could not be kept is asked for anew, when there is room. */
-	if (!error && mirror.out_of_memory) {
-		mirror.out_of_memory = false;
-		error = os_watch_again();
-	}
-	return error;
+	/* A dump that failed has left less than there is. */
+	if (error)
+		mirror.stale = true;
+	if (!mirror.stale)
+		return 0;
+	mirror.stale = false;
+	error = os_watch_again();
+	if (error)
+		mirror.stale = true;
+	return mirror.stale && !error ? -ENOMEM : error;
 }
 
 const struct os_link *mirror_link(unsigned ifindex)
@@ -199,17 +224,56 @@ const char *mirror_address_owner(const struct prefix *address)
 	return link ? link->os.name : NULL;
 }
 
-unsigned mirror_addresses(unsigned ifindex, struct prefix *ret, unsigned max)
+const char *mirror_onlink_owner(const struct prefix *p, struct prefix *ret)
 {
-	static const struct prefix link_local = { { 0xfe, 0x80 }, 6, 10 };
+	struct prefix net = *p;
+	struct address *a;
+	struct link *link;
+
+	/* From itself to ever wider ones: 33 or 129 at most. */
+	for (unsigned len = p->len;; len--) {
+		net.len = (uint8_t)len;
+		net = prefix_network(&net);
+		HASH_FIND(by_net, mirror.by_net, &net, sizeof(net), a);
+		link = a ? find_link(a->key.ifindex) : NULL;
+		if (link) {
+			*ret = net;
+			return link->os.name;
+		}
+		if (len == 0)
+			return NULL;
+	}
+}
+
+unsigned mirror_addresses(unsigned ifindex, struct wire_address *ret,
+			  unsigned max)
+{
 	struct link *link = find_link(ifindex);
 	struct address *a;
 	unsigned n = 0;
 
 	if (!link)
 		return 0;
-	DL_FOREACH(link->addresses, a)
-		if (n < max && !prefix_contains(&link_local, &a->key.prefix))
-			ret[n++] = a->key.prefix;
+	DL_FOREACH(link->addresses, a) {
+		if (n == max || prefix_contains(&link_local, &a->key.local))
+			continue;
+		ret[n++] = (struct wire_address){ .local = a->key.local,
+						  .peer = a->key.peer };
+	}
 	return n;
+}
+
+void mirror_add(unsigned ifindex, const char *name,
+		const struct wire_address *addresses, unsigned n)
+{
+	struct os_link link = { .ifindex = ifindex };
+
+	memcpy(link.name, name, sizeof(link.name));
+	on_link(NULL, &link, false);
+	for (unsigned i = 0; i < n; i++) {
+		struct os_address a = { ifindex, addresses[i].local,
+					addresses[i].peer };
+
+		on_address(NULL, &a, false);
+	}
 }

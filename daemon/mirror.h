@@ -13,7 +13,10 @@ typedef void mirror_gone(unsigned ifindex);
 /* Subscribes and fills it.  0 or -errno. */
 int mirror_start(mirror_gone *gone, struct wire_refused *why);
 void mirror_stop(void);
-/* Takes in what has happened by now: before each decision on it. */
+/*
+ * Takes in what has happened by now: before each decision on it.  0, or -errno
+ * as long as what it has is not the whole.
+ */
 int mirror_update(void);
 
 /* The link, or NULL; valid until the next update. */
@@ -23,9 +26,21 @@ bool mirror_name_taken(void *unused, const char *name);
 /* The name of the link that has this address (of any length), or NULL. */
 const char *mirror_address_owner(const struct prefix *address);
 /*
+ * The name of a link that has an on-link prefix which is or contains this one,
+ * and that prefix in *ret; or NULL.  Link-local ones are each link's own.
+ */
+const char *mirror_onlink_owner(const struct prefix *p, struct prefix *ret);
+/*
  * Copies up to max of the link's addresses, IPv6 link-local ones left out.
  * How many.
  */
-unsigned mirror_addresses(unsigned ifindex, struct prefix *ret, unsigned max);
+unsigned mirror_addresses(unsigned ifindex, struct wire_address *ret,
+			  unsigned max);
+/*
+ * A device was just made, with these addresses.  The kernel tells of an IPv6
+ * address later, from a workqueue; the next open is not to get it as well.
+ */
+void mirror_add(unsigned ifindex, const char *name,
+		const struct wire_address *addresses, unsigned n);
 
 #endif

@@ -43,9 +43,10 @@ int os_device_open(const struct wire_open *open, const char *alias,
 		   struct wire_refused *why);
 
 /*
- * Deletes the device with this index if it bears this alias.  0 if it is gone,
- * by us or by itself; -EPERM if it is not that device; else -errno.  For the
- * worker's thread: takes about 20 ms.
+ * Deletes the device with this index if it bears this alias; NULL: whatever it
+ * bears, for one that was made just now.  0 if it is gone, by us or by itself;
+ * -EPERM if it is not that device; else -errno.  For the worker's thread
+ * alone: takes about 20 ms.
  */
 int os_device_delete(unsigned ifindex, const char *alias);
 
@@ -57,7 +58,8 @@ struct os_link {
 };
 struct os_address {
 	unsigned ifindex;
-	struct prefix prefix;	/* the own address, with its prefix length */
+	struct prefix local;	/* the own address, with its prefix length */
+	struct prefix peer;	/* the far end likewise, or family 0 */
 };
 struct os_watcher {
 	void (*link)(void *arg, const struct os_link *link, bool gone);

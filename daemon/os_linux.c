@@ -13,6 +13,7 @@
 #include <linux/if_tun.h>
 
 #include "fault.h"
+#include "limits.h"
 #include "refuse.h"
 #include "rtnl.h"
 
@@ -25,6 +26,7 @@
 
 static struct {
 	struct rtnl requests, events;
+	struct rtnl deletions;	/* the worker's */
 	struct os_watcher watcher;
 	int ioctls;		/* a socket for SIOCGIFINDEX */
 } os = { .ioctls = -1 };
@@ -35,6 +37,8 @@ int os_start(struct wire_refused *why)
 
 	os.ioctls = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	error = os.ioctls < 0 ? -errno : rtnl_open(&os.requests);
+	if (!error)
+		error = rtnl_open(&os.deletions);
 	if (error) {
 		refuse(why, WIRE_E_FAILED, "start",
 		       "cannot open a netlink socket: %s", strerror(-error));
@@ -46,6 +50,7 @@ int os_start(struct wire_refused *why)
 void os_stop(void)
 {
 	rtnl_close(&os.requests);
+	rtnl_close(&os.deletions);
 	rtnl_close(&os.events);
 	if (os.ioctls >= 0)
 		close(os.ioctls);
@@ -109,12 +114,12 @@ static int explain_create(const char *name, int error, struct wire_refused *why)
 }
 
 /*
- * Opens the node and attaches it to the device.  The first queue makes the
- * device: without IFF_TUN_EXCL it would silently take over a persistent one of
- * that name.  Further queues must come without it (EBUSY otherwise).
+ * Opens the node and attaches it to the device of that name.  The first queue
+ * makes the device: without IFF_TUN_EXCL it would silently take over a
+ * persistent one.  Further queues must come without it (EBUSY otherwise).
  */
-static int attach_queue(const struct wire_open *open, struct os_device *dev,
-			struct wire_refused *why)
+static int attach_queue(const struct wire_open *open, const char *name,
+			struct os_device *dev, struct wire_refused *why)
 {
 	bool first = dev->n_fds == 0;
 	short flags = (short)(IFF_NO_PI |
@@ -129,7 +134,7 @@ static int attach_queue(const struct wire_open *open, struct os_device *dev,
 	dev->fds[dev->n_fds++] = fd;
 	if (first)
 		ifr.ifr_flags = (short)(flags | (short)IFF_TUN_EXCL);
-	memcpy(ifr.ifr_name, open->name, sizeof(open->name));
+	memcpy(ifr.ifr_name, name, strlen(name));
 	error = step_ioctl(fd, TUNSETIFF, "TUNSETIFF", &ifr);
 	if (error && first)
 		return explain_create(open->name, error, why);
@@ -154,17 +159,37 @@ static int index_of(int fd, unsigned *ret)
 	return error;
 }
 
+/*
+ * Until a device has an owner, any uid may attach a queue of its own to it if
+ * it takes several (TUNSETIFF asks for the owner only where there is one), and
+ * who waits for its name to appear can be in time.  So it is born under a name
+ * that nobody can know, and check_queues() looks whether somebody did come.
+ */
+static int birth_name(const struct wire_open *open, char ret[WIRE_NAME_MAX + 1])
+{
+	uint8_t dice[6];
+
+	if (open->queues == 1) {
+		memcpy(ret, open->name, sizeof(open->name));
+		return 0;
+	}
+	if (getentropy(dice, sizeof(dice)) < 0)
+		return -errno;
+	snprintf(ret, WIRE_NAME_MAX + 1, "tt-%02x%02x%02x%02x%02x%02x", dice[0],
+		 dice[1], dice[2], dice[3], dice[4], dice[5]);
+	return 0;
+}
+
 static int create(const struct wire_open *open, struct os_device *dev,
 		  struct wire_refused *why)
 {
-	int error = attach_queue(open, dev, why);
+	char name[WIRE_NAME_MAX + 1];
+	int error = birth_name(open, name);
 
+	if (!error)
+		error = attach_queue(open, name, dev, why);
 	if (error)
 		return error;
-	/*
-	 * Without an owner any uid could attach a queue of its own to a
-	 * multi-queue device (TUNSETIFF checks the owner only if there is one).
-	 */
 	error = step_ioctl(dev->fds[0], TUNSETOWNER, "TUNSETOWNER",
 			   (void *)(uintptr_t)geteuid());
 	if (!error)
@@ -175,7 +200,7 @@ static int create(const struct wire_open *open, struct os_device *dev,
 	while (dev->n_fds < open->queues) {
 		unsigned ifindex = 0;
 
-		error = attach_queue(open, dev, why);
+		error = attach_queue(open, name, dev, why);
 		if (error)
 			return error;
 		/* Not on a device that took the name in between? */
@@ -186,6 +211,18 @@ static int create(const struct wire_open *open, struct os_device *dev,
 				      open->name);
 	}
 	return 0;
+}
+
+/* With the owner set nobody else comes any more; has somebody come before? */
+static int check_queues(const struct wire_open *open,
+			const struct rtnl_link *link, struct wire_refused *why)
+{
+	if (open->queues == 1 ||
+	    (link->queues == open->queues && link->owner == geteuid()))
+		return 0;
+	return refuse(why, WIRE_E_BUSY, "create", "another process attached "
+		      "itself to %s while it was being made; try again",
+		      open->name);
 }
 
 /* An earlier address of the list opens the same on-link prefix. */
@@ -232,6 +269,8 @@ static void describe(struct rtnl_batch *b, const struct wire_open *open,
 		     const struct os_device *dev)
 {
 	rtnl_set_alias(b, dev->ifindex, alias);
+	if (open->queues > 1)
+		rtnl_set_name(b, dev->ifindex, open->name);
 	if (open->flags & WIRE_OPEN_MAC_SET)
 		rtnl_set_mac(b, dev->ifindex, open->mac);
 	if (open->mtu)
@@ -271,6 +310,9 @@ int os_device_open(const struct wire_open *open, const char *alias,
 	if (link.link.ifindex != dev->ifindex)
 		return refuse(why, WIRE_E_FAILED, "read back",
 			      "the kernel told nothing of %s", open->name);
+	error = check_queues(open, &link, why);
+	if (error)
+		return error;
 	memcpy(dev->name, link.link.name, sizeof(dev->name));
 	if (open->layer == WIRE_TAP)
 		memcpy(dev->mac, link.mac, sizeof(dev->mac));
@@ -278,34 +320,34 @@ int os_device_open(const struct wire_open *open, const char *alias,
 	return 0;
 }
 
+static int check_alias(unsigned ifindex, const char *alias)
+{
+	struct rtnl_link link = { 0 };
+	struct rtnl_batch batch;
+	int error = rtnl_batch_init(&batch);
+
+	if (error)
+		return error;
+	rtnl_get_link(&batch, ifindex);
+	error = rtnl_commit(&os.deletions, &batch, &link, NULL);
+	rtnl_batch_free(&batch);
+	if (!error && strcmp(link.link.alias, alias) != 0)
+		error = -EPERM;
+	return error;
+}
+
 int os_device_delete(unsigned ifindex, const char *alias)
 {
-	struct rtnl rtnl = { 0 };
-	struct rtnl_batch batch = { 0 };
-	struct rtnl_link link = { 0 };
-	int error = rtnl_open(&rtnl);
+	struct rtnl_batch batch;
+	int error = alias ? check_alias(ifindex, alias) : 0;
 
 	if (!error)
 		error = rtnl_batch_init(&batch);
-	if (error)
-		goto out;
-	rtnl_get_link(&batch, ifindex);
-	error = rtnl_commit(&rtnl, &batch, &link, NULL);
-	if (error)
-		goto out;
-	if (strcmp(link.link.alias, alias) != 0) {
-		error = -EPERM;
-		goto out;
+	if (!error) {
+		rtnl_delete_link(&batch, ifindex);
+		error = rtnl_commit(&os.deletions, &batch, NULL, NULL);
+		rtnl_batch_free(&batch);
 	}
-	rtnl_batch_free(&batch);
-	error = rtnl_batch_init(&batch);
-	if (error)
-		goto out;
-	rtnl_delete_link(&batch, ifindex);
-	error = rtnl_commit(&rtnl, &batch, NULL, NULL);
-out:
-	rtnl_batch_free(&batch);
-	rtnl_close(&rtnl);
 	/* ENODEV: it went by itself. */
 	return error == -ENODEV ? 0 : error;
 }
@@ -356,7 +398,7 @@ int os_peer(int sock, struct peer *ret)
 	/* SO_PEERGROUPS says ERANGE and the length it wants. */
 	len = 0;
 	while (getsockopt(sock, SOL_SOCKET, SO_PEERGROUPS, groups, &len) < 0) {
-		if (errno != ERANGE) {
+		if (errno != ERANGE || len > LIMIT_GROUPS * sizeof(gid_t)) {
 			free(groups);
 			return -errno;
 		}

@@ -3,8 +3,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include <utlist.h>
-
 /* Exists as long as the uid has a connection or a lease. */
 struct account {
 	uid_t uid;

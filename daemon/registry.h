@@ -10,9 +10,8 @@
 #include <sys/types.h>
 #include <time.h>
 
-#include <uthash.h>
-
 #include "../proto/wire.h"
+#include "table.h"
 
 /* One device, one owner, one connection. */
 struct lease {

@@ -83,9 +83,39 @@ static void copy_text(char *dst, size_t cap, const struct nlattr *attr)
 	dst[n] = '\0';
 }
 
+static uint32_t get_u32(const struct nlattr *attr)
+{
+	return mnl_attr_validate(attr, MNL_TYPE_U32) < 0 ? 0 :
+	       mnl_attr_get_u32(attr);
+}
+
+/* IFLA_LINKINFO of a TUN/TAP device (tun_fill_info in drivers/net/tun.c). */
+static void parse_tun(const struct nlattr *info, struct rtnl_link *ret)
+{
+	const struct nlattr *data, *attr;
+
+	mnl_attr_for_each_nested(data, info) {
+		if (mnl_attr_get_type(data) != IFLA_INFO_DATA)
+			continue;
+		mnl_attr_for_each_nested(attr, data) {
+			switch (mnl_attr_get_type(attr)) {
+			case IFLA_TUN_OWNER:
+				ret->owner = get_u32(attr);
+				break;
+			case IFLA_TUN_NUM_QUEUES:
+			case IFLA_TUN_NUM_DISABLED_QUEUES:
+				ret->queues += get_u32(attr);
+				break;
+			}
+		}
+	}
+}
+
 static void parse_link(const struct nlmsghdr *nlh, struct rtnl_link *ret)
 {
 	const struct ifinfomsg *ifi = mnl_nlmsg_get_payload(nlh);
+	const struct nlattr *info = NULL;
+	bool is_tun = false;
 	struct nlattr *attr;
 
 	*ret = (struct rtnl_link){ .link.ifindex = (unsigned)ifi->ifi_index };
@@ -99,16 +129,33 @@ static void parse_link(const struct nlmsghdr *nlh, struct rtnl_link *ret)
 				  attr);
 			break;
 		case IFLA_MTU:
-			if (mnl_attr_validate(attr, MNL_TYPE_U32) >= 0)
-				ret->mtu = mnl_attr_get_u32(attr);
+			ret->mtu = get_u32(attr);
 			break;
 		case IFLA_ADDRESS:
 			if (mnl_attr_get_payload_len(attr) == sizeof(ret->mac))
 				memcpy(ret->mac, mnl_attr_get_payload(attr),
 				       sizeof(ret->mac));
 			break;
+		case IFLA_LINKINFO:
+			info = attr;
+			break;
 		}
 	}
+	if (!info)
+		return;
+	mnl_attr_for_each_nested(attr, info)
+		if (mnl_attr_get_type(attr) == IFLA_INFO_KIND)
+			is_tun = strcmp(mnl_attr_get_str(attr), "tun") == 0;
+	if (is_tun)
+		parse_tun(info, ret);
+}
+
+static bool copy_ip(struct prefix *ret, const struct nlattr *attr)
+{
+	if (mnl_attr_get_payload_len(attr) != prefix_bytes(ret->family))
+		return false;
+	memcpy(ret->ip, mnl_attr_get_payload(attr), prefix_bytes(ret->family));
+	return true;
 }
 
 /* The host's own address of an RTM_NEWADDR or RTM_DELADDR; false: none. */
@@ -128,13 +175,17 @@ static bool parse_address(const struct nlmsghdr *nlh, struct os_address *ret)
 			address = attr;
 	}
 	own = local ? local : address;
-	ret->prefix.family = ifa->ifa_family == AF_INET ? 4 : 6;
-	ret->prefix.len = ifa->ifa_prefixlen;
-	if (!own || mnl_attr_get_payload_len(own) !=
-		    prefix_bytes(ret->prefix.family))
+	ret->local.family = ifa->ifa_family == AF_INET ? 4 : 6;
+	ret->local.len = ifa->ifa_prefixlen;
+	if (!own || !copy_ip(&ret->local, own))
 		return false;
-	memcpy(ret->prefix.ip, mnl_attr_get_payload(own),
-	       prefix_bytes(ret->prefix.family));
+	/* A point-to-point link has both; the length is the far end's. */
+	ret->peer = ret->local;
+	if (!local || !address || !copy_ip(&ret->peer, address) ||
+	    prefix_same_address(&ret->peer, &ret->local))
+		ret->peer = (struct prefix){ .family = 0 };
+	else
+		ret->local = prefix_host(&ret->local);
 	return true;
 }
 
@@ -349,9 +400,14 @@ int rtnl_dump(struct rtnl *rtnl, const struct os_watcher *watcher)
 	return error;
 }
 
+/*
+ * When some were lost, those that are left tell of a time before the dump that
+ * follows: they are read and not told.
+ */
 int rtnl_read_events(struct rtnl *rtnl, const struct os_watcher *watcher)
 {
 	char buf[ANSWER_BYTES] __attribute__((aligned(8)));
+	bool lost = false;
 
 	for (;;) {
 		ssize_t got = mnl_socket_recvfrom(rtnl->nl, buf, sizeof(buf));
@@ -361,11 +417,16 @@ int rtnl_read_events(struct rtnl *rtnl, const struct os_watcher *watcher)
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0 && errno == EAGAIN)
-			return 0;
+			return lost ? -ENOBUFS : 0;
 		/* ENOSPC: libmnl's word for a message that was cut. */
+		if (got < 0 && (errno == ENOBUFS || errno == ENOSPC)) {
+			lost = true;
+			continue;
+		}
 		if (got < 0)
-			return errno == ENOSPC ? -ENOBUFS : -errno;
-		for (; mnl_nlmsg_ok(nlh, len); nlh = mnl_nlmsg_next(nlh, &len))
+			return -errno;
+		for (; !lost && mnl_nlmsg_ok(nlh, len);
+		     nlh = mnl_nlmsg_next(nlh, &len))
 			tell(nlh, watcher);
 	}
 }

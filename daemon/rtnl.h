@@ -47,6 +47,7 @@ int rtnl_batch_init(struct rtnl_batch *batch);	/* 0 or -ENOMEM */
 void rtnl_batch_free(struct rtnl_batch *batch);
 
 void rtnl_set_alias(struct rtnl_batch *b, unsigned ifindex, const char *alias);
+void rtnl_set_name(struct rtnl_batch *b, unsigned ifindex, const char *name);
 void rtnl_set_mac(struct rtnl_batch *b, unsigned ifindex, const uint8_t mac[6]);
 void rtnl_set_mtu(struct rtnl_batch *b, unsigned ifindex, uint32_t mtu);
 void rtnl_set_txqueuelen(struct rtnl_batch *b, unsigned ifindex, uint32_t len);
@@ -66,6 +67,8 @@ struct rtnl_link {
 	struct os_link link;
 	uint8_t mac[6];
 	uint32_t mtu;
+	/* Of a TUN/TAP device with several queues, else 0. */
+	uint32_t queues, owner;
 };
 
 /*

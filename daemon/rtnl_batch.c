@@ -15,8 +15,8 @@
 
 #include "fault.h"
 
-/* OPEN at its largest: each address makes two messages, and eight besides. */
-#define MESSAGES_MAX	(2 * WIRE_ADDRESSES_MAX + WIRE_ROUTES_MAX + 8)
+/* OPEN at its largest: each address makes two messages, and nine besides. */
+#define MESSAGES_MAX	(2 * WIRE_ADDRESSES_MAX + WIRE_ROUTES_MAX + 9)
 #define MESSAGE_BYTES	192		/* longest message that we build */
 #define BATCH_BYTES	(MESSAGES_MAX * MESSAGE_BYTES)
 /* A message type that no kernel has: a step that the fault hook breaks. */
@@ -90,6 +90,17 @@ void rtnl_set_alias(struct rtnl_batch *b, unsigned ifindex, const char *alias)
 	if (!nlh)
 		return;
 	mnl_attr_put(nlh, IFLA_IFALIAS, strlen(alias), alias);
+	end(b, nlh);
+}
+
+void rtnl_set_name(struct rtnl_batch *b, unsigned ifindex, const char *name)
+{
+	struct nlmsghdr *nlh = begin_link(b, "name", RTM_SETLINK, ifindex);
+
+	if (!nlh)
+		return;
+	snprintf(b->rows[b->n].what, RTNL_WHAT_MAX, "name %s", name);
+	mnl_attr_put_strz(nlh, IFLA_IFNAME, name);
 	end(b, nlh);
 }
 

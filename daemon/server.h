@@ -17,6 +17,7 @@ struct server {
 	unsigned generation;
 	char policy_fault[WIRE_TEXT_MAX + 1];	/* of the last reload, or "" */
 	time_t started;
+	unsigned fds_waiting;		/* for clients to take them */
 };
 
 #endif

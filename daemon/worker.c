@@ -19,7 +19,7 @@ static struct {
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t wanted;
-	struct queue todo, done;
+	struct queue urgent, todo, done;
 	bool stop, started;
 	int wake[2];		/* the thread writes: something is done */
 	struct event *woken;
@@ -50,11 +50,18 @@ static struct worker_job *pop(struct queue *q)
 
 static void carry_out(struct worker_job *job)
 {
-	if (job->kind == WORKER_DELETE)
-		job->result = os_device_delete(job->ifindex, job->alias);
 	for (unsigned i = 0; i < job->n_fds; i++)
 		close(job->fds[i]);
 	job->n_fds = 0;
+	job->result = job->ifindex ?
+		os_device_delete(job->ifindex, job->alias) : 0;
+}
+
+static struct worker_job *next_job(void)
+{
+	struct worker_job *job = worker.stop ? NULL : pop(&worker.urgent);
+
+	return job || worker.stop ? job : pop(&worker.todo);
 }
 
 static void *run(void *arg)
@@ -64,9 +71,9 @@ static void *run(void *arg)
 	(void)arg;
 	pthread_mutex_lock(&worker.lock);
 	for (;;) {
-		while (!(job = pop(&worker.todo)) && !worker.stop)
+		while (!(job = next_job()) && !worker.stop)
 			pthread_cond_wait(&worker.wanted, &worker.lock);
-		if (!job)
+		if (worker.stop)
 			break;
 		pthread_mutex_unlock(&worker.lock);
 		carry_out(job);
@@ -104,6 +111,7 @@ int worker_start(struct event_base *base)
 	sigset_t all, old;
 	int error;
 
+	worker.urgent.last = &worker.urgent.first;
 	worker.todo.last = &worker.todo.first;
 	worker.done.last = &worker.done.first;
 	if (pipe(worker.wake) < 0)
@@ -128,7 +136,7 @@ int worker_start(struct event_base *base)
 void worker_do(struct worker_job *job)
 {
 	pthread_mutex_lock(&worker.lock);
-	push(&worker.todo, job);
+	push(job->n_fds > 0 ? &worker.urgent : &worker.todo, job);
 	pthread_cond_signal(&worker.wanted);
 	pthread_mutex_unlock(&worker.lock);
 }

@@ -13,18 +13,21 @@ struct event_base;
  */
 struct worker_job {
 	struct worker_job *next;
-	enum worker_kind { WORKER_CLOSE, WORKER_DELETE } kind;
-	int *fds;		/* CLOSE: n_fds of them */
+	int *fds;		/* n_fds of them to close, */
 	unsigned n_fds;
-	unsigned ifindex;	/* DELETE: this device, if it bears alias */
-	const char *alias;
+	unsigned ifindex;	/* then, if not 0, the device to delete, */
+	const char *alias;	/* if it bears this; NULL: in any case */
 	int result;		/* of os_device_delete() */
 	void (*done)(struct worker_job *job);
 };
 
 int worker_start(struct event_base *base);	/* 0 or -errno */
+/* Jobs with fds to close, for which somebody waits, come before the others. */
 void worker_do(struct worker_job *job);
-/* Lets the thread finish what it was given; `done` is no longer called. */
+/*
+ * Lets the thread finish the job that it is at.  No `done` is called any more:
+ * what has not been done is left in the jobs.
+ */
 void worker_stop(void);
 
 #endif

@@ -114,14 +114,16 @@ static void listener_at(const char *path, int fd)
 	int sock = socket(AF_UNIX, SOCK_STREAM, 0);
 
 	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path);
-	if (bind(sock, (void *)&addr, sizeof(addr)) || listen(sock, 8))
+	if (bind(sock, (void *)&addr, sizeof(addr)) || listen(sock, 8) ||
+	    chmod(path, 0666))
 		_exit(120);
 	if (sock != fd && dup2(sock, fd) != fd)
 		_exit(121);
 	fcntl(fd, F_SETFD, 0);
 }
 
-static void status_says(const char *path, unsigned uid)
+/* How many leases it tells us of, who are root. */
+static void tells_leases(const char *path, unsigned n)
 {
 	struct wire_message m = { .type = WIRE_LIST, .id = 4 };
 	int sock = -1;
@@ -133,16 +135,19 @@ static void status_says(const char *path, unsigned uid)
 	}
 	ck_assert_int_ge(sock, 0);
 	raw_send(sock, &m);
-	raw_receive(sock, &m);
+	do
+		raw_receive(sock, &m);
+	while (m.type == WIRE_LEASE);
 	ck_assert_int_eq(m.type, WIRE_DONE);
 	ck_assert_uint_eq(m.id, 4);
-	ck_assert_uint_eq(m.done.count, uid);
+	ck_assert_uint_eq(m.done.count, n);
 	close(sock);
 }
 
 START_TEST(sockets_passed_in_by_name)
 {
 	char admin[128], public[128];
+	struct client c;
 
 	rig_start(&rig, NULL);
 	rig_stop(&rig);
@@ -163,8 +168,15 @@ START_TEST(sockets_passed_in_by_name)
 		      (char *)NULL);
 		_exit(127);
 	}
-	status_says(admin, 0);
-	status_says(public, 0);
+	tells_leases(public, 0);
+	const char *const argv[] = { rig_built("examples/tun-echo"), "--socket",
+				     public, NULL };
+	client_exec(&c, argv);
+	client_line(&c, "ready");
+	/* Another uid's lease: the admin socket's alone to tell. */
+	tells_leases(admin, 1);
+	tells_leases(public, 0);
+	client_kill(&c, SIGKILL);
 	rig_stop(&rig);
 	/* They are not ours to remove. */
 	ck_assert_int_eq(access(admin, F_OK), 0);

@@ -17,7 +17,7 @@ enum {
 	STEPS = QUEUES * 2	/* open the node, TUNSETIFF */
 	      + QUEUES * 2	/* TUNGETIFF, SIOCGIFINDEX */
 	      + 1		/* TUNSETOWNER */
-	      + 4		/* alias, MAC, MTU, txqueuelen */
+	      + 5		/* alias, name, MAC, MTU, txqueuelen */
 	      + 3		/* addresses */
 	      + 1		/* up */
 	      + 2		/* connected routes: two share one prefix */

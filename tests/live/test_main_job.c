@@ -2,12 +2,19 @@
  * The main job: a program without rights gets a device with everything it
  * asked for, answers pings on it, and nothing is left however it ends.
  */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <linux/if.h>
+#include <linux/if_tun.h>
 
 #include "harness.h"
 
@@ -146,9 +153,13 @@ END_TEST
 /* The daemon must not die with a client that is gone before the answer. */
 START_TEST(client_gone_before_the_answer)
 {
-	char *before;
+	struct rig_options o = {
+		.policy = "[rule root]\naction = allow\nuser = 0\n"
+			  "kind = tun\nname = tt*\nmax-devices = 100\n",
+	};
+	char *before, *log;
 
-	rig_start(&rig, NULL);
+	rig_start(&rig, &o);
 	before = host_state();
 	for (int i = 0; i < 50; i++) {
 		struct wire_message m = raw_open_request();
@@ -159,6 +170,9 @@ START_TEST(client_gone_before_the_answer)
 		close(sock);
 	}
 	host_unchanged(before);
+	log = rig_log(&rig);
+	contains(log, "tt0 of uid 0 ends");	/* it was made */
+	free(log);
 	rig_end(&rig);
 }
 END_TEST
@@ -406,37 +420,200 @@ START_TEST(name_is_free_when_close_returns)
 }
 END_TEST
 
+static void make_lan(void)
+{
+	ck_assert_int_eq(sh_status("ip link add lan0 type veth peer name lan1 &&"
+				   " ip addr add 10.9.0.200/24 dev lan0 &&"
+				   " ip addr add fd09::200/64 dev lan0 nodad &&"
+				   " ip link set lan0 up && ip link set lan1 up &&"
+				   " ip route add default via 10.9.0.254"), 0);
+	/* Link-local addresses of the pair leave "tentative" meanwhile. */
+	ck_assert_int_eq(sh_status("for i in $(seq 50); do ip -6 addr show "
+				   "tentative | grep -q . || exit 0; sleep 0.1;"
+				   " done; exit 1"), 0);
+}
+
+static const char *const shadows[][2] = {
+	{ "--address", "10.9.0.1/24" },	/* the same network */
+	{ "--address", "10.9.0.1/30" },	/* its broadcast address is a host's */
+	{ "--address", "10.9.0.1/32" },
+	{ "--address", "fd09::1/64" },
+	{ "--route", "10.9.0.0/25" },
+	{ "--route", "10.9.0.33/32" },
+	{ "--route", "fd09::/80" },
+};
+
+START_TEST(nothing_inside_the_hosts_networks)
+{
+	const char *const argv[] = {
+		rig_built("tuntapctl"), "--socket", rig.socket, "run", "--tun",
+		shadows[_i][0], shadows[_i][1], "--", "true", NULL
+	};
+	struct client c;
+	char *before;
+
+	rig_start(&rig, NULL);
+	make_lan();
+	before = host_state();
+	client_exec(&c, argv);
+	ck_assert_int_eq(WEXITSTATUS(client_wait(&c)), 125);
+	host_unchanged(before);
+	rig_end(&rig);
+}
+END_TEST
+
 /* What the host's own addresses and routes are, they stay. */
 START_TEST(host_routes_are_not_outranked)
 {
+	const char *const argv[] = {
+		rig_built("examples/tun-echo"), "--socket", rig.socket,
+		"--address", "10.9.128.1/17", "--route", "10.20.0.0/16", NULL
+	};
 	struct client c;
 	char *before, *text;
 
 	rig_start(&rig, NULL);
-	ck_assert_int_eq(sh_status("ip link add lan0 type veth peer name lan1 &&"
-				   " ip addr add 10.9.0.200/24 dev lan0 &&"
-				   " ip link set lan0 up && ip link set lan1 up &&"
-				   " ip route add default via 10.9.0.254"), 0);
-	sleep_ms(200);
-	/* Link-local addresses of the veth pair leave "tentative" meanwhile. */
-	ck_assert_int_eq(sh_status("for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do"
-				   " ip -6 addr show tentative | grep -q . || exit 0; sleep 0.2; done; exit 1"), 0);
+	make_lan();
+	/* A route of the host's to what becomes the device's network. */
+	ck_assert_int_eq(sh_status("ip route add 10.9.128.0/17 via 10.9.0.7 &&"
+				   " ip route add 10.20.0.0/16 via 10.9.0.7"), 0);
 	before = host_state();
-	start_echo(&c, "ttecho");
-	text = sh("ip route get 10.9.0.33; ip route show default");
+	client_exec(&c, argv);
+	client_line(&c, "ready");
+	text = sh("ip route get 10.9.0.33; ip route get 10.9.128.9; "
+		  "ip route get 10.20.1.1; ip route show default");
 	contains(text, "10.9.0.33 dev lan0 src 10.9.0.200");
+	contains(text, "10.9.128.9 via 10.9.0.7 dev lan0");
+	contains(text, "10.20.1.1 via 10.9.0.7 dev lan0");
 	contains(text, "default via 10.9.0.254 dev lan0");
 	free(text);
-	/* A flap of the LAN's link changes nothing about it. */
-	ck_assert_int_eq(sh_status("ip link set lan0 down && ip link set lan0 up"
-				   " && ip route add default via 10.9.0.254"), 0);
-	text = sh("ip route get 10.9.0.33");
-	contains(text, "10.9.0.33 dev lan0 src 10.9.0.200");
-	free(text);
 	client_kill(&c, SIGKILL);
-	ck_assert_int_eq(sh_status("for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do"
-				   " ip -6 addr show tentative | grep -q . || exit 0; sleep 0.2; done; exit 1"), 0);
 	host_unchanged(before);
+	rig_end(&rig);
+}
+END_TEST
+
+/* The kernel tells of IPv6 addresses a little late. */
+static int open_the_same_twice(void *arg)
+{
+	struct ttd_options o = TTD_OPTIONS_INIT(TTD_TUN);
+	struct ttd_addr addr = { .local = prefix("fd09::7/128"),
+				 .flags = TTD_ADDR_NODAD };
+	struct ttd_device *dev, *second;
+	struct ttd_error e;
+
+	o.socket_path = ((struct rig *)arg)->socket;
+	o.addrs = &addr;
+	o.n_addrs = 1;
+	for (int i = 0; i < 100; i++) {
+		if (ttd_open(&o, &dev, &e)) {
+			puts(e.text);
+			return 1;
+		}
+		if (ttd_open(&o, &second, &e) != -EADDRINUSE) {
+			printf("the second open gave %d\n", e.code);
+			return 1;
+		}
+		ttd_free(dev);
+	}
+	return 0;
+}
+
+START_TEST(an_address_is_given_once)
+{
+	rig_start(&rig, NULL);
+	as_nobody(open_the_same_twice, &rig);
+	rig_end(&rig);
+}
+END_TEST
+
+/* Events are lost while the daemon sleeps, and old ones lie in its socket. */
+START_TEST(lost_events_do_not_mislead)
+{
+	const char *argv[] = {
+		rig_built("tuntapctl"), "--socket", rig.socket, "run", "--tun",
+		"--address", NULL, "--", "true", NULL
+	};
+	struct client c;
+
+	rig_start(&rig, NULL);
+	ck_assert_int_eq(sh_status("ip addr add 10.9.77.1/32 dev lo"), 0);
+	sleep_ms(100);
+	kill(rig.daemon, SIGSTOP);
+	ck_assert_int_eq(sh_status("{ echo addr del 10.9.77.1/32 dev lo;"
+				   " echo addr add 10.9.78.1/32 dev lo;"
+				   " for i in $(seq 8000); do"
+				   " echo addr add 10.66.0.1/32 dev lo;"
+				   " echo addr del 10.66.0.1/32 dev lo; done;"
+				   " echo addr add 10.9.77.1/32 dev lo;"
+				   " echo addr del 10.9.78.1/32 dev lo; } |"
+				   " ip -batch -"), 0);
+	kill(rig.daemon, SIGCONT);
+	sleep_ms(100);
+	argv[6] = "10.9.77.1/32";	/* the host has it */
+	client_exec(&c, argv);
+	ck_assert_int_eq(WEXITSTATUS(client_wait(&c)), 125);
+	argv[6] = "10.9.78.1/32";	/* it has it no more */
+	client_exec(&c, argv);
+	ck_assert_int_eq(WEXITSTATUS(client_wait(&c)), 0);
+	rig_end(&rig);
+}
+END_TEST
+
+#define THIEVES	4
+
+/* Tries to get a queue of its own on another uid's device; any will do. */
+static int steal(void *arg)
+{
+	struct ifreq ifr = { .ifr_flags = IFF_TUN | IFF_NO_PI |
+			     IFF_MULTI_QUEUE };
+	int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+
+	(void)arg;
+	memcpy(ifr.ifr_name, "ttmany", sizeof("ttmany"));
+	while (fd >= 0 && ioctl(fd, TUNSETIFF, &ifr) < 0)
+		;
+	puts(fd < 0 ? "no node" : "stolen");
+	fflush(stdout);
+	pause();
+	return 0;
+}
+
+static int open_many_queues(void *arg)
+{
+	struct ttd_options o = TTD_OPTIONS_INIT(TTD_TUN);
+	struct ttd_device *dev;
+	struct ttd_error e;
+
+	o.socket_path = ((struct rig *)arg)->socket;
+	o.name = "ttmany";
+	o.queues = 4;
+	for (int i = 0; i < 40; i++) {
+		if (ttd_open(&o, &dev, &e)) {
+			puts(e.text);
+			return 1;
+		}
+		ttd_free(dev);
+	}
+	return 0;
+}
+
+START_TEST(nobody_adds_a_queue_of_his_own)
+{
+	struct rig_options o = { .node_mode = NODE_OPEN };
+	struct client thieves[THIEVES];
+
+	rig_start(&rig, &o);
+	for (int i = 0; i < THIEVES; i++)
+		client_start(&thieves[i], steal, NULL);
+	as_nobody(open_many_queues, &rig);
+	for (int i = 0; i < THIEVES; i++) {
+		struct pollfd p = { .fd = thieves[i].out, .events = POLLIN };
+
+		ck_assert_msg(poll(&p, 1, 0) == 0, "a thief had luck");
+		client_kill(&thieves[i], SIGKILL);
+	}
+	link_goes("ttmany");
 	rig_end(&rig);
 }
 END_TEST
@@ -460,6 +637,11 @@ int main(void)
 	tcase_add_test(t, left_down_when_asked);
 	tcase_add_test(t, name_is_free_when_close_returns);
 	tcase_add_test(t, host_routes_are_not_outranked);
+	tcase_add_loop_test(t, nothing_inside_the_hosts_networks, 0,
+			    sizeof(shadows) / sizeof(*shadows));
+	tcase_add_test(t, an_address_is_given_once);
+	tcase_add_test(t, lost_events_do_not_mislead);
+	tcase_add_test(t, nobody_adds_a_queue_of_his_own);
 	suite_add_tcase(s, t);
 	return live_main("main_job", s);
 }

@@ -521,6 +521,60 @@ START_TEST(admin_socket_is_roots_alone)
 }
 END_TEST
 
+static void write_policy(const char *text)
+{
+	char path[160];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/10-test.conf", rig.policy);
+	f = fopen(path, "we");
+	fputs(text, f);
+	fclose(f);
+}
+
+static bool log_has(void *part)
+{
+	char *log = rig_log(&rig);
+	bool has = strstr(log, part) != NULL;
+
+	free(log);
+	return has;
+}
+
+/* How the daemon is, and what root's files say, is root's to know. */
+static int status_tells_little(void *arg)
+{
+	struct wire_message m = { .type = WIRE_STATUS, .id = 1 };
+	int sock = raw_connect(rig.socket);
+
+	(void)arg;
+	raw_send(sock, &m);
+	raw_receive(sock, &m);
+	puts(m.state.policy_fault);
+	return m.type != WIRE_STATE || m.state.leases || m.state.connections ||
+	       !m.state.policy_fault[0] || strstr(m.state.policy_fault, "alice");
+}
+
+START_TEST(status_tells_a_user_about_himself)
+{
+	struct wire_message m = { .type = WIRE_STATUS, .id = 1 };
+	int sock;
+
+	rig_start(&rig, NULL);
+	write_policy("[rule x]\naction = allow\nuser = alice-the-first\n");
+	kill(rig.daemon, SIGHUP);
+	ck_assert(eventually(log_has, "10-test.conf:3"));
+	as_nobody(status_tells_little, NULL);
+	sock = raw_connect(rig.admin);
+	raw_send(sock, &m);
+	raw_receive(sock, &m);
+	ck_assert_ptr_nonnull(strstr(m.state.policy_fault, "alice"));
+	ck_assert_uint_ge(m.state.connections, 1);
+	close(sock);
+	rig_end(&rig);
+}
+END_TEST
+
 START_TEST(no_policy_allows_nothing)
 {
 	struct rig_options o = { .policy = "; empty\n" };
@@ -557,26 +611,6 @@ START_TEST(quota_is_one_not_one_more)
 	rig_end(&rig);
 }
 END_TEST
-
-static void write_policy(const char *text)
-{
-	char path[160];
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s/10-test.conf", rig.policy);
-	f = fopen(path, "we");
-	fputs(text, f);
-	fclose(f);
-}
-
-static bool log_has(void *part)
-{
-	char *log = rig_log(&rig);
-	bool has = strstr(log, part) != NULL;
-
-	free(log);
-	return has;
-}
 
 START_TEST(reload_takes_effect_or_changes_nothing)
 {
@@ -621,6 +655,7 @@ int main(void)
 	tcase_add_test(t, fd_queued_before_the_daemon_starts);
 	tcase_add_test(t, a_user_sees_his_own_leases_alone);
 	tcase_add_test(t, admin_socket_is_roots_alone);
+	tcase_add_test(t, status_tells_a_user_about_himself);
 	tcase_add_test(t, no_policy_allows_nothing);
 	tcase_add_test(t, quota_is_one_not_one_more);
 	tcase_add_test(t, reload_takes_effect_or_changes_nothing);

@@ -104,14 +104,20 @@ int os_watch_start(const struct os_watcher *watcher, struct wire_refused *why)
 	return 0;
 }
 
+static int read_error, again_error;	/* what they return */
+
 int os_watch_read(void)
 {
-	return 0;
+	return read_error;
 }
 
 int os_watch_again(void)
 {
-	return 0;
+	if (!again_error) {
+		tell.dump(tell.arg, true);
+		tell.dump(tell.arg, false);
+	}
+	return again_error;
 }
 
 static void on_gone(unsigned ifindex)
@@ -131,7 +137,7 @@ static void address_is(unsigned ifindex, const char *text, bool is_gone)
 {
 	struct os_address a = { .ifindex = ifindex };
 
-	ck_assert_int_eq(prefix_parse(text, &a.prefix, NULL), 0);
+	ck_assert_int_eq(prefix_parse(text, &a.local, NULL), 0);
 	tell.address(tell.arg, &a, is_gone);
 }
 
@@ -164,7 +170,7 @@ END_TEST
 
 START_TEST(mirror_knows_who_has_an_address)
 {
-	struct prefix all[4];
+	struct wire_address all[4];
 
 	mirror_start(on_gone, NULL);
 	link_is(3, "eth0", false);
@@ -183,10 +189,93 @@ START_TEST(mirror_knows_who_has_an_address)
 	ck_assert_ptr_null(owner("10.0.0.1"));
 	/* Link-local ones are not told. */
 	ck_assert_uint_eq(mirror_addresses(3, all, 4), 1);
-	ck_assert_uint_eq(all[0].len, 64);
+	ck_assert_uint_eq(all[0].local.len, 64);
 	ck_assert_uint_eq(mirror_addresses(3, all, 0), 0);
 	mirror_stop();
 	ck_assert_ptr_null(owner("fd00::1"));
+}
+END_TEST
+
+START_TEST(mirror_tells_far_ends_apart)
+{
+	struct os_address a = { .ifindex = 3 };
+	struct wire_address all[4];
+
+	mirror_start(on_gone, NULL);
+	link_is(3, "ppp0", false);
+	ck_assert_int_eq(prefix_parse("10.0.0.5", &a.local, NULL), 0);
+	ck_assert_int_eq(prefix_parse("10.0.0.6", &a.peer, NULL), 0);
+	tell.address(tell.arg, &a, false);
+	ck_assert_int_eq(prefix_parse("10.0.0.7", &a.peer, NULL), 0);
+	tell.address(tell.arg, &a, false);
+	ck_assert_uint_eq(mirror_addresses(3, all, 4), 2);
+	ck_assert_uint_eq(all[1].peer.ip[3], 7);
+	tell.address(tell.arg, &a, true);
+	ck_assert_str_eq(owner("10.0.0.5"), "ppp0");
+	mirror_stop();
+}
+END_TEST
+
+static const char *onlink(const char *text)
+{
+	struct prefix p, net;
+
+	ck_assert_int_eq(prefix_parse(text, &p, NULL), 0);
+	return mirror_onlink_owner(&p, &net);
+}
+
+START_TEST(mirror_knows_whose_network_a_prefix_is_in)
+{
+	mirror_start(on_gone, NULL);
+	link_is(3, "eth0", false);
+	address_is(3, "10.1.2.3/24", false);
+	address_is(3, "10.9.9.9/32", false);
+	address_is(3, "fd00::1/64", false);
+	address_is(3, "fe80::1/64", false);
+	ck_assert_str_eq(onlink("10.1.2.0/24"), "eth0");
+	ck_assert_str_eq(onlink("10.1.2.128/25"), "eth0");
+	ck_assert_str_eq(onlink("10.1.2.77/32"), "eth0");
+	ck_assert_ptr_null(onlink("10.1.0.0/16"));
+	ck_assert_ptr_null(onlink("10.1.3.0/24"));
+	/* A full-length address is no network, link-local ones are nobody's. */
+	ck_assert_ptr_null(onlink("10.9.9.9/32"));
+	ck_assert_ptr_null(onlink("fe80::2/64"));
+	ck_assert_str_eq(onlink("fd00::2/128"), "eth0");
+	address_is(3, "fd00::1/64", true);
+	ck_assert_ptr_null(onlink("fd00::2/128"));
+	mirror_stop();
+	ck_assert_ptr_null(onlink("10.1.2.0/24"));
+}
+END_TEST
+
+START_TEST(mirror_says_so_until_it_is_whole_again)
+{
+	mirror_start(on_gone, NULL);
+	ck_assert_int_eq(mirror_update(), 0);
+	read_error = again_error = -ENOBUFS;
+	ck_assert_int_eq(mirror_update(), -ENOBUFS);
+	read_error = 0;			/* nothing new; yet half a mirror */
+	ck_assert_int_eq(mirror_update(), -ENOBUFS);
+	again_error = 0;
+	ck_assert_int_eq(mirror_update(), 0);
+	mirror_stop();
+}
+END_TEST
+
+START_TEST(mirror_is_told_of_what_was_just_made)
+{
+	struct wire_address a = { .flags = 0 };
+
+	mirror_start(on_gone, NULL);
+	ck_assert_int_eq(prefix_parse("fd00::1/64", &a.local, NULL), 0);
+	mirror_add(7, "tt0", &a, 1);
+	ck_assert(mirror_name_taken(NULL, "tt0"));
+	ck_assert_str_eq(owner("fd00::1"), "tt0");
+	link_is(7, "tt0", false);		/* the kernel says it too */
+	address_is(7, "fd00::1/64", false);
+	address_is(7, "fd00::1/64", true);
+	ck_assert_ptr_null(owner("fd00::1"));
+	mirror_stop();
 }
 END_TEST
 
@@ -406,6 +495,10 @@ int main(void)
 	tcase_add_test(t, registry_cursor_survives_removal);
 	tcase_add_test(t, mirror_follows_links_and_names);
 	tcase_add_test(t, mirror_knows_who_has_an_address);
+	tcase_add_test(t, mirror_tells_far_ends_apart);
+	tcase_add_test(t, mirror_knows_whose_network_a_prefix_is_in);
+	tcase_add_test(t, mirror_says_so_until_it_is_whole_again);
+	tcase_add_test(t, mirror_is_told_of_what_was_just_made);
 	tcase_add_test(t, mirror_tells_what_a_new_dump_no_longer_has);
 	tcase_add_test(t, token_id_is_half_of_sha256);
 	tcase_add_test(t, rtnl_address_makes_no_route_of_its_own);
