@@ -154,7 +154,8 @@ struct ttd_options {		/* sized; begin with TTD_OPTIONS_INIT */
  *	-EDQUOT			one device more than the policy allows
  *	-EINVAL			a value makes no sense; error->text says which
  *	-E2BIG			more addresses or routes than one request holds
- *	-EEXIST			the name or a route is taken
+ *	-EEXIST			the name or a route is taken, or a prefix lies in
+ *				the network of another interface
  *	-EADDRINUSE		the host has an address already
  *	-ENETUNREACH		a gateway cannot be reached through the device
  *	-ENODEV			the daemon cannot use /dev/net/tun
