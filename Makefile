@@ -10,7 +10,9 @@
 
 VERSION	:= 0.1.0
 B	?= build
+ifeq ($(origin CC),default)
 CC	= gcc
+endif
 PREFIX	?= /usr/local
 RUNDIR	?= /run/tuntapd
 CFLAGS	?= -O2 -g

@@ -5,11 +5,22 @@
 #include <string.h>
 #include <time.h>
 
+char *plain_text(char *text)
+{
+	for (unsigned char *c = (unsigned char *)text; *c; c++)
+		if (*c < ' ' || *c == 0x7f)
+			*c = '?';
+	return text;
+}
+
 void print_error(const struct ttd_error *e)
 {
-	fprintf(stderr, "tuntapctl: %s: %s", e->step, e->text);
-	if (e->rule[0])
-		fprintf(stderr, " (rule %s)", e->rule);
+	struct ttd_error copy = *e;
+
+	fprintf(stderr, "tuntapctl: %s: %s", plain_text(copy.step),
+		plain_text(copy.text));
+	if (copy.rule[0])
+		fprintf(stderr, " (rule %s)", plain_text(copy.rule));
 	fputc('\n', stderr);
 }
 
@@ -29,6 +40,7 @@ int table_add(struct table *t, const char *const cells[TABLE_COLUMNS])
 				free(all[--i]);
 			return -ENOMEM;
 		}
+		plain_text(all[i]);
 	}
 	t->n_rows++;
 	return 0;

@@ -9,6 +9,9 @@
 
 #include "../libclient/tuntapd.h"
 
+/* Replaces control bytes, which a terminal would obey, in place; its text. */
+char *plain_text(char *text);
+
 /* "tuntapctl: step: text (rule file:line)" to stderr. */
 void print_error(const struct ttd_error *e);
 

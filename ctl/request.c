@@ -107,6 +107,13 @@ static int connect_to(struct request *q)
 	return 0;
 }
 
+static int answer_late(const struct request *q)
+{
+	return fail(q, -ETIMEDOUT, "answer", "tuntapd at %s did not answer "
+		    "within %d ms; look at its log, and restart it if it hangs",
+		    q->path, REQUEST_TIMEOUT_MS);
+}
+
 static int wait_for(const struct request *q, short events)
 {
 	struct pollfd p = { q->sock, events, 0 };
@@ -115,11 +122,7 @@ static int wait_for(const struct request *q, short events)
 	do
 		n = poll(&p, 1, left_ms(q));
 	while (n < 0);		/* EINTR does not last */
-	if (n > 0)
-		return 0;
-	return fail(q, -ETIMEDOUT, "answer", "tuntapd at %s did not answer "
-		    "within %d ms; look at its log, and restart it if it hangs",
-		    q->path, REQUEST_TIMEOUT_MS);
+	return n > 0 ? 0 : answer_late(q);
 }
 
 static int send_frame(struct request *q)
@@ -216,7 +219,7 @@ static int exchange(struct request *q, request_answer *answer, void *arg)
 	if (r == 0)
 		r = send_frame(q);
 	while (r == 0) {
-		r = receive_frame(q);
+		r = left_ms(q) > 0 ? receive_frame(q) : answer_late(q);
 		if (r)
 			break;
 		if (q->m.type == WIRE_REFUSED)

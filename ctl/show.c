@@ -151,12 +151,22 @@ json_t *show_state_json(const struct wire_state *s)
 void show_state(const struct wire_state *s, FILE *out)
 {
 	char since[TIME_TEXT_MAX];
+	struct wire_state copy = *s;
 
+	plain_text(copy.version);
+	plain_text(copy.policy_fault);
+	s = &copy;
 	fprintf(out, "tuntapd %s, pid %u, since %s\n", s->version,
 		(unsigned)s->pid, time_text(s->started, since));
-	fprintf(out, "leases       %u, %u of them yours\n",
-		(unsigned)s->leases, (unsigned)s->own_leases);
-	fprintf(out, "connections  %u\n", (unsigned)s->connections);
+	/* The totals are told on the admin socket: this is one of them. */
+	if (s->connections) {
+		fprintf(out, "leases       %u, %u of them yours\n",
+			(unsigned)s->leases, (unsigned)s->own_leases);
+		fprintf(out, "connections  %u\n", (unsigned)s->connections);
+	} else {
+		fprintf(out, "leases       %u of yours\n",
+			(unsigned)s->own_leases);
+	}
 	fprintf(out, "policy       %u rule%s, generation %u\n",
 		(unsigned)s->policy_rules, s->policy_rules == 1 ? "" : "s",
 		(unsigned)s->policy_generation);

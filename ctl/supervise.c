@@ -1,8 +1,10 @@
 /*
  * CMD is in our process group, so the terminal's signals (^C, ^\, a new window
- * size, hanging up) reach it without us, and passing them on would let it see
- * two, unless it has made a group of its own.  What a process sends to us is
- * passed on.  ^Z stops both; the shell's fg or bg wakes both.
+ * size) reach it without us, and passing them on would let it see two, unless
+ * it has made a group of its own.  What a process sends to us is passed on.  ^Z
+ * stops both; the shell's fg or bg wakes both.  A terminal that hangs up tells
+ * the leader of its session alone (tty_signal_session_leader in drivers/tty),
+ * which we are where nothing but us was started on it.
  */
 #include "supervise.h"
 
@@ -44,7 +46,8 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 	(void)context;
 	if (sig == SIGCHLD)
 		(void)!write(wake[1], "", 1);	/* full is as good */
-	else if (sent_by_process(info) || getpgid(cmd_pid) != getpgrp())
+	else if (sent_by_process(info) || getpgid(cmd_pid) != getpgrp() ||
+		 (sig == SIGHUP && getsid(0) == getpid()))
 		kill(cmd_pid, sig);
 	errno = saved;
 }

@@ -80,6 +80,8 @@ void device_release(struct ttd_device *dev)
 static void end_locked(struct ttd_device *dev, enum ttd_status status,
 		       const struct ttd_error *cause)
 {
+	int fd;
+
 	dev->cause = *cause;
 	atomic_store(&dev->status, status);
 	for (unsigned i = 0; i < dev->n_queues; i++) {
@@ -90,9 +92,10 @@ static void end_locked(struct ttd_device *dev, enum ttd_status status,
 	 * The byte makes it readable even if a forked child has the write end
 	 * too, the closing even if someone reads the byte.
 	 */
-	(void)!write(dev->done[1], "", 1);
-	close(dev->done[1]);
-	dev->done[1] = -1;
+	fd = dev->done[1];
+	(void)!write(fd, "", 1);
+	dev->done[1] = -1;	/* first: a child of fork(2) closes what it sees */
+	close(fd);
 	pthread_cond_broadcast(&dev->meet.cond);
 }
 
@@ -114,18 +117,32 @@ int device_end(struct ttd_device *dev, enum ttd_status status, int code,
 	return -ESHUTDOWN;
 }
 
-/* Devices before the socket: the daemon need not clean up after us. */
+/*
+ * Devices before the socket: the daemon need not clean up after us.  A number
+ * above RLIMIT_NOFILE, lowered since, cannot be replaced (dup2(2): EBADF), and
+ * is closed instead, when nobody uses it any more.
+ */
 static void close_for_good(struct ttd_device *dev)
 {
 	for (unsigned i = 0; i < dev->n_queues; i++)
-		os_replace(dev->dead, dev->queues[i].fd);
+		dev->queues[i].stuck =
+			os_replace(dev->dead, dev->queues[i].fd) < 0;
 	pthread_mutex_lock(&dev->meet.mutex);
 	for (unsigned i = 0; i < dev->n_queues; i++) {
 		gate_drain(&dev->queues[i].io, &dev->meet);
 		gate_drain(&dev->queues[i].idle, &dev->meet);
 	}
 	pthread_mutex_unlock(&dev->meet.mutex);
-	os_replace(dev->dead, dev->sock);
+	for (unsigned i = 0; i < dev->n_queues; i++) {
+		if (!dev->queues[i].stuck)
+			continue;
+		close_fd(dev->queues[i].fd);
+		dev->queues[i].fd = -1;
+	}
+	if (os_replace(dev->dead, dev->sock) < 0) {
+		close_fd(dev->sock);
+		dev->sock = -1;
+	}
 }
 
 int ttd_close(struct ttd_device *dev)
@@ -212,10 +229,15 @@ enum ttd_status ttd_status(const struct ttd_device *dev, struct ttd_error *why)
 	status = (enum ttd_status)atomic_load(&d->status);
 	if (!why)
 		return status;
+	if (!gate_enter(&d->calls)) {	/* it is being freed */
+		*why = (struct ttd_error){ .code = 0 };
+		return TTD_CLOSED;
+	}
 	pthread_mutex_lock(&d->meet.mutex);
 	status = (enum ttd_status)atomic_load(&d->status);
 	*why = d->cause;
 	pthread_mutex_unlock(&d->meet.mutex);
+	gate_leave(&d->calls, &d->meet);
 	return status;
 }
 

@@ -44,6 +44,7 @@ struct queue {
 	/* under meet.mutex: */
 	uint64_t running;	/* generation of the handler it runs; 0: none */
 	pthread_t runner;	/* who runs it, or is in_run */
+	bool stuck;		/* closing: its number cannot be replaced */
 	bool has_thread;
 	pthread_t thread;
 };

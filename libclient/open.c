@@ -226,6 +226,15 @@ static int refused(const struct opening *o)
 	return code;
 }
 
+/* One that an interface can have, and the one asked for if any was. */
+static bool is_name(const char *name, const char *asked)
+{
+	for (const char *c = name; *c; c++)
+		if (*c <= ' ' || *c >= 0x7f || *c == '/')
+			return false;
+	return *name && (!asked || !*asked || strcmp(name, asked) == 0);
+}
+
 /* Is this the answer, with all that belongs to it and nothing else? */
 static int check_answer(const struct opening *o, unsigned n_fds)
 {
@@ -246,11 +255,11 @@ static int check_answer(const struct opening *o, unsigned n_fds)
 				   "%u queues, where %u were asked for",
 				   o->path, n_fds, opened->queues,
 				   o->options.queues);
-	if (opened->name[0] == '\0' || opened->ifindex == 0 ||
+	if (!is_name(opened->name, o->options.name) || opened->ifindex == 0 ||
 	    opened->vnet_hdr > passed)
 		return ANSWER_FAIL(o, -EPROTO, "tuntapd at %s opened a device "
-				   "without a name or an index, or with an "
-				   "offload nobody asked for", o->path);
+				   "without the name asked for, an index, or "
+				   "with an offload nobody asked for", o->path);
 	return 0;
 }
 

@@ -80,13 +80,16 @@ static int wait_inside(struct queue *q, int64_t deadline)
 	do
 		n = poll(fds, 2, deadline_left(deadline));
 	while (n < 0 && (errno == EINTR || errno == EAGAIN));
-	if (n < 0)		/* ENOMEM: look again a little later */
-		return wait_odd(q);
-	if (fds[1].revents)
+	if (gate_is_shut(&q->io) || (n > 0 && fds[1].revents))
 		return -ESHUTDOWN;
+	if (n < 0 && errno != ENOMEM)
+		/* poll(2), EINVAL: RLIMIT_NOFILE was lowered below two */
+		return device_end(q->dev, TTD_IO_FAILED, -errno, "cannot wait "
+				  "for packets of %s: is the limit of open "
+				  "files below 2?", q->dev->name);
 	if (n == 0)
 		return -ETIMEDOUT;
-	if (fds[0].revents & POLLIN)
+	if (n > 0 && fds[0].revents & POLLIN)
 		return 0;
 	n = wait_odd(q);
 	return n < 0 || deadline_left(deadline) ? n : -ETIMEDOUT;
@@ -178,7 +181,10 @@ static int take_locked(struct ttd_device *dev, struct queue *q)
 	 * reads again, and goes when the next packet or the end wakes it.
 	 */
 	gate_shut(&q->idle);
-	os_replace(dev->dead, q->fd);
+	if (os_replace(dev->dead, q->fd) < 0) {	/* see close_for_good() */
+		close(q->fd);
+		q->fd = -1;
+	}
 	os_set_blocking(fd, true);
 	pthread_cond_broadcast(&dev->meet.cond);
 	return fd;

@@ -17,7 +17,8 @@
  *  - Threads of the library block all signals; SIGPIPE is never raised; every
  *    fd of the library is close-on-exec.
  *  - After fork(2) the child may call ttd_free() alone, which leaves the lease
- *    to the parent.  A child that keeps the fds open keeps the device.
+ *    to the parent; not after it has closed the library's fds by itself.  A
+ *    child that keeps the fds open keeps the device.
  *  - NULL for a struct ttd_device is -EINVAL, but where it is said to be fine.
  *
  * ABI: symbols are versioned and stay.  Structs marked FROZEN never change;
@@ -58,7 +59,7 @@ enum ttd_offload {
 enum ttd_status {
 	TTD_OPEN = 0,
 	TTD_CLOSED,		/* by ttd_close() */
-	TTD_DELETED,		/* the device was deleted or moved away */
+	TTD_DELETED,		/* the device was deleted */
 	TTD_REVOKED,		/* the daemon took it back */
 	TTD_LEASE_LOST,		/* the daemon came back without the lease */
 	TTD_IO_FAILED		/* read or write failed in an unknown way */

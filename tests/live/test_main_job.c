@@ -200,11 +200,13 @@ static int linger(struct rig *r, bool wait)
 	if (wait)
 		sigwait(&told, &sig);
 	fd = ttd_take_fd(dev, 0);
+	if (fd < 0)
+		return 1;
 	ttd_free(dev);		/* the lease ends, the fd does not */
 	puts("kept");
 	fflush(stdout);
 	pause();
-	return fd < 0;
+	return 0;
 }
 
 static int lingering(void *arg)

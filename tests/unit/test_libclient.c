@@ -287,6 +287,14 @@ static void play_refused_with_fd(int conn)
 	say(conn, &m, 1);
 }
 
+static void play_shell_name(int conn)
+{
+	struct wire_message m = good_answer();
+
+	strcpy(m.opened.name, "`touch x`");
+	say(conn, &m, m.opened.queues);
+}
+
 static void play_no_index(int conn)
 {
 	struct wire_message m = good_answer();
@@ -330,7 +338,8 @@ static const struct {
 	{ play_wrong_id, 2, -EPROTO, "answered request 2" },
 	{ play_done, 1, -EPROTO, "the message done" },
 	{ play_refused_with_fd, 1, -EPROTO, "sent more fds" },
-	{ play_no_index, 1, -EPROTO, "without a name or an index" },
+	{ play_shell_name, 1, -EPROTO, "without the name asked for" },
+	{ play_no_index, 1, -EPROTO, "without the name asked for" },
 	{ play_offload, 1, -EPROTO, "offload nobody asked for" },
 };
 
@@ -420,6 +429,8 @@ static void play_good(int conn)
 	struct wire_message m = good_answer();
 
 	m.opened.vnet_hdr = asked.open.vnet_hdr;
+	if (asked.open.name[0])
+		strcpy(m.opened.name, asked.open.name);
 	say(conn, &m, m.opened.queues);
 	hold = conn;
 }
