@@ -268,7 +268,7 @@ void mirror_add(unsigned ifindex, const char *name,
 {
 	struct os_link link = { .ifindex = ifindex };
 
-	memcpy(link.name, name, sizeof(link.name));
+	memcpy(link.name, name, strnlen(name, WIRE_NAME_MAX));
 	on_link(NULL, &link, false);
 	for (unsigned i = 0; i < n; i++) {
 		struct os_address a = { ifindex, addresses[i].local,

@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -685,6 +686,35 @@ START_TEST(free_in_the_handler)
 		EVENTUALLY(threads() == 0);
 		EVENTUALLY(fds_open() == before);
 	}
+}
+END_TEST
+
+static void limit_fds(rlim_t n)
+{
+	struct rlimit r;
+
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &r), 0);
+	r.rlim_cur = n < r.rlim_max ? n : r.rlim_max;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &r), 0);
+}
+
+/* As a program does that shuts itself in once it has all it needs. */
+START_TEST(close_under_a_lowered_limit)
+{
+	int before = fds_open();
+	struct ttd_device *dev = open_device(TTD_TUN, 2, 1);
+	char name[TTD_NAME_MAX], buf[100];
+
+	ttd_name(dev, name);
+	limit_fds((rlim_t)_i);
+	/* poll(2) takes no more fds than the limit: no wait, no spinning. */
+	ck_assert_int_eq(ttd_recv(dev, buf, sizeof(buf), 200),
+			 _i < 2 ? -ESHUTDOWN : -ETIMEDOUT);
+	ck_assert_int_eq(ttd_close(dev), 0);
+	limit_fds(1024);
+	ck_assert(!link_exists(name));
+	ttd_free(dev);
+	ck_assert_int_eq(fds_open(), before);
 }
 END_TEST
 
@@ -1373,6 +1403,7 @@ int main(void)
 	tcase_add_test(t, close_in_the_handler);
 	tcase_add_test(t, end_in_the_handler_of_run);
 	tcase_add_test(t, free_in_the_handler);
+	tcase_add_loop_test(t, close_under_a_lowered_limit, 0, 4);
 	tcase_add_test(t, many_close_at_once);
 	tcase_add_test(t, numbers_are_not_used_again);
 	tcase_add_test(t, signals_end_nothing);
