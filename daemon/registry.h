@@ -57,7 +57,8 @@ unsigned registry_devices(const struct registry *r, uid_t uid);
 /*
  * Reserve first, then make the device, then commit: the device counts from
  * the reservation on.  lease->uid is set; the rest is up to the caller.  Its
- * uid has a connection, so that it has an account: cannot fail.
+ * uid has a connection, so that it has an account: cannot fail.  (A table that
+ * cannot grow at the commit ends the daemon, see table.h.)
  */
 void registry_reserve(struct registry *r, struct lease *lease);
 void registry_commit(struct registry *r, struct lease *lease, unsigned ifindex);
