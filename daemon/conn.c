@@ -44,13 +44,13 @@ void conn_free_all(struct server *server)
 	}
 }
 
-void conn_answer(struct conn *c, struct wire_message *m)
+/* Appends to the output. */
+static void put(struct conn *c, struct wire_message *m)
 {
 	static uint8_t frame[WIRE_FRAME_MAX];
 	uint8_t *more;
 	int len;
 
-	m->id = c->request;
 	len = wire_encode(m, frame, sizeof(frame));
 	more = len < 0 ? NULL : realloc(c->out, c->out_len + (size_t)len);
 	if (!more) {
@@ -64,6 +64,24 @@ void conn_answer(struct conn *c, struct wire_message *m)
 	explicit_bzero(frame, (size_t)len);
 	c->out = more;
 	c->out_len += (size_t)len;
+}
+
+void conn_answer(struct conn *c, struct wire_message *m)
+{
+	m->id = c->request;
+	c->owing = true;
+	put(c, m);
+}
+
+/* Only with an empty output: not between the header of OPENED and its body. */
+static void put_events(struct conn *c)
+{
+	struct wire_message m = { .type = WIRE_EVENT };
+
+	if (c->busy || c->finishing || c->out || !c->held)
+		return;
+	while (lease_news(c->held, &m.event))
+		put(c, &m);
 }
 
 void conn_refuse(struct conn *c, const struct wire_refused *why)
@@ -112,6 +130,7 @@ static int flush(struct conn *c)
 		free(c->out);
 		c->out = NULL;
 		c->out_len = c->out_off = 0;
+		c->owing = false;
 	}
 	return error;
 }
@@ -137,9 +156,11 @@ static void set_idle(struct conn *c)
  */
 static void settle(struct conn *c)
 {
-	bool answering = c->out_len > 0;
-	int error = flush(c);
+	bool answering = c->owing;
+	int error;
 
+	put_events(c);
+	error = flush(c);
 	if ((error && error != -EAGAIN) ||
 	    (!error && c->finishing && !c->busy)) {
 		conn_free(c);
@@ -148,7 +169,7 @@ static void settle(struct conn *c)
 	if (c->busy) {
 		event_del(&c->readable);
 		set_deadline(c, 0);
-	} else if (error || c->cursor.active) {
+	} else if (c->owing || c->cursor.active) {
 		/* Full, or a LIST goes on when others have had their turn. */
 		event_del(&c->readable);
 		event_add(&c->writable, NULL);
@@ -160,7 +181,15 @@ static void settle(struct conn *c)
 			set_idle(c);
 		c->sending = false;
 		event_add(&c->readable, NULL);
+		/* Events that nobody reads may wait for ever. */
+		if (error)
+			event_add(&c->writable, NULL);
 	}
+}
+
+void conn_wake(struct conn *c)
+{
+	event_add(&c->writable, NULL);
 }
 
 void conn_resume(struct conn *c)
@@ -206,6 +235,11 @@ static bool permitted(struct conn *c, const struct wire_row *row)
 		give_up(c, WIRE_E_NOT_PERMITTED, "this connection holds a "
 			"device already; open another connection for another "
 			"one");
+		return false;
+	}
+	if (row->may == WIRE_MAY_HELD && !c->held) {
+		give_up(c, WIRE_E_NOT_PERMITTED, "this connection holds no "
+			"device; open one first");
 		return false;
 	}
 	if (row->may == WIRE_MAY_ADMIN && !c->peer.admin) {

@@ -1,7 +1,9 @@
 /*
  * A client's connection: frames in, answers out, deadlines.  At any time it
  * either waits for a request, or answers one: nothing more is read before the
- * answer is out, so that what a client can make us keep is one answer.
+ * answer is out, so that what a client can make us keep is one answer.  Events
+ * go out in between, and are made only when the last one is out: a client that
+ * does not read them costs nothing and misses nothing but what is out of date.
  */
 #ifndef TUNTAPD_CONN_H
 #define TUNTAPD_CONN_H
@@ -17,7 +19,8 @@ struct conn {
 	struct server *server;
 	int fd;
 	struct peer peer;		/* pinned when it was accepted */
-	bool sending;			/* the answer is not out yet */
+	bool owing;			/* an answer is not out yet */
+	bool sending;			/* and its deadline runs */
 	bool busy;			/* the worker is at it: hold the answer */
 	bool finishing;			/* close once the answer is out */
 	uint16_t request;		/* id of the one being answered */
@@ -40,6 +43,8 @@ void conn_new(struct server *server, int fd, bool admin);
  */
 void conn_answer(struct conn *c, struct wire_message *m);
 void conn_refuse(struct conn *c, const struct wire_refused *why);
+/* There is something to tell the holder. */
+void conn_wake(struct conn *c);
 /* The worker is done: go on with what was held back. */
 void conn_resume(struct conn *c);
 /* Ends them all; their devices stay with their holders. */

@@ -4,15 +4,32 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static unsigned long steps;
+/* Counts the file down by one.  Is it the time? */
+static bool count_down(const char *path)
+{
+	unsigned long left = 0;
+	FILE *f = fopen(path, "r+");
+
+	if (!f)
+		return false;
+	if (fscanf(f, "%lu", &left) == 1) {
+		fclose(f);
+		f = fopen(path, "w");
+		if (f && left > 1)
+			fprintf(f, "%lu", left - 1);
+	}
+	if (f)
+		fclose(f);
+	return left == 1;
+}
 
 bool fault_here(const char *step)
 {
-	const char *k = getenv("TUNTAPD_FAULT");
+	static unsigned long steps;
+	const char *path = getenv("TUNTAPD_FAULT");
 
-	steps++;
-	fprintf(stderr, "fault: step %lu %s\n", steps, step);
-	return k && strtoul(k, NULL, 10) == steps;
+	fprintf(stderr, "fault: step %lu %s\n", ++steps, step);
+	return path && count_down(path);
 }
 #else
 typedef int fault_unused;

@@ -1,7 +1,7 @@
 /*
  * A fault hook for tests, at the seam between the daemon and the kernel: each
- * ioctl and each netlink message of an open is a step, and the test build can
- * make the k-th of them fail.  The product has no hook.
+ * ioctl and each netlink message that makes or changes a device is a step, and
+ * the test build can make one of them fail.  The product has no hook.
  */
 #ifndef TUNTAPD_FAULT_H
 #define TUNTAPD_FAULT_H
@@ -10,9 +10,10 @@
 
 #ifdef TUNTAPD_FAULT
 /*
- * Counts a step, traces it on stderr ("fault: step 3 TUNSETOWNER"), and says
- * whether it is the one that $TUNTAPD_FAULT names: then the caller makes it
- * fail.  Steps are counted from 1, over the life of the process.
+ * Traces a step on stderr ("fault: step 3 TUNSETOWNER", counted from 1 over the
+ * life of the process), and says whether the caller is to make it fail: the
+ * file that $TUNTAPD_FAULT names holds how many steps from now that is; it is
+ * counted down in there, and empty when it has come.
  */
 bool fault_here(const char *step);
 #else

@@ -5,54 +5,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "change.h"
+#include "host.h"
 #include "lease.h"
 #include "limits.h"
 #include "mirror.h"
 #include "refuse.h"
-
-/*
- * It shadows no network of the host's: what is or lies in an on-link prefix of
- * another device would take packets from there, whatever its metric; an
- * address does so by its broadcast route too, which the kernel makes.
- */
-static int check_shadow(const struct prefix *p, const char *what,
-			struct wire_refused *why)
-{
-	char text[PREFIX_TEXT_MAX], theirs[PREFIX_TEXT_MAX];
-	struct prefix net;
-	const char *owner = mirror_onlink_owner(p, &net);
-
-	if (!owner)
-		return 0;
-	return refuse(why, WIRE_E_EXISTS, what, "%s lies in %s, which is the "
-		      "network of %s; ask for one that does not",
-		      prefix_format(p, text), prefix_format(&net, theirs),
-		      owner);
-}
-
-/* What the policy allows may still be the host's own, or another device's. */
-static int check_host(const struct wire_open *open, struct wire_refused *why)
-{
-	char text[PREFIX_TEXT_MAX];
-	int error = 0;
-
-	for (unsigned i = 0; i < open->n_addresses && !error; i++) {
-		const struct wire_address *a = &open->addresses[i];
-		const char *owner = mirror_address_owner(&a->local);
-
-		if (owner)
-			return refuse(why, WIRE_E_ADDRESS_TAKEN, "address",
-				      "%s: the host has this address on %s; "
-				      "ask for another one",
-				      prefix_format(&a->local, text), owner);
-		error = check_shadow(&a->local, "address", why);
-		if (!error && a->peer.family)
-			error = check_shadow(&a->peer, "address", why);
-	}
-	for (unsigned i = 0; i < open->n_routes && !error; i++)
-		error = check_shadow(&open->routes[i].dst, "route", why);
-	return error;
-}
 
 static void handle_open(struct conn *c, const struct wire_message *m)
 {
@@ -77,12 +35,57 @@ static void handle_open(struct conn *c, const struct wire_message *m)
 		refuse(&why, decision.code, decision.step, "%s", decision.text);
 		snprintf(why.rule, sizeof(why.rule), "%s", decision.rule);
 	} else {
-		error = check_host(&open, &why);
+		error = host_check(&open, NULL, 0, decision.shadow, &why);
 	}
 	if (error)
 		conn_refuse(c, &why);
 	else
 		lease_open(c, &open, decision.metric);
+}
+
+static void handle_add(struct conn *c, const struct wire_message *m)
+{
+	change_add(c, &m->add);
+}
+
+static void handle_remove(struct conn *c, const struct wire_message *m)
+{
+	change_remove(c, &m->remove);
+}
+
+static void handle_replace(struct conn *c, const struct wire_message *m)
+{
+	change_replace(c, &m->replace);
+}
+
+static void handle_set(struct conn *c, const struct wire_message *m)
+{
+	change_set(c, &m->set);
+}
+
+static void handle_query(struct conn *c, const struct wire_message *m)
+{
+	static struct wire_message answer;	/* large */
+	struct wire_device *d = &answer.device;
+	const struct os_link *link;
+	struct wire_refused why;
+
+	(void)m;
+	mirror_update();
+	link = mirror_link(c->held->lease.ifindex);
+	if (!link) {
+		refuse(&why, WIRE_E_ENDED, "device", "the device %s is gone",
+		       c->held->lease.name);
+		conn_refuse(c, &why);
+		return;
+	}
+	answer.type = WIRE_DEVICE;
+	memcpy(d->name, link->name, sizeof(d->name));
+	d->mtu = link->mtu;
+	d->up = link->up;
+	d->n_addresses = (uint16_t)mirror_addresses(link->ifindex, d->addresses,
+						    WIRE_ADDRESSES_MAX);
+	conn_answer(c, &answer);
 }
 
 static void tell_lease(struct conn *c, const struct lease *lease)

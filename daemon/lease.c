@@ -30,7 +30,9 @@ static void count_waiting(struct held *held, unsigned n)
 static void held_free(struct held *held)
 {
 	event_del(&held->linger);
+	event_del(&held->changed);
 	count_waiting(held, 0);
+	free(held->config.frame);
 	for (unsigned i = 0; i < held->job.n_fds; i++)
 		close(held->fds[i]);
 	registry_remove(&held->server->registry, &held->lease);
@@ -111,6 +113,8 @@ static void on_linger(evutil_socket_t fd, short what, void *arg)
 	if (held->conn) {
 		log_line(LOG_NOTICE, "lease %s: %s was deleted under uid %u",
 			 held->lease.id, held->lease.name, held->lease.uid);
+		held->news.ended = WIRE_ENDED_DELETED;
+		conn_wake(held->conn);
 		return;
 	}
 	mirror_update();
@@ -168,6 +172,140 @@ void lease_device_gone(unsigned ifindex, struct server *server)
 	}
 }
 
+/* --- meanwhile ---------------------------------------------------------- */
+
+void lease_config(const struct held *held, struct wire_open *ret)
+{
+	static struct wire_message m;	/* large; used up before we return */
+
+	wire_decode(held->config.frame, held->config.len, &m, NULL);
+	*ret = m.open;
+	ret->mtu = held->mtu;
+	ret->flags &= ~WIRE_OPEN_DOWN;
+	if (!held->up)
+		ret->flags |= WIRE_OPEN_DOWN;
+}
+
+int config_pack(const struct wire_open *open, struct config *ret)
+{
+	static struct wire_message m = { .type = WIRE_OPEN };
+	static uint8_t frame[WIRE_FRAME_MAX];
+	int len;
+
+	m.open = *open;
+	len = wire_encode(&m, frame, sizeof(frame));
+	ret->frame = len < 0 ? NULL : malloc((size_t)len);
+	if (!ret->frame)
+		return -ENOMEM;
+	memcpy(ret->frame, frame, (size_t)len);
+	ret->len = (size_t)len;
+	return 0;
+}
+
+static void restore(struct held *held)
+{
+	static struct wire_open is;	/* large; used up before we return */
+	struct wire_refused why;
+
+	lease_config(held, &is);
+	if (os_device_restore(held->lease.ifindex, held->connected_metric, &is,
+			      &why))
+		log_line(LOG_WARNING, "lease %s: %s was set up again, but not "
+			 "all that it had came back: %s", held->lease.id,
+			 held->lease.name, why.text);
+}
+
+/* Not while the mirror speaks: it may be at a dump, on the same socket. */
+static void on_changed(evutil_socket_t fd, short what, void *arg)
+{
+	struct held *held = arg;
+
+	(void)fd;
+	(void)what;
+	if (held->restore && held->up && held->conn)
+		restore(held);
+	held->restore = false;
+	if (held->conn)
+		conn_wake(held->conn);
+}
+
+void lease_link_changed(const struct os_link *before,
+			const struct os_link *now, struct server *server)
+{
+	struct lease *lease = registry_find(&server->registry, now->ifindex);
+	struct held *held;
+
+	if (!lease)
+		return;
+	held = held_of(lease);
+	memcpy(lease->name, now->name, sizeof(lease->name));
+	/* What a request of the holder's did is known here already. */
+	if (!held->up && now->up)
+		held->restore = true;
+	held->up = now->up;
+	held->mtu = now->mtu;
+	if (before->type != now->type) {
+		held->news.tampered = now->type;
+		log_line(LOG_WARNING, "lease %s: the link type of %s was "
+			 "changed from %u to %u", lease->id, lease->name,
+			 before->type, now->type);
+	}
+	event_active(&held->changed, EV_TIMEOUT, 0);
+}
+
+static bool news_of_link(struct held *held, const struct os_link *now,
+			 struct wire_event *ret)
+{
+	struct lease_news *told = &held->news;
+
+	if (strcmp(told->name, now->name) != 0) {
+		memcpy(told->name, now->name, sizeof(told->name));
+		ret->kind = WIRE_EVENT_RENAMED;
+		snprintf(ret->text, sizeof(ret->text), "%s", now->name);
+	} else if (memcmp(told->mac, now->mac, sizeof(told->mac)) != 0) {
+		memcpy(told->mac, now->mac, sizeof(told->mac));
+		ret->kind = WIRE_EVENT_HWADDR;
+		snprintf(ret->text, sizeof(ret->text),
+			 "%02x:%02x:%02x:%02x:%02x:%02x", now->mac[0],
+			 now->mac[1], now->mac[2], now->mac[3], now->mac[4],
+			 now->mac[5]);
+	} else if (told->mtu != now->mtu) {
+		ret->kind = WIRE_EVENT_MTU;
+		ret->value = told->mtu = now->mtu;
+	} else if (told->up != now->up) {
+		told->up = now->up;
+		ret->kind = WIRE_EVENT_LINK;
+		ret->value = now->up;
+	} else {
+		return false;
+	}
+	return true;
+}
+
+bool lease_news(struct held *held, struct wire_event *ret)
+{
+	const struct os_link *now = mirror_link(held->lease.ifindex);
+
+	*ret = (struct wire_event){ .kind = 0 };
+	if (held->news.tampered) {
+		ret->kind = WIRE_EVENT_TAMPERED;
+		snprintf(ret->text, sizeof(ret->text), "its link type was "
+			 "changed to %u", held->news.tampered);
+		held->news.tampered = 0;
+		return true;
+	}
+	if (held->news.ended) {
+		ret->kind = WIRE_EVENT_ENDED;
+		ret->value = held->news.ended;
+		snprintf(ret->text, sizeof(ret->text), "the device %s (index "
+			 "%u) was deleted", held->lease.name,
+			 held->lease.ifindex);
+		held->news.ended = 0;
+		return true;
+	}
+	return now && held->lease.counted && news_of_link(held, now, ret);
+}
+
 /* --- the beginning ------------------------------------------------------ */
 
 static struct held *reserve(struct conn *c, const struct wire_open *open,
@@ -176,7 +314,9 @@ static struct held *reserve(struct conn *c, const struct wire_open *open,
 	struct held *held = calloc(1, sizeof(*held) +
 				   open->queues * sizeof(int));
 
-	if (!held || token_new(token)) {
+	if (!held || config_pack(open, &held->config) || token_new(token)) {
+		if (held)
+			free(held->config.frame);
 		free(held);
 		return NULL;
 	}
@@ -195,6 +335,7 @@ static struct held *reserve(struct conn *c, const struct wire_open *open,
 	snprintf(held->alias, sizeof(held->alias), "tuntapd:1:%s:%u",
 		 held->lease.id, held->lease.uid);
 	evtimer_assign(&held->linger, c->server->base, on_linger, held);
+	evtimer_assign(&held->changed, c->server->base, on_changed, held);
 	registry_reserve(&c->server->registry, &held->lease);
 	return held;
 }
@@ -213,6 +354,18 @@ static void answer_opened(struct conn *c, const struct os_device *dev,
 	memcpy(m.opened.token, token, WIRE_TOKEN_LEN);
 	conn_answer(c, &m);
 	explicit_bzero(m.opened.token, WIRE_TOKEN_LEN);
+}
+
+/* The device is there: this is how, and the holder is about to know. */
+static void settle(struct held *held, const struct wire_open *open,
+		   const struct os_device *dev, uint32_t metric)
+{
+	memcpy(held->lease.name, dev->name, sizeof(held->lease.name));
+	held->connected_metric = metric;
+	held->mtu = held->news.mtu = dev->mtu;
+	held->up = held->news.up = !(open->flags & WIRE_OPEN_DOWN);
+	memcpy(held->news.name, dev->name, sizeof(held->news.name));
+	memcpy(held->news.mac, dev->mac, sizeof(held->news.mac));
 }
 
 void lease_open(struct conn *c, const struct wire_open *open, uint32_t metric)
@@ -240,6 +393,12 @@ void lease_open(struct conn *c, const struct wire_open *open, uint32_t metric)
 	memcpy(held->fds, dev.fds, dev.n_fds * sizeof(int));
 	held->job.n_fds = dev.n_fds;
 	count_waiting(held, dev.n_fds);
+	/*
+	 * What the kernel told of the making is taken in before the device is
+	 * a lease's: none of it is a change.
+	 */
+	if (!error)
+		mirror_update();
 	if (dev.ifindex)
 		registry_commit(&c->server->registry, &held->lease,
 				dev.ifindex);
@@ -255,7 +414,7 @@ void lease_open(struct conn *c, const struct wire_open *open, uint32_t metric)
 		do_away(held);
 		return;
 	}
-	memcpy(held->lease.name, dev.name, sizeof(held->lease.name));
+	settle(held, open, &dev, metric);
 	mirror_add(dev.ifindex, dev.name, open->addresses, open->n_addresses);
 	answer_opened(c, &dev, open, token);
 	explicit_bzero(token, sizeof(token));

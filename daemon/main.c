@@ -241,6 +241,12 @@ static void on_link_gone(unsigned ifindex)
 	lease_device_gone(ifindex, &server);
 }
 
+static void on_link_changed(const struct os_link *before,
+			    const struct os_link *now)
+{
+	lease_link_changed(before, now, &server);
+}
+
 static void on_host_changed(evutil_socket_t fd, short what, void *arg)
 {
 	int error = mirror_update();
@@ -309,7 +315,7 @@ int main(int argc, char **argv)
 	server.base = event_base_new();
 	if (!server.base || worker_start(server.base))
 		return EXIT_FAILURE;
-	if (os_start(&why) || mirror_start(on_link_gone, &why))
+	if (os_start(&why) || mirror_start(on_link_gone, on_link_changed, &why))
 		fail(&why);
 	open_sockets(&o, &listeners);
 

@@ -1,51 +1,142 @@
 #include "mirror.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "table.h"
 
-/* Compared as bytes: made from zeros. */
+/* A prefix that is on-link somewhere, and the reasons why. */
+struct onlink {
+	struct prefix net;		/* family 0: this is no reason */
+	unsigned ifindex;
+	struct onlink *prev, *next;	/* of the same prefix */
+};
+struct network {
+	struct prefix net;
+	struct onlink *reasons;
+	UT_hash_handle hh;
+};
+
+/* Keys are compared as bytes: made from zeros. */
 struct address_key {
 	struct prefix local, peer;
 	unsigned ifindex;
 };
-
 struct address {
 	struct address_key key;
 	struct prefix host;		/* without its length: who has it? */
-	struct prefix net;		/* its on-link prefix; family 0: none */
+	struct onlink onlink;
 	struct address *prev, *next;	/* of the same link */
-	UT_hash_handle by_key, by_host, by_net;
+	UT_hash_handle by_key, by_host;
+};
+
+struct route_key {
+	struct prefix dst;
+	unsigned ifindex;
+	uint32_t table, metric;
+};
+struct route {
+	struct route_key key;
+	struct onlink onlink;
+	struct route *prev, *next;	/* of the same link */
+	UT_hash_handle hh;
 };
 
 struct link {
 	struct os_link os;
+	bool known;			/* from the kernel, not from us alone */
 	struct address *addresses;
+	struct route *routes;
 	unsigned epoch;			/* of the last dump that told it */
 	UT_hash_handle by_index, by_name;
 };
 
 static struct {
 	struct link *by_index, *by_name;
-	struct address *by_key, *by_host, *by_net;
+	struct address *by_key, *by_host;
+	struct route *routes;
+	struct network *networks;
 	mirror_gone *gone;
+	mirror_changed *changed;
 	unsigned epoch;
 	bool stale;		/* something is missing: ask for all anew */
 } mirror;
 
 static const struct prefix link_local = { { 0xfe, 0x80 }, 6, 10 };
 
+/* A default route, or the most of one, is nobody's network. */
+#define SHORTEST_IPV4	8
+#define SHORTEST_IPV6	16
+
+/* --- what is on-link ---------------------------------------------------- */
+
+static struct network *find_network(const struct prefix *net)
+{
+	struct network *n;
+
+	HASH_FIND(hh, mirror.networks, net, sizeof(*net), n);
+	return n;
+}
+
+/* `net` has no host bits. */
+static void add_reason(struct onlink *o, const struct prefix *net,
+		       unsigned ifindex)
+{
+	struct network *n = find_network(net);
+
+	if (!n) {
+		n = calloc(1, sizeof(*n));
+		if (!n) {
+			mirror.stale = true;
+			return;
+		}
+		n->net = *net;
+		HASH_ADD(hh, mirror.networks, net, sizeof(n->net), n);
+	}
+	o->net = *net;
+	o->ifindex = ifindex;
+	DL_APPEND(n->reasons, o);
+}
+
+static void drop_reason(struct onlink *o)
+{
+	struct network *n = o->net.family ? find_network(&o->net) : NULL;
+
+	if (!n)
+		return;
+	DL_DELETE(n->reasons, o);
+	if (n->reasons)
+		return;
+	HASH_DEL(mirror.networks, n);
+	free(n);
+}
+
+/* --- forgetting --------------------------------------------------------- */
+
 static void forget_address(struct link *link, struct address *a)
 {
 	/* What is in a table has a table: the analyzer thinks it may not. */
 	HASH_DELETE(by_key, mirror.by_key, a); /* NOLINT(clang-analyzer-*) */
 	HASH_DELETE(by_host, mirror.by_host, a); /* NOLINT(clang-analyzer-*) */
-	if (a->net.family)
-		HASH_DELETE(by_net, mirror.by_net, a); /* NOLINT(clang-analyzer-*) */
+	drop_reason(&a->onlink);
 	DL_DELETE(link->addresses, a);
 	free(a);
+}
+
+static void forget_route(struct link *link, struct route *r)
+{
+	HASH_DEL(mirror.routes, r); /* NOLINT(clang-analyzer-*) */
+	drop_reason(&r->onlink);
+	DL_DELETE(link->routes, r);
+	free(r);
+}
+
+static void forget_routes(struct link *link)
+{
+	while (link->routes)
+		forget_route(link, link->routes);
 }
 
 static void forget_addresses(struct link *link)
@@ -57,10 +148,13 @@ static void forget_addresses(struct link *link)
 static void forget_link(struct link *link)
 {
 	forget_addresses(link);
+	forget_routes(link);
 	HASH_DELETE(by_index, mirror.by_index, link);
 	HASH_DELETE(by_name, mirror.by_name, link);
 	free(link);
 }
+
+/* --- what the kernel tells ---------------------------------------------- */
 
 static struct link *find_link(unsigned ifindex)
 {
@@ -70,9 +164,43 @@ static struct link *find_link(unsigned ifindex)
 	return link;
 }
 
+/* The link of that index, made if need be; NULL without memory. */
+static struct link *have_link(unsigned ifindex, const char *name)
+{
+	struct link *link = find_link(ifindex);
+
+	if (link && strcmp(link->os.name, name) == 0)
+		return link;
+	if (!link) {
+		link = calloc(1, sizeof(*link));
+		if (!link) {
+			mirror.stale = true;
+			return NULL;
+		}
+		link->os.ifindex = ifindex;
+		HASH_ADD(by_index, mirror.by_index, os.ifindex,
+			 sizeof(link->os.ifindex), link);
+	} else {
+		HASH_DELETE(by_name, mirror.by_name, link);
+	}
+	snprintf(link->os.name, sizeof(link->os.name), "%s", name);
+	HASH_ADD_KEYPTR(by_name, mirror.by_name, link->os.name,
+			strlen(link->os.name), link);
+	return link;
+}
+
+static bool same_link(const struct os_link *a, const struct os_link *b)
+{
+	return strcmp(a->name, b->name) == 0 && a->up == b->up &&
+	       a->mtu == b->mtu && a->type == b->type &&
+	       memcmp(a->mac, b->mac, sizeof(a->mac)) == 0;
+}
+
 static void on_link(void *arg, const struct os_link *os, bool gone)
 {
 	struct link *link = find_link(os->ifindex);
+	struct os_link before;
+	bool known;
 
 	(void)arg;
 	if (gone) {
@@ -81,36 +209,36 @@ static void on_link(void *arg, const struct os_link *os, bool gone)
 		mirror.gone(os->ifindex);
 		return;
 	}
-	if (!link) {
-		link = calloc(1, sizeof(*link));
-		if (!link) {
-			mirror.stale = true;
-			return;
-		}
-		link->os.ifindex = os->ifindex;
-		HASH_ADD(by_index, mirror.by_index, os.ifindex,
-			 sizeof(link->os.ifindex), link);
-	} else {
-		HASH_DELETE(by_name, mirror.by_name, link);
-	}
+	known = link && link->known;
+	if (known)
+		before = link->os;
+	link = have_link(os->ifindex, os->name);
+	if (!link)
+		return;
 	link->os = *os;
+	link->known = true;
 	link->epoch = mirror.epoch;
-	HASH_ADD_KEYPTR(by_name, mirror.by_name, link->os.name,
-			strlen(link->os.name), link);
+	/* Its routes go with that, and the kernel tells nothing of it. */
+	if (!os->up)
+		forget_routes(link);
+	if (known && !same_link(&before, os))
+		mirror.changed(&before, &link->os);
 }
 
 static struct address *new_address(const struct address_key *key)
 {
 	struct address *a = calloc(1, sizeof(*a));
 	const struct prefix *far;
+	struct prefix net;
 
 	if (!a)
 		return NULL;
 	memcpy(&a->key, key, sizeof(*key));
 	a->host = prefix_host(&key->local);
 	far = key->peer.family ? &key->peer : &key->local;
+	net = prefix_network(far);
 	if (!prefix_is_full(far) && !prefix_contains(&link_local, far))
-		a->net = prefix_network(far);
+		add_reason(&a->onlink, &net, key->ifindex);
 	return a;
 }
 
@@ -128,6 +256,9 @@ static void on_address(void *arg, const struct os_address *os, bool gone)
 	HASH_FIND(by_key, mirror.by_key, &key, sizeof(key), a);
 	if (gone && a && link)
 		forget_address(link, a);
+	/* Routes may go with an address, and the kernel tells nothing of it. */
+	if (gone && link && link->routes)
+		mirror.stale = true;
 	/* An address is told again whenever its flags change. */
 	if (gone || a || !link)
 		return;
@@ -138,9 +269,47 @@ static void on_address(void *arg, const struct os_address *os, bool gone)
 	}
 	HASH_ADD(by_key, mirror.by_key, key, sizeof(a->key), a);
 	HASH_ADD(by_host, mirror.by_host, host, sizeof(a->host), a);
-	if (a->net.family)
-		HASH_ADD(by_net, mirror.by_net, net, sizeof(a->net), a);
 	DL_APPEND(link->addresses, a);
+}
+
+/* Does it make a network on-link that is the host's? */
+static bool counts(const struct os_route *r)
+{
+	return !r->gateway && !r->ours &&
+	       r->dst.len >= (r->dst.family == 4 ? SHORTEST_IPV4 :
+			      SHORTEST_IPV6) &&
+	       !prefix_contains(&link_local, &r->dst);
+}
+
+static void on_route(void *arg, const struct os_route *os, bool gone)
+{
+	struct link *link = find_link(os->ifindex);
+	struct prefix net = prefix_network(&os->dst);
+	struct route_key key;
+	struct route *r;
+
+	(void)arg;
+	if (!link || !counts(os))
+		return;
+	memset(&key, 0, sizeof(key));
+	key.dst = net;
+	key.ifindex = os->ifindex;
+	key.table = os->table;
+	key.metric = os->metric;
+	HASH_FIND(hh, mirror.routes, &key, sizeof(key), r);
+	if (gone && r)
+		forget_route(link, r);
+	if (gone || r)
+		return;
+	r = calloc(1, sizeof(*r));
+	if (!r) {
+		mirror.stale = true;
+		return;
+	}
+	memcpy(&r->key, &key, sizeof(key));
+	add_reason(&r->onlink, &net, os->ifindex);
+	HASH_ADD(hh, mirror.routes, key, sizeof(r->key), r);
+	DL_APPEND(link->routes, r);
 }
 
 static void on_dump(void *arg, bool begins)
@@ -154,6 +323,7 @@ static void on_dump(void *arg, bool begins)
 	HASH_ITER(by_index, mirror.by_index, link, next) {
 		if (begins) {
 			forget_addresses(link);
+			forget_routes(link);
 		} else if (link->epoch != mirror.epoch) {
 			ifindex = link->os.ifindex;
 			forget_link(link);
@@ -162,12 +332,16 @@ static void on_dump(void *arg, bool begins)
 	}
 }
 
-int mirror_start(mirror_gone *gone, struct wire_refused *why)
+/* --- asking ------------------------------------------------------------- */
+
+int mirror_start(mirror_gone *gone, mirror_changed *changed,
+		 struct wire_refused *why)
 {
-	const struct os_watcher watcher = { on_link, on_address, on_dump,
-					    NULL };
+	const struct os_watcher watcher = { on_link, on_address, on_route,
+					    on_dump, NULL };
 
 	mirror.gone = gone;
+	mirror.changed = changed;
 	return os_watch_start(&watcher, why);
 }
 
@@ -224,18 +398,35 @@ const char *mirror_address_owner(const struct prefix *address)
 	return link ? link->os.name : NULL;
 }
 
-const char *mirror_onlink_owner(const struct prefix *p, struct prefix *ret)
+/* Who else than `except` has this very prefix on-link? */
+static struct link *other_owner(const struct prefix *net, unsigned except)
+{
+	struct network *n = find_network(net);
+	struct link *link = NULL;
+	struct onlink *o;
+
+	if (!n)
+		return NULL;
+	/* Those of one link are few: its addresses and routes there. */
+	DL_FOREACH(n->reasons, o) {
+		link = o->ifindex == except ? NULL : find_link(o->ifindex);
+		if (link)
+			break;
+	}
+	return link;
+}
+
+const char *mirror_onlink_owner(const struct prefix *p, unsigned except,
+				struct prefix *ret)
 {
 	struct prefix net = *p;
-	struct address *a;
 	struct link *link;
 
 	/* From itself to ever wider ones: 33 or 129 at most. */
 	for (unsigned len = p->len;; len--) {
 		net.len = (uint8_t)len;
 		net = prefix_network(&net);
-		HASH_FIND(by_net, mirror.by_net, &net, sizeof(net), a);
-		link = a ? find_link(a->key.ifindex) : NULL;
+		link = other_owner(&net, except);
 		if (link) {
 			*ret = net;
 			return link->os.name;
@@ -263,17 +454,29 @@ unsigned mirror_addresses(unsigned ifindex, struct wire_address *ret,
 	return n;
 }
 
+static void tell_addresses(unsigned ifindex, const struct wire_address *a,
+			   unsigned n, bool gone)
+{
+	for (unsigned i = 0; i < n; i++) {
+		struct os_address os = { ifindex, a[i].local, a[i].peer };
+
+		on_address(NULL, &os, gone);
+	}
+}
+
 void mirror_add(unsigned ifindex, const char *name,
 		const struct wire_address *addresses, unsigned n)
 {
-	struct os_link link = { .ifindex = ifindex };
+	/* Events that were read tell more of it; those to come will. */
+	if (!find_link(ifindex))
+		have_link(ifindex, name);
+	tell_addresses(ifindex, addresses, n, false);
+}
 
-	memcpy(link.name, name, strnlen(name, WIRE_NAME_MAX));
-	on_link(NULL, &link, false);
-	for (unsigned i = 0; i < n; i++) {
-		struct os_address a = { ifindex, addresses[i].local,
-					addresses[i].peer };
-
-		on_address(NULL, &a, false);
-	}
+void mirror_readdress(unsigned ifindex,
+		      const struct wire_address *gone, unsigned n_gone,
+		      const struct wire_address *new, unsigned n_new)
+{
+	tell_addresses(ifindex, gone, n_gone, true);
+	tell_addresses(ifindex, new, n_new, false);
 }

@@ -43,6 +43,17 @@ int os_device_open(const struct wire_open *open, const char *alias,
 		   struct wire_refused *why);
 
 /*
+ * Brings a device from one description to another: addresses, routes, MTU, up
+ * or down.  All, or it is as before: 0, or -errno with *why filled.
+ */
+int os_device_change(unsigned ifindex, uint32_t connected_metric,
+		     const struct wire_open *from, const struct wire_open *to,
+		     struct wire_refused *why);
+/* Makes anew what the kernel dropped while the device was down; it is up. */
+int os_device_restore(unsigned ifindex, uint32_t connected_metric,
+		      const struct wire_open *is, struct wire_refused *why);
+
+/*
  * Deletes the device with this index if it bears this alias; NULL: whatever it
  * bears, for one that was made just now.  0 if it is gone, by us or by itself;
  * -EPERM if it is not that device; else -errno.  For the worker's thread
@@ -55,15 +66,28 @@ struct os_link {
 	unsigned ifindex;
 	char name[WIRE_NAME_MAX + 1];
 	char alias[OS_ALIAS_MAX];
+	bool up;
+	uint32_t mtu;
+	uint8_t mac[6];
+	uint16_t type;		/* ARPHRD_* */
 };
 struct os_address {
 	unsigned ifindex;
 	struct prefix local;	/* the own address, with its prefix length */
 	struct prefix peer;	/* the far end likewise, or family 0 */
 };
+/* A unicast route that is not in the kernel's local table. */
+struct os_route {
+	unsigned ifindex;
+	struct prefix dst;
+	uint32_t table, metric;
+	bool gateway;		/* it has one */
+	bool ours;		/* a daemon of ours made it */
+};
 struct os_watcher {
 	void (*link)(void *arg, const struct os_link *link, bool gone);
 	void (*address)(void *arg, const struct os_address *a, bool gone);
+	void (*route)(void *arg, const struct os_route *r, bool gone);
 	/*
 	 * A dump of all begins, at the start or because events were lost; or
 	 * it has ended, and what it did not tell is no longer there.

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <linux/if.h>
+#include <linux/if_arp.h>
 #include <linux/if_tun.h>
 
 #include "fault.h"
@@ -225,75 +226,27 @@ static int check_queues(const struct wire_open *open,
 		      open->name);
 }
 
-/* An earlier address of the list opens the same on-link prefix. */
-static bool connected_before(const struct wire_open *open, unsigned n,
-			     const struct prefix *net)
-{
-	for (unsigned i = 0; i < n; i++) {
-		const struct wire_address *a = &open->addresses[i];
-
-		if (prefix_equal(a->peer.family ? &a->peer : &a->local, net))
-			return true;
-	}
-	return false;
-}
-
-/*
- * The route to an address's on-link prefix, which the kernel was told not to
- * make (IFA_F_NOPREFIXROUTE): its own would have metric 0 and outrank the
- * host's.
- */
-static void add_connected(struct rtnl_batch *b, const struct wire_open *open,
-			  unsigned i, const struct os_device *dev,
-			  uint32_t metric)
-{
-	const struct wire_address *a = &open->addresses[i];
-	const struct prefix *far = a->peer.family ? &a->peer : &a->local;
-	struct wire_route route = { .dst = prefix_network(far),
-				    .metric = metric };
-
-	if (!a->peer.family && prefix_is_full(far))
-		return;
-	if (connected_before(open, i, far))
-		return;
-	/*
-	 * No preferred source for IPv6: the address may still be tentative,
-	 * and source selection (RFC 6724) finds it anyway.
-	 */
-	rtnl_add_route(b, dev->ifindex, &route,
-		       a->local.family == 4 ? &a->local : NULL);
-}
-
+/* What no later request changes. */
 static void describe(struct rtnl_batch *b, const struct wire_open *open,
-		     const char *alias, uint32_t connected_metric,
-		     const struct os_device *dev)
+		     const char *alias, const struct os_device *dev)
 {
 	rtnl_set_alias(b, dev->ifindex, alias);
 	if (open->queues > 1)
 		rtnl_set_name(b, dev->ifindex, open->name);
 	if (open->flags & WIRE_OPEN_MAC_SET)
 		rtnl_set_mac(b, dev->ifindex, open->mac);
-	if (open->mtu)
-		rtnl_set_mtu(b, dev->ifindex, open->mtu);
 	if (open->txqueuelen)
 		rtnl_set_txqueuelen(b, dev->ifindex, open->txqueuelen);
-	for (unsigned i = 0; i < open->n_addresses; i++)
-		rtnl_add_address(b, dev->ifindex, &open->addresses[i]);
-	if (!(open->flags & WIRE_OPEN_DOWN)) {
-		/* Routes want the device up: ENETDOWN otherwise. */
-		rtnl_set_up(b, dev->ifindex);
-		for (unsigned i = 0; i < open->n_addresses; i++)
-			add_connected(b, open, i, dev, connected_metric);
-		for (unsigned i = 0; i < open->n_routes; i++)
-			rtnl_add_route(b, dev->ifindex, &open->routes[i], NULL);
-	}
-	rtnl_get_link(b, dev->ifindex);
 }
+
+/* A device as it is made. */
+static const struct wire_open bare = { .flags = WIRE_OPEN_DOWN };
 
 int os_device_open(const struct wire_open *open, const char *alias,
 		   uint32_t connected_metric, struct os_device *dev,
 		   struct wire_refused *why)
 {
+	struct rtnl_move move = { 0, connected_metric, &bare, open, false };
 	struct rtnl_batch batch;
 	struct rtnl_link link = { 0 };
 	int error = create(open, dev, why);
@@ -302,7 +255,10 @@ int os_device_open(const struct wire_open *open, const char *alias,
 		return error;
 	if (rtnl_batch_init(&batch))
 		return refuse(why, WIRE_E_NO_MEMORY, "create", "out of memory");
-	describe(&batch, open, alias, connected_metric, dev);
+	describe(&batch, open, alias, dev);
+	move.ifindex = dev->ifindex;
+	rtnl_move(&batch, &move);
+	rtnl_get_link(&batch, dev->ifindex);
 	error = rtnl_commit(&os.requests, &batch, &link, why);
 	rtnl_batch_free(&batch);
 	if (error)
@@ -315,10 +271,75 @@ int os_device_open(const struct wire_open *open, const char *alias,
 		return error;
 	memcpy(dev->name, link.link.name, sizeof(dev->name));
 	if (open->layer == WIRE_TAP)
-		memcpy(dev->mac, link.mac, sizeof(dev->mac));
-	dev->mtu = link.mtu;
+		memcpy(dev->mac, link.link.mac, sizeof(dev->mac));
+	dev->mtu = link.link.mtu;
 	return 0;
 }
+
+/* --- changing it -------------------------------------------------------- */
+
+/*
+ * While a device is down its holder may make an Ethernet device of a TUN
+ * (TUNSETLINK), and once it is up that cannot be undone.
+ */
+static int check_type(const struct wire_open *to, const struct rtnl_link *link,
+		      struct wire_refused *why)
+{
+	uint16_t type = to->layer == WIRE_TUN ? ARPHRD_NONE : ARPHRD_ETHER;
+
+	if (to->flags & WIRE_OPEN_DOWN || link->link.type == type)
+		return 0;
+	return refuse(why, WIRE_E_BUSY, "up", "its link type was changed to "
+		      "%u while it was down, which no lease may do; close the "
+		      "device and open another", link->link.type);
+}
+
+static int move_device(const struct rtnl_move *m, struct wire_refused *why)
+{
+	struct rtnl_link link = { 0 };
+	struct rtnl_batch batch;
+	int error;
+
+	if (rtnl_batch_init(&batch))
+		return refuse(why, WIRE_E_NO_MEMORY, "change", "out of memory");
+	rtnl_move(&batch, m);
+	rtnl_get_link(&batch, m->ifindex);
+	error = rtnl_commit(&os.requests, &batch, &link, why);
+	rtnl_batch_free(&batch);
+	if (!error && link.link.ifindex != m->ifindex)
+		error = refuse(why, WIRE_E_FAILED, "read back",
+			       "the kernel told nothing of the device");
+	return error ? error : check_type(m->to, &link, why);
+}
+
+int os_device_change(unsigned ifindex, uint32_t connected_metric,
+		     const struct wire_open *from, const struct wire_open *to,
+		     struct wire_refused *why)
+{
+	const struct rtnl_move go = { ifindex, connected_metric, from, to,
+				      false };
+	const struct rtnl_move back = { ifindex, connected_metric, to, from,
+					true };
+	struct wire_refused second;
+	int error = move_device(&go, why);
+
+	if (!error || !move_device(&back, &second))
+		return error;
+	return refuse(why, why->code, why->step, "%.*s; and what had been done "
+		      "could not be undone (%.*s): close the device",
+		      (int)(WIRE_TEXT_MAX / 3), why->text,
+		      (int)(WIRE_TEXT_MAX / 3), second.text);
+}
+
+int os_device_restore(unsigned ifindex, uint32_t connected_metric,
+		      const struct wire_open *is, struct wire_refused *why)
+{
+	const struct rtnl_move m = { ifindex, connected_metric, is, is, true };
+
+	return move_device(&m, why);
+}
+
+/* --- deleting it -------------------------------------------------------- */
 
 static int check_alias(unsigned ifindex, const char *alias)
 {

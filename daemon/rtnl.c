@@ -55,7 +55,8 @@ int rtnl_open(struct rtnl *ret)
 int rtnl_open_events(struct rtnl *ret)
 {
 	return open_socket(ret, SOCK_NONBLOCK, RTMGRP_LINK |
-			   RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR);
+			   RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR |
+			   RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE);
 }
 
 int rtnl_fd(const struct rtnl *rtnl)
@@ -118,7 +119,11 @@ static void parse_link(const struct nlmsghdr *nlh, struct rtnl_link *ret)
 	bool is_tun = false;
 	struct nlattr *attr;
 
-	*ret = (struct rtnl_link){ .link.ifindex = (unsigned)ifi->ifi_index };
+	*ret = (struct rtnl_link){
+		.link.ifindex = (unsigned)ifi->ifi_index,
+		.link.up = ifi->ifi_flags & IFF_UP,
+		.link.type = ifi->ifi_type,
+	};
 	mnl_attr_for_each(attr, nlh, sizeof(*ifi)) {
 		switch (mnl_attr_get_type(attr)) {
 		case IFLA_IFNAME:
@@ -129,12 +134,14 @@ static void parse_link(const struct nlmsghdr *nlh, struct rtnl_link *ret)
 				  attr);
 			break;
 		case IFLA_MTU:
-			ret->mtu = get_u32(attr);
+			ret->link.mtu = get_u32(attr);
 			break;
 		case IFLA_ADDRESS:
-			if (mnl_attr_get_payload_len(attr) == sizeof(ret->mac))
-				memcpy(ret->mac, mnl_attr_get_payload(attr),
-				       sizeof(ret->mac));
+			if (mnl_attr_get_payload_len(attr) ==
+			    sizeof(ret->link.mac))
+				memcpy(ret->link.mac,
+				       mnl_attr_get_payload(attr),
+				       sizeof(ret->link.mac));
 			break;
 		case IFLA_LINKINFO:
 			info = attr;
@@ -189,11 +196,57 @@ static bool parse_address(const struct nlmsghdr *nlh, struct os_address *ret)
 	return true;
 }
 
-/* Tells the watcher one message, if it is about a link or an address. */
+/*
+ * A unicast route that leads to one link without the host's own table, of an
+ * RTM_NEWROUTE or RTM_DELROUTE; false: something else.  One with several next
+ * hops is told as if it had a gateway: on-link networks have one link.
+ */
+static bool parse_route(const struct nlmsghdr *nlh, struct os_route *ret)
+{
+	const struct rtmsg *rtm = mnl_nlmsg_get_payload(nlh);
+	const struct nlattr *dst = NULL;
+	struct nlattr *attr;
+
+	if (rtm->rtm_type != RTN_UNICAST || rtm->rtm_flags & RTM_F_CLONED ||
+	    (rtm->rtm_family != AF_INET && rtm->rtm_family != AF_INET6))
+		return false;
+	*ret = (struct os_route){ .table = rtm->rtm_table };
+	mnl_attr_for_each(attr, nlh, sizeof(*rtm)) {
+		switch (mnl_attr_get_type(attr)) {
+		case RTA_GATEWAY:
+		case RTA_VIA:
+		case RTA_MULTIPATH:
+			ret->gateway = true;
+			break;
+		case RTA_DST:
+			dst = attr;
+			break;
+		case RTA_OIF:
+			ret->ifindex = get_u32(attr);
+			break;
+		case RTA_TABLE:
+			ret->table = get_u32(attr);
+			break;
+		case RTA_PRIORITY:
+			ret->metric = get_u32(attr);
+			break;
+		}
+	}
+	ret->ours = rtm->rtm_protocol == RTNL_PROTOCOL;
+	ret->dst.family = rtm->rtm_family == AF_INET ? 4 : 6;
+	ret->dst.len = rtm->rtm_dst_len;
+	if (ret->dst.len > prefix_bits(ret->dst.family) ||
+	    (dst && !copy_ip(&ret->dst, dst)))
+		return false;
+	return ret->ifindex && ret->table != RT_TABLE_LOCAL;
+}
+
+/* Tells the watcher one message, if it is one of what it wants to know. */
 static void tell(const struct nlmsghdr *nlh, const struct os_watcher *w)
 {
 	const struct ifinfomsg *ifi = mnl_nlmsg_get_payload(nlh);
 	struct os_address address;
+	struct os_route route;
 	struct rtnl_link link;
 
 	switch (nlh->nlmsg_type) {
@@ -216,6 +269,14 @@ static void tell(const struct nlmsghdr *nlh, const struct os_watcher *w)
 		if (parse_address(nlh, &address))
 			w->address(w->arg, &address,
 				   nlh->nlmsg_type == RTM_DELADDR);
+		return;
+	case RTM_NEWROUTE:
+	case RTM_DELROUTE:
+		if (mnl_nlmsg_get_payload_len(nlh) < sizeof(struct rtmsg))
+			return;
+		if (parse_route(nlh, &route))
+			w->route(w->arg, &route,
+				 nlh->nlmsg_type == RTM_DELROUTE);
 		return;
 	}
 }
@@ -310,7 +371,8 @@ static int read_answers(struct rtnl *rtnl, const struct rtnl_batch *b,
 				parse_link(nlh, ret_link);
 			if (nlh->nlmsg_type != NLMSG_ERROR)
 				continue;
-			if (err->error && !result)
+			if (err->error && -err->error != row->tolerate &&
+			    !result)
 				result = explain(row, nlh, -err->error, why);
 			if (nlh->nlmsg_seq == last)
 				return result;
@@ -394,6 +456,9 @@ int rtnl_dump(struct rtnl *rtnl, const struct os_watcher *watcher)
 		if (!error)
 			error = dump(rtnl, RTM_GETADDR,
 				     sizeof(struct ifaddrmsg), watcher);
+		if (!error)
+			error = dump(rtnl, RTM_GETROUTE, sizeof(struct rtmsg),
+				     watcher);
 	}
 	if (!error)
 		watcher->dump(watcher->arg, false);

@@ -35,6 +35,7 @@ struct rtnl_row {			/* a message of a batch */
 	uint32_t seq;
 	const char *step;		/* what a refusal names */
 	char what[RTNL_WHAT_MAX];	/* "address 10.0.0.1/24", or "" */
+	int tolerate;			/* this errno is no failure; 0: none */
 };
 struct rtnl_batch {
 	uint8_t *buf;
@@ -51,13 +52,40 @@ void rtnl_set_name(struct rtnl_batch *b, unsigned ifindex, const char *name);
 void rtnl_set_mac(struct rtnl_batch *b, unsigned ifindex, const uint8_t mac[6]);
 void rtnl_set_mtu(struct rtnl_batch *b, unsigned ifindex, uint32_t mtu);
 void rtnl_set_txqueuelen(struct rtnl_batch *b, unsigned ifindex, uint32_t len);
-void rtnl_set_up(struct rtnl_batch *b, unsigned ifindex);
-/* With IFA_F_NOPREFIXROUTE: the connected route is ours to make. */
+void rtnl_set_up(struct rtnl_batch *b, unsigned ifindex, bool up);
+/*
+ * With IFA_F_NOPREFIXROUTE: the connected route is ours to make.  ensure: that
+ * it is there already is fine.
+ */
 void rtnl_add_address(struct rtnl_batch *b, unsigned ifindex,
-		      const struct wire_address *a);
-/* source: preferred source address, or NULL.  CREATE|EXCL, never REPLACE. */
+		      const struct wire_address *a, bool ensure);
+/* That it is not there is fine. */
+void rtnl_remove_address(struct rtnl_batch *b, unsigned ifindex,
+			 const struct wire_address *a);
+/*
+ * source: preferred source address, or NULL.  CREATE|EXCL, never REPLACE.  A
+ * default route is made as its two halves.
+ */
 void rtnl_add_route(struct rtnl_batch *b, unsigned ifindex,
-		    const struct wire_route *r, const struct prefix *source);
+		    const struct wire_route *r, const struct prefix *source,
+		    bool ensure);
+void rtnl_remove_route(struct rtnl_batch *b, unsigned ifindex,
+		       const struct wire_route *r);
+
+/*
+ * rtnl_move.c: adds what brings a device from one description to another, of
+ * which addresses, routes, the MTU (0: as it is) and WIRE_OPEN_DOWN count.
+ * The connected routes of its addresses get this metric.  repair: it may be
+ * anywhere between the two.
+ */
+struct rtnl_move {
+	unsigned ifindex;
+	uint32_t connected_metric;
+	const struct wire_open *from, *to;
+	bool repair;
+};
+void rtnl_move(struct rtnl_batch *b, const struct rtnl_move *m);
+
 void rtnl_delete_link(struct rtnl_batch *b, unsigned ifindex);
 /* Asks for the link; its answer goes to rtnl_commit()'s ret_link. */
 void rtnl_get_link(struct rtnl_batch *b, unsigned ifindex);
@@ -65,8 +93,6 @@ void rtnl_get_link(struct rtnl_batch *b, unsigned ifindex);
 /* What RTM_GETLINK told. */
 struct rtnl_link {
 	struct os_link link;
-	uint8_t mac[6];
-	uint32_t mtu;
 	/* Of a TUN/TAP device with several queues, else 0. */
 	uint32_t queues, owner;
 };
@@ -79,7 +105,7 @@ struct rtnl_link {
 int rtnl_commit(struct rtnl *rtnl, struct rtnl_batch *batch,
 		struct rtnl_link *ret_link, struct wire_refused *why);
 
-/* Tells all links and addresses to the watcher.  0 or -errno. */
+/* Tells all links, addresses and routes to the watcher.  0 or -errno. */
 int rtnl_dump(struct rtnl *rtnl, const struct os_watcher *watcher);
 /* Opens a socket that hears of changes, non-blocking. */
 int rtnl_open_events(struct rtnl *ret);

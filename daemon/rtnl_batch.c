@@ -15,8 +15,12 @@
 
 #include "fault.h"
 
-/* OPEN at its largest: each address makes two messages, and nine besides. */
-#define MESSAGES_MAX	(2 * WIRE_ADDRESSES_MAX + WIRE_ROUTES_MAX + 9)
+/*
+ * A move (rtnl_move.c) at its largest: each address and its connected route go
+ * and come, each route too, a default route of either family as two; and nine
+ * messages besides.
+ */
+#define MESSAGES_MAX	(4 * WIRE_ADDRESSES_MAX + 2 * (WIRE_ROUTES_MAX + 2) + 9)
 #define MESSAGE_BYTES	192		/* longest message that we build */
 #define BATCH_BYTES	(MESSAGES_MAX * MESSAGE_BYTES)
 /* A message type that no kernel has: a step that the fault hook breaks. */
@@ -54,8 +58,7 @@ static struct nlmsghdr *begin(struct rtnl_batch *b, const char *step,
 	nlh->nlmsg_type = type;
 	nlh->nlmsg_flags = (uint16_t)(NLM_F_REQUEST | flags);
 	mnl_nlmsg_put_extra_header(nlh, extra);
-	b->rows[b->n].step = step;
-	b->rows[b->n].what[0] = '\0';
+	b->rows[b->n] = (struct rtnl_row){ .step = step };
 	return nlh;
 }
 
@@ -140,15 +143,17 @@ void rtnl_set_txqueuelen(struct rtnl_batch *b, unsigned ifindex, uint32_t len)
 	end(b, nlh);
 }
 
-void rtnl_set_up(struct rtnl_batch *b, unsigned ifindex)
+void rtnl_set_up(struct rtnl_batch *b, unsigned ifindex, bool up)
 {
-	struct nlmsghdr *nlh = begin_link(b, "up", RTM_SETLINK, ifindex);
+	struct nlmsghdr *nlh = begin_link(b, up ? "up" : "down", RTM_SETLINK,
+					  ifindex);
 	struct ifinfomsg *ifi;
 
 	if (!nlh)
 		return;
 	ifi = mnl_nlmsg_get_payload(nlh);
-	ifi->ifi_flags = ifi->ifi_change = IFF_UP;
+	ifi->ifi_change = IFF_UP;
+	ifi->ifi_flags = up ? IFF_UP : 0;
 	end(b, nlh);
 }
 
@@ -162,20 +167,22 @@ static void put_ip(struct nlmsghdr *nlh, uint16_t type, const struct prefix *p)
 	mnl_attr_put(nlh, type, prefix_bytes(p->family), p->ip);
 }
 
-void rtnl_add_address(struct rtnl_batch *b, unsigned ifindex,
-		      const struct wire_address *a)
+/* Begins a message about an address and says which one it is. */
+static struct nlmsghdr *begin_address(struct rtnl_batch *b, uint16_t type,
+				      uint16_t flags, unsigned ifindex,
+				      const struct wire_address *a, int tolerate)
 {
-	struct nlmsghdr *nlh = begin(b, "address", RTM_NEWADDR,
-				     NLM_F_CREATE | NLM_F_EXCL,
+	struct nlmsghdr *nlh = begin(b, "address", type, flags,
 				     sizeof(struct ifaddrmsg));
 	const struct prefix *far = a->peer.family ? &a->peer : &a->local;
-	uint32_t flags = IFA_F_NOPREFIXROUTE;
 	struct ifaddrmsg *ifa;
 	char text[PREFIX_TEXT_MAX];
 
 	if (!nlh)
-		return;
-	snprintf(b->rows[b->n].what, RTNL_WHAT_MAX, "address %s",
+		return NULL;
+	b->rows[b->n].tolerate = tolerate;
+	snprintf(b->rows[b->n].what, RTNL_WHAT_MAX, "%saddress %s",
+		 type == RTM_DELADDR ? "removing " : "",
 		 prefix_format(&a->local, text));
 	ifa = mnl_nlmsg_get_payload(nlh);
 	ifa->ifa_family = af(&a->local);
@@ -183,24 +190,50 @@ void rtnl_add_address(struct rtnl_batch *b, unsigned ifindex,
 	ifa->ifa_index = ifindex;
 	put_ip(nlh, IFA_LOCAL, &a->local);
 	put_ip(nlh, IFA_ADDRESS, far);
+	return nlh;
+}
+
+void rtnl_add_address(struct rtnl_batch *b, unsigned ifindex,
+		      const struct wire_address *a, bool ensure)
+{
+	struct nlmsghdr *nlh = begin_address(b, RTM_NEWADDR,
+					     NLM_F_CREATE | NLM_F_EXCL, ifindex,
+					     a, ensure ? EEXIST : 0);
+	uint32_t flags = IFA_F_NOPREFIXROUTE;
+
+	if (!nlh)
+		return;
 	if (a->flags & WIRE_ADDRESS_NODAD)
 		flags |= IFA_F_NODAD;
 	mnl_attr_put_u32(nlh, IFA_FLAGS, flags);
 	end(b, nlh);
 }
 
-void rtnl_add_route(struct rtnl_batch *b, unsigned ifindex,
-		    const struct wire_route *r, const struct prefix *source)
+void rtnl_remove_address(struct rtnl_batch *b, unsigned ifindex,
+			 const struct wire_address *a)
 {
-	struct nlmsghdr *nlh = begin(b, "route", RTM_NEWROUTE,
-				     NLM_F_CREATE | NLM_F_EXCL,
+	struct nlmsghdr *nlh = begin_address(b, RTM_DELADDR, 0, ifindex, a,
+					     EADDRNOTAVAIL);
+
+	if (nlh)
+		end(b, nlh);
+}
+
+/* Likewise a route. */
+static struct nlmsghdr *begin_route(struct rtnl_batch *b, uint16_t type,
+				    uint16_t flags, unsigned ifindex,
+				    const struct wire_route *r, int tolerate)
+{
+	struct nlmsghdr *nlh = begin(b, "route", type, flags,
 				     sizeof(struct rtmsg));
 	char dst[PREFIX_TEXT_MAX], via[PREFIX_TEXT_MAX];
 	struct rtmsg *rtm;
 
 	if (!nlh)
-		return;
-	snprintf(b->rows[b->n].what, RTNL_WHAT_MAX, "%s via %s metric %u",
+		return NULL;
+	b->rows[b->n].tolerate = tolerate;
+	snprintf(b->rows[b->n].what, RTNL_WHAT_MAX, "%s%s via %s metric %u",
+		 type == RTM_DELROUTE ? "removing " : "",
 		 prefix_format(&r->dst, dst), r->gateway.family ?
 		 prefix_format(&r->gateway, via) : "the device", r->metric);
 	rtm = mnl_nlmsg_get_payload(nlh);
@@ -216,9 +249,59 @@ void rtnl_add_route(struct rtnl_batch *b, unsigned ifindex,
 	mnl_attr_put_u32(nlh, RTA_PRIORITY, r->metric);
 	if (r->gateway.family)
 		put_ip(nlh, RTA_GATEWAY, &r->gateway);
-	if (source)
-		put_ip(nlh, RTA_PREFSRC, source);
-	end(b, nlh);
+	return nlh;
+}
+
+/*
+ * What is put into the kernel for a route: a default route is its two halves,
+ * so that the host's own stays, and is there when these go.
+ */
+static unsigned split_default(const struct wire_route *r,
+			      struct wire_route half[2])
+{
+	half[0] = *r;
+	if (r->dst.len > 0)
+		return 1;
+	half[0].dst.len = 1;
+	half[1] = half[0];
+	half[1].dst.ip[0] = 0x80;
+	return 2;
+}
+
+void rtnl_add_route(struct rtnl_batch *b, unsigned ifindex,
+		    const struct wire_route *r, const struct prefix *source,
+		    bool ensure)
+{
+	struct wire_route half[2];
+	unsigned n = split_default(r, half);
+
+	for (unsigned i = 0; i < n; i++) {
+		struct nlmsghdr *nlh = begin_route(b, RTM_NEWROUTE,
+						   NLM_F_CREATE | NLM_F_EXCL,
+						   ifindex, &half[i],
+						   ensure ? EEXIST : 0);
+
+		if (!nlh)
+			return;
+		if (source)
+			put_ip(nlh, RTA_PREFSRC, source);
+		end(b, nlh);
+	}
+}
+
+void rtnl_remove_route(struct rtnl_batch *b, unsigned ifindex,
+		       const struct wire_route *r)
+{
+	struct wire_route half[2];
+	unsigned n = split_default(r, half);
+
+	for (unsigned i = 0; i < n; i++) {
+		struct nlmsghdr *nlh = begin_route(b, RTM_DELROUTE, 0, ifindex,
+						   &half[i], ESRCH);
+
+		if (nlh)
+			end(b, nlh);
+	}
 }
 
 void rtnl_delete_link(struct rtnl_batch *b, unsigned ifindex)

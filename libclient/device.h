@@ -40,6 +40,7 @@ struct queue {
 				   hinder ttd_take_fd(), others do */
 	atomic_bool in_run;	/* ttd_run() is on it */
 	uint8_t *buffer;	/* of loops, made by the first one */
+	uint8_t *batch;		/* TTD_BATCH_MAX of ttd_recv_batch(), likewise */
 	uint64_t ignored;	/* handler results that were not 0 */
 	/* under meet.mutex: */
 	uint64_t running;	/* generation of the handler it runs; 0: none */
@@ -56,6 +57,8 @@ struct ttd_device {
 	unsigned ifindex;
 	enum ttd_layer layer;
 	enum ttd_offload offload;
+	unsigned header;	/* bytes of a virtio_net_hdr before each packet
+				   (PASS), else 0 */
 	int sock;		/* the lease lives while this is connected */
 	int done[2];		/* pipe: [0] readable for ever at the end */
 	int dead;		/* reads 0, polls HUP, cannot be written */
@@ -74,6 +77,7 @@ struct ttd_device {
 	void *arg;
 	bool starting;		/* someone makes the threads */
 	bool undo;		/* they shall go again */
+	struct ttd_prefix addr;	/* what a netdev's addr() tells; family 0: none */
 
 	unsigned n_queues;
 	struct queue queues[];

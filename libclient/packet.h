@@ -16,6 +16,9 @@
 /* The longest that is sent; an IP packet has no room for more. */
 #define PACKET_SEND_MAX	65535
 
+/* A struct virtio_net_hdr (linux/virtio_net.h) without its merged buffers. */
+#define PACKET_HEADER	10
+
 /*
  * One packet.  Its length, -EAGAIN if there is none, -EMSGSIZE if it was longer
  * than cap and is lost, or -errno; never waits.

@@ -267,9 +267,36 @@ ssize_t ttd_recv(struct ttd_device *dev, void *buf, size_t cap, int timeout_ms);
  * ttd_handler with the device as its arg.  -EAGAIN (the queue is full: drop it
  * or try again), -EINVAL (not an IP packet, or shorter than an Ethernet header
  * on a TAP), -EMSGSIZE (over 65535 bytes), -ENETDOWN (the device is down),
- * -ENOMEM, -ESHUTDOWN.  Not with offload PASS (-EOPNOTSUPP).
+ * -ENOMEM, -EFAULT (buf cannot be read), -ESHUTDOWN.  With offload PASS it is
+ * a finished packet: one with all its checksums, no longer than the MTU.
  */
 int ttd_send(struct ttd_device *dev, const void *buf, size_t len);
+
+#define TTD_BATCH_MAX	64	/* packets of one ttd_recv_batch() */
+
+/*
+ * [1] Up to n packets (TTD_BATCH_MAX are enough) from a queue: the first one
+ * is waited for, and then what there is.  How many, at least one; -EAGAIN
+ * (timeout_ms 0) or -ETIMEDOUT; -ESHUTDOWN; -EBUSY as ttd_recv(); -ENOMEM.
+ * Their memory is the queue's, writable, with TTD_HEADROOM bytes before each
+ * (TTD_PKT_HEADROOM), and lent until the next call of this function on this
+ * queue, or ttd_free().  With offload PASS the fields of struct ttd_packet
+ * tell what the kernel's virtio_net_hdr said; else they are 0.
+ */
+int ttd_recv_batch(struct ttd_device *dev, unsigned queue,
+		   struct ttd_packet *packets, unsigned n, int timeout_ms);
+
+/*
+ * [1] Sends n packets on a queue, in order, and never waits.  How many were
+ * sent; if not even the first one could be, its error as of ttd_send(), so
+ * that calling again with the rest tells why it stopped.  What was lent by
+ * ttd_recv_batch(), of any device, may be sent as it is, and goes without a
+ * copy of the header.  Where TTD_PKT_HEADROOM is set those bytes are written
+ * to.  A packet with gso_type or TTD_PKT_NEEDS_CSUM wants a device with offload
+ * PASS (-EOPNOTSUPP); reserved fields and unknown flags must be 0 (-EINVAL).
+ */
+int ttd_send_batch(struct ttd_device *dev, unsigned queue,
+		   struct ttd_packet *packets, unsigned n);
 
 /*
  * The fd of a queue, for poll(2) alone; it belongs to the device.  Call
@@ -288,6 +315,66 @@ int ttd_fd(const struct ttd_device *dev, unsigned queue);
  */
 int ttd_take_fd(struct ttd_device *dev, unsigned queue);
 
+/*
+ * Configuration: round trips to the daemon, which asks its policy again.  Each
+ * is atomic: all of it, or the device is as before.  They block for the
+ * options' timeout_ms at most; several threads' are carried out one after the
+ * other.  Not with what the kernel or an administrator changed, but with what
+ * was asked for, they begin.
+ *
+ *	-EACCES -EDQUOT		policy; error->rule is the rule's file:line
+ *	-EINVAL			a value makes no sense; error->text says which
+ *	-E2BIG			more than one request or one device holds
+ *	-EEXIST			it has the address or route already, a route of
+ *				that prefix and metric is there, or a prefix
+ *				lies in the network of another interface
+ *	-EADDRINUSE		the host has an address already
+ *	-ENETUNREACH		a gateway cannot be reached through the device
+ *	-ENOENT			(del) the device has no such address or route
+ *	-EPIPE			the daemon is gone; packets still flow
+ *	-ETIMEDOUT		no answer in time: it may still be carried out
+ *	-ESHUTDOWN		the device is not open
+ *	-EPROTO -EPERM -ENOMEM -EIO -ENOSYS -EBUSY  as error->text says
+ */
+
+/*
+ * Makes this the only address of its family, and brings the device up.  The
+ * bits behind the length are the host's part: 10.0.0.1/24.
+ */
+int ttd_set_ip(struct ttd_device *dev, const struct ttd_prefix *address,
+	       struct ttd_error *error);
+int ttd_add_addrs(struct ttd_device *dev, const struct ttd_addr *addrs,
+		  size_t n, struct ttd_error *error);
+/* By local address; a peer that is not 0 must be its peer. */
+int ttd_del_addrs(struct ttd_device *dev, const struct ttd_addr *addrs,
+		  size_t n, struct ttd_error *error);
+/*
+ * Nothing is ever replaced, neither the host's routes nor the device's own.
+ * On a device that is down they are kept, and made when it comes up.
+ * 0.0.0.0/0 and ::/0 are made as their two halves, so that the host's own
+ * default route stays.
+ */
+int ttd_add_routes(struct ttd_device *dev, const struct ttd_route *routes,
+		   size_t n, struct ttd_error *error);
+/*
+ * By destination, and by gateway and metric where they are not 0; of several
+ * the one with the lowest metric.
+ */
+int ttd_del_routes(struct ttd_device *dev, const struct ttd_route *routes,
+		   size_t n, struct ttd_error *error);
+int ttd_set_mtu(struct ttd_device *dev, uint32_t mtu, struct ttd_error *error);
+/* up: 1 or 0.  Its addresses and routes come back with 1. */
+int ttd_set_up(struct ttd_device *dev, int up, struct ttd_error *error);
+
+/*
+ * The addresses it has now, as the kernel tells (flags are 0), its own
+ * link-local ones left out.  How many there are; up to cap of them are filled
+ * in.  -errno as above.
+ */
+int ttd_get_addrs(struct ttd_device *dev, struct ttd_addr *ret, size_t cap);
+/* The MTU it has now. */
+int ttd_get_mtu(struct ttd_device *dev, uint32_t *ret);
+
 /* Facts. */
 /* Its name as the kernel has it now, or at open if it has none any more. */
 int ttd_name(struct ttd_device *dev, char ret[TTD_NAME_MAX]);
@@ -304,25 +391,66 @@ enum ttd_offload ttd_offload(const struct ttd_device *dev);
 int ttd_hwaddr(struct ttd_device *dev, uint8_t ret[6]);
 
 /*
- * What the daemon tells of a device.  Types for a later version; the
- * numbers are settled.
+ * Keeps a socket of the program's out of the tunnel: binds it to the interface
+ * of the host's own default route (SO_BINDTODEVICE, socket(7); needs no rights
+ * for a socket that is not bound yet), whatever routes lead into the device.
+ * family: 4 or 6, of what the socket will talk to.  Before it is connected.
+ * When the host's default route moves, a new socket is needed.
+ *	-ENETUNREACH	the host has no default route of this family besides
+ *			the device
+ *	-EPERM		the socket is bound to another interface already
+ *	-EINVAL -EBADF -ENOTSOCK -ENOMEM, or what netlink(7) failed with
+ */
+int ttd_protect(struct ttd_device *dev, int sockfd, int family);
+
+/*
+ * What the daemon tells of a device, and what becomes of the daemon.  A library
+ * thread listens, one for all devices of the process; with TTD_NO_THREAD the
+ * program does, by ttd_control().  Packets flow without either.
  */
 enum ttd_event_type {
-	TTD_EVENT_DAEMON_LOST = 1,
-	TTD_EVENT_DAEMON_BACK,
-	TTD_EVENT_RENAMED,
+	TTD_EVENT_DAEMON_LOST = 1, /* packets flow on; nothing can be changed */
+	TTD_EVENT_DAEMON_BACK,	/* not in this version */
+	TTD_EVENT_RENAMED,	/* text: the new name */
 	TTD_EVENT_MTU,		/* value: bytes */
-	TTD_EVENT_HWADDR,
+	TTD_EVENT_HWADDR,	/* text: the new MAC address */
 	TTD_EVENT_LINK,		/* value: 1 up, 0 down */
-	TTD_EVENT_TAMPERED,
-	TTD_EVENT_ENDED		/* value: enum ttd_status */
+	TTD_EVENT_TAMPERED,	/* text: with what */
+	TTD_EVENT_ENDED		/* value: enum ttd_status; always the last */
 };
-struct ttd_event {		/* sized */
+struct ttd_event {		/* sized: set size before the call */
 	size_t size;
 	uint32_t type;		/* enum ttd_event_type */
 	uint32_t value;
 	char text[112];
 };
+#define TTD_EVENT_INIT { sizeof(struct ttd_event), 0, 0, { 0 } }
+
+/*
+ * The next event, oldest first.  0; -EAGAIN (timeout_ms 0) or -ETIMEDOUT;
+ * -ESHUTDOWN once ENDED was told; -EINVAL for a size that no version has.  Of
+ * events that nobody takes the last of each type are kept.
+ */
+int ttd_next_event(struct ttd_device *dev, struct ttd_event *ret,
+		   int timeout_ms);
+/*
+ * An fd that polls readable as long as there is an event.  Poll it only; it
+ * belongs to the device until ttd_free().  -EMFILE -ENFILE
+ */
+int ttd_event_fd(struct ttd_device *dev);
+
+/*
+ * TTD_NO_THREAD: when this fd is readable, call ttd_control().  It may be
+ * another one after each call; -EAGAIN where there is none just now.
+ * -EOPNOTSUPP for devices that a library thread looks after.
+ */
+int ttd_control_fd(struct ttd_device *dev);
+/*
+ * [1] Takes in what the daemon has sent.  Never blocks.  *ret_wait_ms, unless
+ * NULL, is when to call again at the latest; -1: only when the fd is readable.
+ * 0, -ESHUTDOWN, -EOPNOTSUPP as above.
+ */
+int ttd_control(struct ttd_device *dev, int *ret_wait_ms);
 
 /*
  * Any L2 or L3 device behind one table of functions, ours or the program's.
@@ -337,12 +465,72 @@ struct ttd_netdev_ops {		/* sized */
 	int (*close)(void *self);
 	int (*hwaddr)(void *self, uint8_t ret[6]);		/* L2 */
 	int (*addr)(void *self, struct ttd_prefix *ret);	/* L3 */
-	int (*set_addr)(void *self, const struct ttd_prefix *prefix);
+	int (*set_addr)(void *self, const struct ttd_prefix *prefix); /* stores
+				   it, configures nothing */
 };
 struct ttd_netdev {		/* FROZEN, passed by value */
 	const struct ttd_netdev_ops *ops;
 	void *self;
 };
+
+/*
+ * The device as one; it stays the caller's.  Its addr() is the IPv4 address
+ * that was set last (by open, ttd_set_ip() or set_addr()), or the IPv6 one if
+ * no IPv4 one ever was; -EADDRNOTAVAIL if neither.
+ */
+struct ttd_netdev ttd_netdev(struct ttd_device *dev);
+
+/* ops->... of a device, with NULL entries and NULL ops taken care of. */
+int ttd_netdev_set_handler(struct ttd_netdev d, ttd_handler *handler,
+			   void *arg);
+int ttd_netdev_send(struct ttd_netdev d, const void *buf, size_t len);
+int ttd_netdev_close(struct ttd_netdev d);
+int ttd_netdev_hwaddr(struct ttd_netdev d, uint8_t ret[6]);
+int ttd_netdev_addr(struct ttd_netdev d, struct ttd_prefix *ret);
+int ttd_netdev_set_addr(struct ttd_netdev d, const struct ttd_prefix *prefix);
+
+/*
+ * Wires two devices: what the host sends to one is sent on the other, both
+ * ways, until either is closed or its handler is set anew.  Both must live as
+ * long: before one is freed, ttd_netdev_set_handler(other, NULL, NULL).  Two
+ * devices of ours with offload PASS exchange super-packets untouched.
+ * -EINVAL where the layers differ or one is NULL; -EOPNOTSUPP where one alone
+ * has offload PASS; or what setting a handler failed with, and then nothing is
+ * wired.
+ */
+int ttd_connect(struct ttd_netdev a, struct ttd_netdev b);
+
+/*
+ * A device in memory, for tests and for programs that have one side
+ * themselves.  Needs no daemon.  What is injected goes to the handler that was
+ * set on it, on the injecting thread; what is sent to it goes to the sink.
+ */
+struct ttd_pipe;
+/*
+ * layer: enum ttd_layer.  sink NULL: what is sent is dropped.  mac: of a TAP's
+ * hwaddr(), or NULL.  -EINVAL -ENOMEM
+ */
+int ttd_pipe_new(uint32_t layer, const uint8_t *mac, ttd_handler *sink,
+		 void *sink_arg, struct ttd_pipe **ret);
+/* Valid until ttd_pipe_free(). */
+struct ttd_netdev ttd_pipe_netdev(struct ttd_pipe *pipe);
+/*
+ * What the handler returns; -EAGAIN where none is set; -ESHUTDOWN after close;
+ * -EINVAL; -EMSGSIZE (over 65535 bytes).  buf may be written to.
+ */
+int ttd_pipe_inject(struct ttd_pipe *pipe, void *buf, size_t len);
+/* Closes, waits for handlers that run elsewhere, and frees.  NULL is fine. */
+void ttd_pipe_free(struct ttd_pipe *pipe);
+
+/* What this host can do, as far as that is seen without rights. */
+#define TTD_CAP_TUN	1u
+#define TTD_CAP_TAP	2u
+#define TTD_CAP_QUEUES	4u	/* more than one */
+#define TTD_CAP_PASS	8u	/* TTD_OFFLOAD_PASS */
+#define TTD_CAP_TSO	16u	/* super-packets of TCP */
+#define TTD_CAP_USO	32u	/* and of UDP (Linux 6.2) */
+#define TTD_CAP_PROTECT	64u	/* ttd_protect() */
+uint64_t ttd_caps(void);
 
 /* "0.1.0"; a constant. */
 const char *ttd_version(void);

@@ -37,6 +37,7 @@ struct policy_decision {
 	char text[WIRE_TEXT_MAX + 1];
 	char rule[WIRE_RULE_MAX + 1];	/* "file:line" of the rule, or "" */
 	uint32_t metric;	/* the rule's lowest: for connected routes */
+	bool shadow;		/* it may lie in other devices' networks */
 };
 
 /* Where a policy file is wrong. */

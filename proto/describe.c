@@ -58,6 +58,7 @@ static const char *const from[] = {
 static const char *const may[] = {
 	[WIRE_MAY_ANY] = "any",
 	[WIRE_MAY_FREE] = "without a lease",
+	[WIRE_MAY_HELD] = "with a lease",
 	[WIRE_MAY_ADMIN] = "admin socket",
 	[WIRE_MAY_NEVER] = "",
 };

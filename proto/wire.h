@@ -26,11 +26,21 @@
 #define WIRE_TEXT_MAX		359
 #define WIRE_RULE_MAX		131
 #define WIRE_VERSION_TEXT_MAX	31
+#define WIRE_EVENT_TEXT_MAX	111
 
 enum wire_layer { WIRE_TAP = 2, WIRE_TUN = 3 };
 #define WIRE_ADDRESS_NODAD	1u	/* address.flags */
 #define WIRE_OPEN_DOWN		1u	/* open.flags */
 #define WIRE_OPEN_MAC_SET	2u
+#define WIRE_SET_MTU		1u	/* set.what */
+#define WIRE_SET_UP		2u
+enum wire_event_kind {			/* event.kind */
+	WIRE_EVENT_RENAMED = 3, WIRE_EVENT_MTU, WIRE_EVENT_HWADDR,
+	WIRE_EVENT_LINK, WIRE_EVENT_TAMPERED, WIRE_EVENT_ENDED
+};
+enum wire_ended {			/* value of WIRE_EVENT_ENDED */
+	WIRE_ENDED_DELETED = 2, WIRE_ENDED_REVOKED
+};
 enum wire_lease_state {
 	WIRE_LEASE_HELD = 1, WIRE_LEASE_ENDING, WIRE_LEASE_DELETED
 };
@@ -78,7 +88,10 @@ struct wire_header {
 };
 
 enum wire_sender { WIRE_FROM_CLIENT, WIRE_FROM_DAEMON };
-enum wire_may { WIRE_MAY_ANY, WIRE_MAY_FREE, WIRE_MAY_ADMIN, WIRE_MAY_NEVER };
+enum wire_may {
+	WIRE_MAY_ANY, WIRE_MAY_FREE, WIRE_MAY_HELD, WIRE_MAY_ADMIN,
+	WIRE_MAY_NEVER
+};
 
 /* What messages.def says of a type. */
 struct wire_row {

@@ -5,6 +5,7 @@
 #
 #	CI_STEPS	only the steps of these names
 #	FUZZ_SECONDS	for each fuzz target (60)
+#	WIRE_SECONDS	for each run of iperf3 across tun-wire (30)
 set -eu
 
 usage='usage: ci.sh BUILD'
@@ -13,6 +14,7 @@ build=$(cd "$1" && pwd)
 cd "$(dirname "$0")/.."
 
 fuzz_seconds=${FUZZ_SECONDS:-60}
+wire_seconds=${WIRE_SECONDS:-30}
 rooms='daemon policy proto libclient ctl'
 jobs=$(nproc)
 log=$build/ci
@@ -136,6 +138,30 @@ check_memory() {
 	[ "$n" -gt 0 ]
 }
 
+# The library's tests under the thread sanitizer.  Check's fork would leave a
+# child of a process with threads, so each of its tests is a process by itself
+# only where the test says so; the sanitizer itself does not mind.
+check_threads() {
+	make --no-print-directory -j"$jobs" B="$build/tsan" SAN=thread \
+		WERROR=-Werror tests
+	n=0
+	for program in unit/test_control unit/test_libclient unit/test_pipe \
+		       live/test_library live/test_batch live/test_api; do
+		TUNTAPD_BUILD=$build/tsan TUNTAPD_SANITIZED=yes CK_FORK=yes \
+		CK_TIMEOUT_MULTIPLIER=8 TSAN_OPTIONS=halt_on_error=1:exitcode=66 \
+			"$build/tsan/tests/$program"
+		n=$((n + 1))
+	done
+	echo "threads: $n programs"
+}
+
+# iperf3 across tun-wire as long as it takes to believe it.
+check_wire() {
+	TUNTAPD_BUILD=$build/gcc TUNTAPD_WIRE_SECONDS=$wire_seconds \
+	CK_TIMEOUT_MULTIPLIER=20 CK_RUN_CASE=wire \
+		"$build/gcc/tests/live/test_examples"
+}
+
 fuzz_one() {
 	name=$1
 	found=$build/fuzz-found/$name
@@ -204,6 +230,8 @@ step clang compile clang
 step clang-tidy tidy
 step cppcheck check_cpp
 step valgrind check_memory
+step threads check_threads
+step wire check_wire
 step fuzz fuzz
 step manual manual
 step fresh sh tests/fresh.sh

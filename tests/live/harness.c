@@ -172,7 +172,9 @@ void rig_namespaces(mode_t node_mode)
 
 char *host_state(void)
 {
-	return sh("ip -o link | sed 's/^[0-9]*: //'; ip -o addr; "
+	/* IPv4 addresses have an order that matters, IPv6 ones have none. */
+	return sh("ip -o link | sed 's/^[0-9]*: //'; ip -o -4 addr; "
+		  "ip -o -6 addr | sort; "
 		  "ip route show table all; ip -6 route show table all; "
 		  "ip rule; ip -6 rule");
 }
@@ -251,8 +253,7 @@ void rig_daemon(struct rig *rig, const struct rig_options *o)
 
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		dup2(log, STDERR_FILENO);
-		if (o && o->fault)
-			setenv("TUNTAPD_FAULT", o->fault, 1);
+		setenv("TUNTAPD_FAULT", rig->fault, 1);
 		execl(path, "tuntapd", "--socket", rig->socket,
 		      "--admin-socket", rig->admin, "--policy", rig->policy,
 		      (char *)NULL);
@@ -275,11 +276,27 @@ void rig_start(struct rig *rig, const struct rig_options *o)
 	snprintf(rig->socket, sizeof(rig->socket), "%s/tuntapd.sock", rig->dir);
 	snprintf(rig->admin, sizeof(rig->admin), "%s/admin.sock", rig->dir);
 	snprintf(rig->log, sizeof(rig->log), "%s/log", rig->dir);
+	snprintf(rig->fault, sizeof(rig->fault), "%s/fault", rig->dir);
 	snprintf(rig->policy, sizeof(rig->policy), "%s/policy.d", rig->dir);
 	ck_assert_int_eq(mkdir(rig->policy, 0755), 0);
 	snprintf(path, sizeof(path), "%s/10-test.conf", rig->policy);
 	write_file(path, o && o->policy ? o->policy : rig_policy_nobody);
 	rig_daemon(rig, o);
+}
+
+void rig_fail_step(const struct rig *rig, unsigned k)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%u", k);
+	write_file(rig->fault, k ? text : "");
+}
+
+bool rig_step_failed(const struct rig *rig)
+{
+	struct stat st;
+
+	return stat(rig->fault, &st) == 0 && st.st_size == 0;
 }
 
 void rig_kill(struct rig *rig, int sig)

@@ -22,7 +22,7 @@
 
 struct rig {
 	char dir[64];		/* sockets, policy, log; gone with the test */
-	char socket[96], admin[96], policy[96], log[96];
+	char socket[96], admin[96], policy[96], log[96], fault[96];
 	pid_t daemon;
 };
 
@@ -30,7 +30,6 @@ struct rig_options {
 	mode_t node_mode;	/* of /dev/net/tun; 0: NODE_CLOSED */
 	const char *policy;	/* text; NULL: rig_policy_nobody */
 	bool fault_build;	/* tuntapd-fault instead of tuntapd */
-	const char *fault;	/* $TUNTAPD_FAULT of it */
 };
 
 /* uid 65534: tt* in 10.9.0.0/16, fd09::/32, routes in 10.0.0.0/8, fd00::/8. */
@@ -42,6 +41,13 @@ void rig_start(struct rig *rig, const struct rig_options *options);
 void rig_namespaces(mode_t node_mode);
 /* Starts a daemon in the rig (again), and waits until it listens. */
 void rig_daemon(struct rig *rig, const struct rig_options *options);
+/*
+ * Makes the k-th step from now fail (daemon/fault.h), in a daemon of the fault
+ * build; 0: none.
+ */
+void rig_fail_step(const struct rig *rig, unsigned k);
+/* It has come to it. */
+bool rig_step_failed(const struct rig *rig);
 /* SIGTERM; asserts that it exits with 0. */
 void rig_stop(struct rig *rig);
 void rig_kill(struct rig *rig, int sig);	/* and reaps it */

@@ -92,16 +92,15 @@ END_TEST
 
 START_TEST(a_failed_step_leaves_the_host_as_it_was)
 {
-	char k[16];
-	struct rig_options o = { .fault_build = true, .fault = k };
+	struct rig_options o = { .fault_build = true };
 	struct client c;
 	char *before;
 	unsigned fds;
 
-	snprintf(k, sizeof(k), "%d", _i);
 	rig_start(&rig, &o);
 	before = host_state();
 	fds = rig_fds_at_rest(&rig);
+	rig_fail_step(&rig, (unsigned)_i);
 	client_start(&c, open_everything, NULL);
 	client_line(&c, "refused at ");
 	/* Not soon: when the client has its answer, it is all gone. */

@@ -125,9 +125,19 @@ static void on_gone(unsigned ifindex)
 	gone[n_gone++] = ifindex;
 }
 
+static struct os_link was, is;		/* of the last change */
+static unsigned n_changed;
+
+static void on_changed(const struct os_link *before, const struct os_link *now)
+{
+	was = *before;
+	is = *now;
+	n_changed++;
+}
+
 static void link_is(unsigned ifindex, const char *name, bool is_gone)
 {
-	struct os_link link = { .ifindex = ifindex };
+	struct os_link link = { .ifindex = ifindex, .up = true };
 
 	memcpy(link.name, name, strlen(name));
 	tell.link(tell.arg, &link, is_gone);
@@ -151,7 +161,7 @@ static const char *owner(const char *text)
 
 START_TEST(mirror_follows_links_and_names)
 {
-	ck_assert_int_eq(mirror_start(on_gone, NULL), 0);
+	ck_assert_int_eq(mirror_start(on_gone, on_changed, NULL), 0);
 	link_is(3, "eth0", false);
 	link_is(4, "tt0", false);
 	ck_assert(mirror_name_taken(NULL, "eth0"));
@@ -172,7 +182,7 @@ START_TEST(mirror_knows_who_has_an_address)
 {
 	struct wire_address all[4];
 
-	mirror_start(on_gone, NULL);
+	mirror_start(on_gone, on_changed, NULL);
 	link_is(3, "eth0", false);
 	link_is(4, "eth1", false);
 	address_is(3, "10.0.0.1/24", false);
@@ -201,7 +211,7 @@ START_TEST(mirror_tells_far_ends_apart)
 	struct os_address a = { .ifindex = 3 };
 	struct wire_address all[4];
 
-	mirror_start(on_gone, NULL);
+	mirror_start(on_gone, on_changed, NULL);
 	link_is(3, "ppp0", false);
 	ck_assert_int_eq(prefix_parse("10.0.0.5", &a.local, NULL), 0);
 	ck_assert_int_eq(prefix_parse("10.0.0.6", &a.peer, NULL), 0);
@@ -221,12 +231,12 @@ static const char *onlink(const char *text)
 	struct prefix p, net;
 
 	ck_assert_int_eq(prefix_parse(text, &p, NULL), 0);
-	return mirror_onlink_owner(&p, &net);
+	return mirror_onlink_owner(&p, 0, &net);
 }
 
 START_TEST(mirror_knows_whose_network_a_prefix_is_in)
 {
-	mirror_start(on_gone, NULL);
+	mirror_start(on_gone, on_changed, NULL);
 	link_is(3, "eth0", false);
 	address_is(3, "10.1.2.3/24", false);
 	address_is(3, "10.9.9.9/32", false);
@@ -248,9 +258,158 @@ START_TEST(mirror_knows_whose_network_a_prefix_is_in)
 }
 END_TEST
 
+static struct os_route a_route(unsigned ifindex, const char *dst)
+{
+	struct os_route r = { .ifindex = ifindex, .table = 254 };
+
+	ck_assert_int_eq(prefix_parse(dst, &r.dst, NULL), 0);
+	return r;
+}
+
+static void route_is(unsigned ifindex, const char *dst, bool is_gone)
+{
+	struct os_route r = a_route(ifindex, dst);
+
+	tell.route(tell.arg, &r, is_gone);
+}
+
+START_TEST(mirror_knows_networks_by_their_routes)
+{
+	struct os_route r;
+
+	mirror_start(on_gone, on_changed, NULL);
+	link_is(3, "eth0", false);
+	route_is(3, "10.1.0.0/16", false);
+	route_is(3, "10.1.0.0/16", false);	/* told again */
+	route_is(3, "fd00::/48", false);
+	route_is(9, "10.2.0.0/16", false);	/* of a link nobody knows */
+	ck_assert_str_eq(onlink("10.1.2.0/24"), "eth0");
+	ck_assert_str_eq(onlink("fd00:0:0:7::/64"), "eth0");
+	ck_assert_ptr_null(onlink("10.2.0.0/16"));
+	route_is(3, "10.1.0.0/16", true);
+	route_is(3, "10.1.0.0/16", true);
+	ck_assert_ptr_null(onlink("10.1.2.0/24"));
+	/* Default routes, others' gateways, our own leases' routes. */
+	route_is(3, "0.0.0.0/0", false);
+	route_is(3, "10.0.0.0/7", false);
+	route_is(3, "fd00::/15", false);
+	route_is(3, "fe80::/64", false);
+	r = a_route(3, "10.3.0.0/16");
+	r.gateway = true;
+	tell.route(tell.arg, &r, false);
+	r = a_route(3, "10.4.0.0/16");
+	r.ours = true;
+	tell.route(tell.arg, &r, false);
+	ck_assert_ptr_null(onlink("10.3.0.0/16"));
+	ck_assert_ptr_null(onlink("10.4.0.0/16"));
+	ck_assert_ptr_null(onlink("fd01::/64"));
+	ck_assert_ptr_null(onlink("fe80::/64"));
+	route_is(3, "10.0.0.0/8", false);
+	ck_assert_str_eq(onlink("10.3.0.0/16"), "eth0");
+	mirror_stop();
+	ck_assert_ptr_null(onlink("10.3.0.0/16"));
+}
+END_TEST
+
+START_TEST(mirror_finds_another_owner_of_a_network)
+{
+	struct prefix p, net;
+
+	mirror_start(on_gone, on_changed, NULL);
+	link_is(3, "tt0", false);
+	link_is(4, "eth0", false);
+	address_is(3, "10.1.0.1/24", false);
+	address_is(3, "10.1.0.2/24", false);
+	ck_assert_int_eq(prefix_parse("10.1.0.0/25", &p, NULL), 0);
+	ck_assert_ptr_null(mirror_onlink_owner(&p, 3, &net));
+	ck_assert_str_eq(mirror_onlink_owner(&p, 4, &net), "tt0");
+	address_is(4, "10.1.0.7/24", false);
+	ck_assert_str_eq(mirror_onlink_owner(&p, 3, &net), "eth0");
+	ck_assert_uint_eq(net.len, 24);
+	address_is(4, "10.1.0.7/24", true);
+	route_is(4, "10.0.0.0/8", false);
+	ck_assert_str_eq(mirror_onlink_owner(&p, 3, &net), "eth0");
+	ck_assert_uint_eq(net.len, 8);
+	mirror_stop();
+}
+END_TEST
+
+/* The kernel tells nothing of routes that go with their link or address. */
+START_TEST(mirror_forgets_routes_that_went_unheard)
+{
+	struct os_link down = { .ifindex = 3, .name = "eth0" };
+
+	mirror_start(on_gone, on_changed, NULL);
+	link_is(3, "eth0", false);
+	address_is(3, "10.1.0.1/32", false);
+	route_is(3, "10.1.0.0/16", false);
+	tell.link(tell.arg, &down, false);
+	ck_assert_ptr_null(onlink("10.1.0.0/16"));
+	link_is(3, "eth0", false);
+	route_is(3, "10.1.0.0/16", false);
+	address_is(3, "10.1.0.1/32", true);
+	ck_assert_str_eq(onlink("10.1.0.0/16"), "eth0");
+	/* Asked for all again, which the fake answers with nothing. */
+	ck_assert_int_eq(mirror_update(), 0);
+	ck_assert_ptr_null(onlink("10.1.0.0/16"));
+	mirror_stop();
+}
+END_TEST
+
+START_TEST(mirror_tells_what_of_a_link_changed)
+{
+	struct os_link link = { .ifindex = 3, .name = "tt0", .mtu = 1500,
+				.up = true, .type = 1 };
+
+	mirror_start(on_gone, on_changed, NULL);
+	/* Made by us: the kernel's first word is no change. */
+	mirror_add(3, "tt0", NULL, 0);
+	tell.link(tell.arg, &link, false);
+	tell.link(tell.arg, &link, false);
+	ck_assert_uint_eq(n_changed, 0);
+	link.mtu = 1400;
+	tell.link(tell.arg, &link, false);
+	ck_assert_uint_eq(was.mtu, 1500);
+	ck_assert_uint_eq(is.mtu, 1400);
+	link.up = false;
+	tell.link(tell.arg, &link, false);
+	ck_assert(was.up && !is.up);
+	memcpy(link.name, "tt1", 4);
+	tell.link(tell.arg, &link, false);
+	ck_assert_str_eq(was.name, "tt0");
+	ck_assert_str_eq(is.name, "tt1");
+	link.mac[5] = 7;
+	tell.link(tell.arg, &link, false);
+	link.type = 65534;
+	tell.link(tell.arg, &link, false);
+	ck_assert_uint_eq(n_changed, 5);
+	/* A device that is known already is not made unknown. */
+	mirror_add(3, "tt1", NULL, 0);
+	ck_assert_uint_eq(mirror_link(3)->mtu, 1400);
+	mirror_stop();
+}
+END_TEST
+
+START_TEST(mirror_takes_new_addresses_for_old)
+{
+	struct wire_address old = { .flags = 0 }, new = { .flags = 0 };
+
+	mirror_start(on_gone, on_changed, NULL);
+	link_is(3, "tt0", false);
+	address_is(3, "10.1.0.1/24", false);
+	ck_assert_int_eq(prefix_parse("10.1.0.1/24", &old.local, NULL), 0);
+	ck_assert_int_eq(prefix_parse("10.2.0.1/24", &new.local, NULL), 0);
+	mirror_readdress(3, &old, 1, &new, 1);
+	ck_assert_ptr_null(owner("10.1.0.1"));
+	ck_assert_str_eq(owner("10.2.0.1"), "tt0");
+	ck_assert_str_eq(onlink("10.2.0.0/24"), "tt0");
+	mirror_stop();
+}
+END_TEST
+
 START_TEST(mirror_says_so_until_it_is_whole_again)
 {
-	mirror_start(on_gone, NULL);
+	mirror_start(on_gone, on_changed, NULL);
 	ck_assert_int_eq(mirror_update(), 0);
 	read_error = again_error = -ENOBUFS;
 	ck_assert_int_eq(mirror_update(), -ENOBUFS);
@@ -266,7 +425,7 @@ START_TEST(mirror_is_told_of_what_was_just_made)
 {
 	struct wire_address a = { .flags = 0 };
 
-	mirror_start(on_gone, NULL);
+	mirror_start(on_gone, on_changed, NULL);
 	ck_assert_int_eq(prefix_parse("fd00::1/64", &a.local, NULL), 0);
 	mirror_add(7, "tt0", &a, 1);
 	ck_assert(mirror_name_taken(NULL, "tt0"));
@@ -281,7 +440,7 @@ END_TEST
 
 START_TEST(mirror_tells_what_a_new_dump_no_longer_has)
 {
-	mirror_start(on_gone, NULL);
+	mirror_start(on_gone, on_changed, NULL);
 	link_is(3, "eth0", false);
 	link_is(4, "tt0", false);
 	address_is(4, "10.0.0.1/24", false);
@@ -365,8 +524,8 @@ START_TEST(rtnl_address_makes_no_route_of_its_own)
 	uint32_t flags;
 
 	ck_assert_int_eq(rtnl_batch_init(&b), 0);
-	rtnl_add_address(&b, 5, &a);
-	rtnl_add_address(&b, 5, &p2p);
+	rtnl_add_address(&b, 5, &a, false);
+	rtnl_add_address(&b, 5, &p2p, false);
 	ifa = mnl_nlmsg_get_payload(message(&b, 0));
 	ck_assert_int_eq(message(&b, 0)->nlmsg_type, RTM_NEWADDR);
 	ck_assert_int_eq(message(&b, 0)->nlmsg_flags & (NLM_F_CREATE |
@@ -401,8 +560,8 @@ START_TEST(rtnl_route_never_replaces)
 	uint32_t value;
 
 	ck_assert_int_eq(rtnl_batch_init(&b), 0);
-	rtnl_add_route(&b, 5, &direct, &source);
-	rtnl_add_route(&b, 5, &via, NULL);
+	rtnl_add_route(&b, 5, &direct, &source, false);
+	rtnl_add_route(&b, 5, &via, NULL, false);
 	for (unsigned i = 0; i < 2; i++)
 		ck_assert_int_eq(message(&b, i)->nlmsg_flags & (NLM_F_CREATE |
 				 NLM_F_EXCL | NLM_F_REPLACE | NLM_F_APPEND),
@@ -447,17 +606,18 @@ START_TEST(rtnl_batch_holds_the_largest_open_and_says_when_full)
 	rtnl_set_mtu(&b, 5, 1400);
 	rtnl_set_txqueuelen(&b, 5, 500);
 	for (int i = 0; i < WIRE_ADDRESSES_MAX; i++) {
-		rtnl_add_address(&b, 5, &a);
-		rtnl_add_route(&b, 5, &r, &a.local);
+		rtnl_add_address(&b, 5, &a, false);
+		rtnl_add_route(&b, 5, &r, &a.local, false);
 	}
-	rtnl_set_up(&b, 5);
+	rtnl_set_up(&b, 5, true);
 	for (int i = 0; i < WIRE_ROUTES_MAX; i++)
-		rtnl_add_route(&b, 5, &r, &a.local);
+		rtnl_add_route(&b, 5, &r, &a.local, false);
 	rtnl_get_link(&b, 5);
 	ck_assert_int_eq(b.error, 0);
 	ck_assert_uint_eq(b.n, 6 + 2 * WIRE_ADDRESSES_MAX + WIRE_ROUTES_MAX);
-	for (int i = 0; i < 8; i++)
-		rtnl_set_up(&b, 5);
+	/* And the largest move, which tests/unit/test_move.c has. */
+	for (int i = 0; i < 4 * WIRE_ADDRESSES_MAX + 2 * WIRE_ROUTES_MAX; i++)
+		rtnl_set_up(&b, 5, true);
 	ck_assert_int_eq(b.error, -E2BIG);
 	ck_assert_int_eq(rtnl_commit(&none, &b, NULL, &why), -E2BIG);
 	ck_assert_uint_eq(why.code, WIRE_E_TOO_LARGE);
@@ -497,6 +657,11 @@ int main(void)
 	tcase_add_test(t, mirror_knows_who_has_an_address);
 	tcase_add_test(t, mirror_tells_far_ends_apart);
 	tcase_add_test(t, mirror_knows_whose_network_a_prefix_is_in);
+	tcase_add_test(t, mirror_knows_networks_by_their_routes);
+	tcase_add_test(t, mirror_finds_another_owner_of_a_network);
+	tcase_add_test(t, mirror_forgets_routes_that_went_unheard);
+	tcase_add_test(t, mirror_tells_what_of_a_link_changed);
+	tcase_add_test(t, mirror_takes_new_addresses_for_old);
 	tcase_add_test(t, mirror_says_so_until_it_is_whole_again);
 	tcase_add_test(t, mirror_is_told_of_what_was_just_made);
 	tcase_add_test(t, mirror_tells_what_a_new_dump_no_longer_has);

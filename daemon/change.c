@@ -1,0 +1,336 @@
+#include "change.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "host.h"
+#include "lease.h"
+#include "log.h"
+#include "mirror.h"
+#include "os.h"
+#include "refuse.h"
+
+/* A request under way. */
+struct change {
+	struct conn *c;
+	struct held *held;
+	struct wire_open from, to;
+	bool sets_mtu;
+	struct wire_refused why;
+};
+
+/* Large, and one at a time: a request is answered before the next is read. */
+static struct change now;
+
+static int begin(struct conn *c)
+{
+	struct change *ch = &now;
+	int error = mirror_update();
+
+	ch->c = c;
+	ch->held = c->held;
+	ch->sets_mtu = false;
+	if (error)
+		return refuse(&ch->why, WIRE_E_FAILED, "change",
+			      "cannot see what the host has: %s",
+			      strerror(-error));
+	if (ch->held->lease.state != WIRE_LEASE_HELD)
+		return refuse(&ch->why, WIRE_E_ENDED, "device",
+			      "the device %s is gone", ch->held->lease.name);
+	lease_config(ch->held, &ch->from);
+	ch->to = ch->from;
+	return 0;
+}
+
+/*
+ * As policy_decide() is asked for a new device, but that its name is its own
+ * and it counts already.  An MTU that is not asked for now is not the holder's
+ * doing.
+ */
+static int judge(struct change *ch, bool *ret_shadow)
+{
+	static struct wire_open ask;	/* large; used up before we return */
+	struct server *server = ch->c->server;
+	struct policy_usage usage = { .devices = 0 };
+	struct policy_decision decision;
+	int error;
+
+	ask = ch->to;
+	if (!ch->sets_mtu)
+		ask.mtu = 0;
+	usage.devices = registry_devices(&server->registry, ch->c->peer.uid);
+	if (ch->held->lease.counted)
+		usage.devices--;
+	error = policy_decide(server->policy, &ch->c->peer, &ask, &usage, &ask,
+			      &decision);
+	if (error) {
+		refuse(&ch->why, decision.code, decision.step, "%s",
+		       decision.text);
+		memcpy(ch->why.rule, decision.rule, sizeof(ch->why.rule));
+		return error;
+	}
+	memcpy(ch->to.routes, ask.routes, sizeof(ask.routes));
+	*ret_shadow = decision.shadow;
+	return 0;
+}
+
+/* Brings the device there. */
+static int carry_out(struct change *ch)
+{
+	struct held *held = ch->held;
+	struct config config;
+	int error;
+
+	if (config_pack(&ch->to, &config))
+		return refuse(&ch->why, WIRE_E_NO_MEMORY, "change",
+			      "out of memory");
+	error = os_device_change(held->lease.ifindex, held->connected_metric,
+				 &ch->from, &ch->to, &ch->why);
+	if (error) {
+		free(config.frame);
+		return error;
+	}
+	free(held->config.frame);
+	held->config = config;
+	held->up = held->news.up = !(ch->to.flags & WIRE_OPEN_DOWN);
+	held->mtu = held->news.mtu = ch->to.mtu;
+	mirror_readdress(held->lease.ifindex, ch->from.addresses,
+			 ch->from.n_addresses, ch->to.addresses,
+			 ch->to.n_addresses);
+	return 0;
+}
+
+static void answer(struct change *ch, int error)
+{
+	struct wire_message done = { .type = WIRE_DONE };
+
+	if (error)
+		conn_refuse(ch->c, &ch->why);
+	else
+		conn_answer(ch->c, &done);
+}
+
+/* What is asked for is more than the device has. */
+static int grow(struct change *ch)
+{
+	bool shadow = false;
+	int error = judge(ch, &shadow);
+
+	if (!error)
+		error = host_check(&ch->to, &ch->from, ch->held->lease.ifindex,
+				   shadow, &ch->why);
+	return error ? error : carry_out(ch);
+}
+
+/* --- addresses and routes ----------------------------------------------- */
+
+static int find_address(const struct wire_open *o, const struct wire_address *a)
+{
+	for (int i = 0; i < o->n_addresses; i++) {
+		const struct wire_address *b = &o->addresses[i];
+
+		if (prefix_same_address(&a->local, &b->local) &&
+		    (!a->peer.family ||
+		     prefix_same_address(&a->peer, &b->peer)))
+			return i;
+	}
+	return -1;
+}
+
+/* Of several routes that are meant, the one with the lowest metric; or -1. */
+static int find_route(const struct wire_open *o, const struct wire_route *r)
+{
+	int best = -1;
+
+	for (int i = 0; i < o->n_routes; i++) {
+		const struct wire_route *b = &o->routes[i];
+
+		if (!prefix_equal(&r->dst, &b->dst) ||
+		    (r->metric && r->metric != b->metric) ||
+		    (r->gateway.family &&
+		     !prefix_same_address(&r->gateway, &b->gateway)))
+			continue;
+		if (best < 0 || b->metric < o->routes[best].metric)
+			best = i;
+	}
+	return best;
+}
+
+static int too_many(struct change *ch, const char *what, unsigned max)
+{
+	return refuse(&ch->why, WIRE_E_TOO_LARGE, "request", "a device has at "
+		      "most %u %s; remove some first", max, what);
+}
+
+static int append_addresses(struct change *ch, const struct wire_add *add)
+{
+	struct wire_open *to = &ch->to;
+	char text[PREFIX_TEXT_MAX];
+
+	if (to->n_addresses + add->n_addresses > WIRE_ADDRESSES_MAX)
+		return too_many(ch, "addresses", WIRE_ADDRESSES_MAX);
+	for (unsigned i = 0; i < add->n_addresses; i++) {
+		const struct wire_address *a = &add->addresses[i];
+
+		if (find_address(&ch->from, &(struct wire_address)
+				 { .local = a->local }) >= 0)
+			return refuse(&ch->why, WIRE_E_EXISTS, "address",
+				      "%s: the device has this address already",
+				      prefix_format(&a->local, text));
+		to->addresses[to->n_addresses++] = *a;
+	}
+	return 0;
+}
+
+/* With the metric that it will have, where the client leaves that open. */
+static int append_routes(struct change *ch, const struct wire_add *add)
+{
+	struct wire_open *to = &ch->to;
+	char text[PREFIX_TEXT_MAX];
+
+	if (to->n_routes + add->n_routes > WIRE_ROUTES_MAX)
+		return too_many(ch, "routes", WIRE_ROUTES_MAX);
+	for (unsigned i = 0; i < add->n_routes; i++) {
+		const struct wire_route *r = &add->routes[i];
+		int at = find_route(&ch->from, &(struct wire_route)
+				    { .dst = r->dst, .metric = r->metric });
+
+		if (at >= 0)
+			return refuse(&ch->why, WIRE_E_EXISTS, "route",
+				      "the device has a route to %s already, "
+				      "with metric %u; remove it first, or ask "
+				      "for another metric",
+				      prefix_format(&r->dst, text),
+				      ch->from.routes[at].metric);
+		to->routes[to->n_routes++] = *r;
+	}
+	return 0;
+}
+
+void change_add(struct conn *c, const struct wire_add *add)
+{
+	int error = begin(c);
+
+	if (!error)
+		error = append_addresses(&now, add);
+	if (!error)
+		error = append_routes(&now, add);
+	if (!error)
+		error = grow(&now);
+	answer(&now, error);
+}
+
+static int strike_addresses(struct change *ch, const struct wire_remove *remove)
+{
+	struct wire_open *to = &ch->to;
+	char text[PREFIX_TEXT_MAX];
+
+	for (unsigned i = 0; i < remove->n_addresses; i++) {
+		const struct wire_address *a = &remove->addresses[i];
+		int at = find_address(to, a);
+
+		if (at < 0)
+			return refuse(&ch->why, WIRE_E_NOT_FOUND, "address",
+				      "%s: nobody asked for this address on "
+				      "the device, or it is removed already",
+				      prefix_format(&a->local, text));
+		to->n_addresses--;
+		memmove(&to->addresses[at], &to->addresses[at + 1],
+			(size_t)(to->n_addresses - at) *
+			sizeof(to->addresses[0]));
+	}
+	return 0;
+}
+
+static int strike_routes(struct change *ch, const struct wire_remove *remove)
+{
+	struct wire_open *to = &ch->to;
+	char text[PREFIX_TEXT_MAX];
+
+	for (unsigned i = 0; i < remove->n_routes; i++) {
+		const struct wire_route *r = &remove->routes[i];
+		int at = find_route(to, r);
+
+		if (at < 0)
+			return refuse(&ch->why, WIRE_E_NOT_FOUND, "route",
+				      "%s: nobody asked for this route (with "
+				      "this gateway and metric) on the device, "
+				      "or it is removed already",
+				      prefix_format(&r->dst, text));
+		to->n_routes--;
+		memmove(&to->routes[at], &to->routes[at + 1],
+			(size_t)(to->n_routes - at) * sizeof(to->routes[0]));
+	}
+	return 0;
+}
+
+/* Less than it has is never refused, whatever the policy has become. */
+void change_remove(struct conn *c, const struct wire_remove *remove)
+{
+	int error = begin(c);
+
+	if (!error)
+		error = strike_addresses(&now, remove);
+	if (!error)
+		error = strike_routes(&now, remove);
+	if (!error)
+		error = carry_out(&now);
+	answer(&now, error);
+}
+
+void change_replace(struct conn *c, const struct wire_replace *replace)
+{
+	struct wire_open *to = &now.to;
+	int error = begin(c);
+
+	if (!error) {
+		to->n_addresses = 0;
+		for (unsigned i = 0; i < now.from.n_addresses; i++)
+			if (now.from.addresses[i].local.family !=
+			    replace->local.family)
+				to->addresses[to->n_addresses++] =
+					now.from.addresses[i];
+		if (to->n_addresses == WIRE_ADDRESSES_MAX)
+			error = too_many(&now, "addresses", WIRE_ADDRESSES_MAX);
+	}
+	if (!error) {
+		to->addresses[to->n_addresses++] =
+			(struct wire_address){ .local = replace->local };
+		to->flags &= ~WIRE_OPEN_DOWN;
+		error = grow(&now);
+	}
+	answer(&now, error);
+}
+
+/* --- what it has one of ------------------------------------------------- */
+
+static int set(struct change *ch, const struct wire_set *set)
+{
+	if (!set->what || set->what & ~(WIRE_SET_MTU | WIRE_SET_UP))
+		return refuse(&ch->why, WIRE_E_INVALID, "request",
+			      "what is 0x%x; it is 1, 2 or 3", set->what);
+	if (set->what & WIRE_SET_UP && set->up > 1)
+		return refuse(&ch->why, WIRE_E_INVALID, "request",
+			      "up is %u; it is 0 or 1", set->up);
+	if (set->what & WIRE_SET_MTU) {
+		if (!set->mtu)
+			return refuse(&ch->why, WIRE_E_INVALID, "mtu",
+				      "MTU 0 is none; ask for 68 to 65535");
+		ch->to.mtu = set->mtu;
+		ch->sets_mtu = true;
+	}
+	if (set->what & WIRE_SET_UP) {
+		ch->to.flags &= ~WIRE_OPEN_DOWN;
+		ch->to.flags |= set->up ? 0 : WIRE_OPEN_DOWN;
+	}
+	return set->what == WIRE_SET_UP && !set->up ? carry_out(ch) : grow(ch);
+}
+
+void change_set(struct conn *c, const struct wire_set *s)
+{
+	int error = begin(c);
+
+	if (!error)
+		error = set(&now, s);
+	answer(&now, error);
+}

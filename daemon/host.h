@@ -1,0 +1,18 @@
+/* What the policy allows may still be the host's own, or another device's. */
+#ifndef TUNTAPD_HOST_H
+#define TUNTAPD_HOST_H
+
+#include <stdbool.h>
+
+#include "../proto/wire.h"
+
+/*
+ * May a device (its index, 0 if it is not made yet) have these addresses and
+ * routes beside what the host has, as the mirror knows it?  Those that `has`
+ * (NULL: none) has too are not looked at.  shadow: it may take packets from
+ * other devices' networks.  0, or -errno with *why filled.
+ */
+int host_check(const struct wire_open *open, const struct wire_open *has,
+	       unsigned ifindex, bool shadow, struct wire_refused *why);
+
+#endif

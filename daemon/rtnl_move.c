@@ -1,0 +1,231 @@
+/*
+ * From one description of a device to another.  Pure, as rtnl_batch.c.
+ *
+ * What makes this more than a list of differences is what the kernel does on
+ * its own:
+ *  - With an IPv4 address go the later ones of the same prefix
+ *    (__inet_del_ifa, net/ipv4/devinet.c), and routes that prefer it as their
+ *    source (fib_sync_down_addr); with the last one, every IPv4 route of the
+ *    device (fib_disable_ip).
+ *  - A device that goes down loses its routes and its IPv6 addresses
+ *    (addrconf_ifdown, net/ipv6/addrconf.c).
+ * So what shall stay is asked for anew, where that may have hit it; that it is
+ * there already is fine then.
+ *
+ * While a device is down its routes are not made, but all of its addresses are
+ * there.
+ */
+#include <string.h>
+
+#include "rtnl.h"
+
+struct move {
+	struct rtnl_batch *b;
+	const struct rtnl_move *m;
+	const struct wire_open *from, *to;
+	bool was_up, up;
+	bool lost_ipv4;		/* an IPv4 address goes: more may go with it */
+};
+
+static const struct prefix *far_end(const struct wire_address *a)
+{
+	return a->peer.family ? &a->peer : &a->local;
+}
+
+static bool same_address(const struct wire_address *a,
+			 const struct wire_address *b)
+{
+	return prefix_equal(&a->local, &b->local) &&
+	       prefix_same_address(&a->local, &b->local) &&
+	       far_end(a)->len == far_end(b)->len &&
+	       prefix_same_address(far_end(a), far_end(b));
+}
+
+static bool has_address(const struct wire_open *o, const struct wire_address *a)
+{
+	for (unsigned i = 0; i < o->n_addresses; i++)
+		if (same_address(&o->addresses[i], a))
+			return true;
+	return false;
+}
+
+static bool same_route(const struct wire_route *a, const struct wire_route *b)
+{
+	return prefix_equal(&a->dst, &b->dst) && a->metric == b->metric &&
+	       a->gateway.family == b->gateway.family &&
+	       (!a->gateway.family ||
+		prefix_same_address(&a->gateway, &b->gateway));
+}
+
+static bool has_route(const struct wire_open *o, const struct wire_route *r)
+{
+	for (unsigned i = 0; i < o->n_routes; i++)
+		if (same_route(&o->routes[i], r))
+			return true;
+	return false;
+}
+
+/* --- addresses ---------------------------------------------------------- */
+
+/*
+ * An address that stays, but behind one that comes (in a repair): IPv4
+ * addresses of one prefix have an order, the first is the primary one.
+ */
+static bool out_of_order(const struct move *v, unsigned i)
+{
+	const struct wire_address *a = &v->to->addresses[i];
+
+	for (unsigned j = 0; a->local.family == 4 && j < i; j++)
+		if (prefix_equal(far_end(&v->to->addresses[j]), far_end(a)) &&
+		    !has_address(v->from, &v->to->addresses[j]))
+			return true;
+	return false;
+}
+
+static void remove_addresses(struct move *v)
+{
+	for (unsigned i = 0; i < v->from->n_addresses; i++) {
+		const struct wire_address *a = &v->from->addresses[i];
+
+		if (has_address(v->to, a))
+			continue;
+		rtnl_remove_address(v->b, v->m->ifindex, a);
+		v->lost_ipv4 = v->lost_ipv4 || a->local.family == 4;
+	}
+	for (unsigned i = 0; v->m->repair && i < v->to->n_addresses; i++) {
+		const struct wire_address *a = &v->to->addresses[i];
+
+		if (has_address(v->from, a) && out_of_order(v, i))
+			rtnl_remove_address(v->b, v->m->ifindex, a);
+	}
+}
+
+/* May the kernel have dropped it, although it shall stay? */
+static bool in_doubt(const struct move *v, uint8_t family)
+{
+	return v->m->repair || (family == 4 && v->lost_ipv4);
+}
+
+static void add_addresses(struct move *v)
+{
+	for (unsigned i = 0; i < v->to->n_addresses; i++) {
+		const struct wire_address *a = &v->to->addresses[i];
+
+		if (!has_address(v->from, a))
+			rtnl_add_address(v->b, v->m->ifindex, a, v->m->repair);
+		else if (in_doubt(v, a->local.family) || v->was_up != v->up)
+			rtnl_add_address(v->b, v->m->ifindex, a, true);
+	}
+}
+
+/* --- routes ------------------------------------------------------------- */
+
+/*
+ * The route to an address's on-link prefix, which the kernel was told not to
+ * make (IFA_F_NOPREFIXROUTE): its own would have metric 0 and outrank the
+ * host's.  False if there is none, or an earlier address's is the same.
+ */
+static bool connected(const struct move *v, const struct wire_open *o,
+		      unsigned i, struct wire_route *ret)
+{
+	const struct wire_address *a = &o->addresses[i];
+
+	if (!a->peer.family && prefix_is_full(&a->local))
+		return false;
+	for (unsigned j = 0; j < i; j++)
+		if (prefix_equal(far_end(&o->addresses[j]), far_end(a)))
+			return false;
+	*ret = (struct wire_route){ .dst = prefix_network(far_end(a)),
+				    .metric = v->m->connected_metric };
+	return true;
+}
+
+/*
+ * The address that a connected route prefers as its source.  None for IPv6: it
+ * may still be tentative, and source selection (RFC 6724) finds it anyway.
+ */
+static const struct prefix *source_of(const struct wire_address *a)
+{
+	return a->local.family == 4 ? &a->local : NULL;
+}
+
+/* `o` has this connected route, with the same source. */
+static bool has_connected(const struct move *v, const struct wire_open *o,
+			  const struct wire_route *route,
+			  const struct prefix *source)
+{
+	struct wire_route other;
+
+	for (unsigned i = 0; i < o->n_addresses; i++)
+		if (connected(v, o, i, &other) && same_route(route, &other))
+			return !source ||
+			       prefix_same_address(source,
+						   &o->addresses[i].local);
+	return false;
+}
+
+static void remove_routes(struct move *v)
+{
+	struct wire_route r;
+
+	for (unsigned i = 0; i < v->from->n_routes; i++)
+		if (!has_route(v->to, &v->from->routes[i]))
+			rtnl_remove_route(v->b, v->m->ifindex,
+					  &v->from->routes[i]);
+	for (unsigned i = 0; i < v->from->n_addresses; i++)
+		if (connected(v, v->from, i, &r) &&
+		    !has_connected(v, v->to, &r,
+				   source_of(&v->from->addresses[i])))
+			rtnl_remove_route(v->b, v->m->ifindex, &r);
+}
+
+static void add_route(struct move *v, const struct wire_route *r,
+		      const struct prefix *source, bool had)
+{
+	if (!had)
+		rtnl_add_route(v->b, v->m->ifindex, r, source, v->m->repair);
+	else if (in_doubt(v, r->dst.family))
+		rtnl_add_route(v->b, v->m->ifindex, r, source, true);
+}
+
+static void add_routes(struct move *v)
+{
+	struct wire_route r;
+
+	for (unsigned i = 0; i < v->to->n_addresses; i++) {
+		const struct prefix *source = source_of(&v->to->addresses[i]);
+
+		if (connected(v, v->to, i, &r))
+			add_route(v, &r, source, v->was_up &&
+				  has_connected(v, v->from, &r, source));
+	}
+	for (unsigned i = 0; i < v->to->n_routes; i++)
+		add_route(v, &v->to->routes[i], NULL, v->was_up &&
+			  has_route(v->from, &v->to->routes[i]));
+}
+
+/* --- all of it ---------------------------------------------------------- */
+
+void rtnl_move(struct rtnl_batch *b, const struct rtnl_move *m)
+{
+	struct move v = {
+		.b = b, .m = m, .from = m->from, .to = m->to,
+		.was_up = !(m->from->flags & WIRE_OPEN_DOWN),
+		.up = !(m->to->flags & WIRE_OPEN_DOWN),
+	};
+
+	if (v.was_up && v.up)
+		remove_routes(&v);
+	remove_addresses(&v);
+	if (m->to->mtu && m->to->mtu != m->from->mtu)
+		rtnl_set_mtu(b, m->ifindex, m->to->mtu);
+	/* Down first: it takes IPv6 addresses along. */
+	if (v.was_up && !v.up)
+		rtnl_set_up(b, m->ifindex, false);
+	add_addresses(&v);
+	/* Routes want the device up: ENETDOWN otherwise. */
+	if (v.up && !v.was_up)
+		rtnl_set_up(b, m->ifindex, true);
+	if (v.up)
+		add_routes(&v);
+}

@@ -1,0 +1,707 @@
+/*
+ * Later requests on a live lease, against a real daemon and kernel: what each
+ * of them does, that a failed one leaves everything as it was, and what the
+ * holder is told when others touch his device.  The client is this process,
+ * uid 0 as far as the policy is concerned; test_main_job.c has those without
+ * rights.
+ */
+#include <errno.h>
+#include <linux/if_arp.h>
+#include <linux/if_tun.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "harness.h"
+
+static const char policy[] =
+	"[rule root]\n"
+	"action = allow\n"
+	"user = 0\n"
+	"kind = tun, tap\n"
+	"name = tt*\n"
+	"address = 10.8.0.0/16, 10.9.0.0/16, fd09::/32\n"
+	"route = 0.0.0.0/0, ::/0\n"
+	"default-route = yes\n"
+	"mtu = 1280-9000\n"
+	"max-devices = 1\n"
+	"max-addresses = 8\n"
+	"max-routes = 8\n";
+
+#define ADDRS_MAX 8
+
+static struct rig rig;
+static struct ttd_device *dev;
+
+static struct ttd_addr addr(const char *text)
+{
+	return (struct ttd_addr){ .local = prefix(text),
+				  .flags = strchr(text, ':') ? TTD_ADDR_NODAD :
+					   0 };
+}
+
+static struct ttd_route route(const char *dst, const char *gateway,
+			      uint32_t metric)
+{
+	struct ttd_route r = { .dst = prefix(dst), .metric = metric };
+
+	if (gateway)
+		r.gateway = prefix(gateway);
+	return r;
+}
+
+/* A device with two IPv4 addresses of one prefix, and more. */
+static void open_device(enum ttd_layer layer, uint32_t flags)
+{
+	struct ttd_options o = TTD_OPTIONS_INIT(layer);
+	struct ttd_addr addrs[] = {
+		addr("10.9.0.1/24"), addr("10.9.0.2/24"), addr("10.9.1.1/24"),
+		addr("fd09::1/64"), addr("fd09::2/64"),
+	};
+	struct ttd_route routes[] = {
+		route("10.20.0.0/16", NULL, 0),
+		route("10.21.0.0/16", "10.9.0.9", 0),
+		route("10.22.0.0/16", "10.9.1.9", 2000),
+		route("fd20::/32", NULL, 0),
+		route("fd21::/32", "fd09::9", 0),
+	};
+	struct ttd_error e = { .code = 0 };
+
+	o.socket_path = rig.socket;
+	o.name = "tt0";
+	o.flags = flags;
+	o.mtu = 1400;
+	o.addrs = addrs;
+	o.n_addrs = sizeof(addrs) / sizeof(*addrs);
+	o.routes = routes;
+	o.n_routes = sizeof(routes) / sizeof(*routes);
+	ck_assert_msg(ttd_open(&o, &dev, &e) == 0, "%s: %s", e.step, e.text);
+}
+
+static void begin(bool fault_build)
+{
+	struct rig_options o = { .policy = policy,
+				 .fault_build = fault_build };
+
+	rig_start(&rig, &o);
+}
+
+static void end(void)
+{
+	ttd_free(dev);
+	link_goes("tt0");
+	rig_end(&rig);
+}
+
+/* The shell finds it. */
+#define ck_host(...) ck_assert_msg(sh_status(__VA_ARGS__) == 0, __VA_ARGS__)
+
+#define ROUTE(dst, more) "ip route show " dst " dev tt0 | grep -q '" more "'"
+#define ROUTE6(dst, more) \
+	"ip -6 route show " dst " dev tt0 | grep -q '" more "'"
+#define ADDR(text) "ip -o addr show dev tt0 | grep -qw '" text "'"
+#define NO(command) "! " command
+
+static void all_routes_are_there(void)
+{
+	ck_host(ROUTE("10.9.0.0/24", "proto 116 scope link .* metric 1000"));
+	ck_host(ROUTE("10.9.1.0/24", "metric 1000"));
+	ck_host(ROUTE("10.20.0.0/16", "proto 116 scope link metric 1000"));
+	ck_host(ROUTE("10.21.0.0/16", "via 10.9.0.9 proto 116 metric 1000"));
+	ck_host(ROUTE("10.22.0.0/16", "via 10.9.1.9 proto 116 metric 2000"));
+	ck_host(ROUTE6("fd09::/64", "proto 116 metric 1000"));
+	ck_host(ROUTE6("fd20::/32", "proto 116 metric 1000"));
+	ck_host(ROUTE6("fd21::/32", "via fd09::9 proto 116 metric 1000"));
+}
+
+static int count_addrs(uint8_t family)
+{
+	struct ttd_addr a[ADDRS_MAX];
+	int n = ttd_get_addrs(dev, a, ADDRS_MAX), found = 0;
+
+	ck_assert_int_ge(n, 0);
+	ck_assert_int_le(n, ADDRS_MAX);
+	for (int i = 0; i < n; i++)
+		found += a[i].local.family == family;
+	return found;
+}
+
+/* --- what each request does --------------------------------------------- */
+
+static const enum ttd_layer kinds[] = { TTD_TUN, TTD_TAP };
+#define N_KINDS 2
+
+START_TEST(set_ip_replaces_its_family)
+{
+	struct ttd_prefix p = prefix("10.8.0.1/16"), six = prefix("fd09:1::1/48");
+	struct ttd_error e;
+
+	begin(false);
+	open_device(kinds[_i], TTD_DOWN);
+	ck_host("ip link show dev tt0 | grep -q 'state DOWN'");
+	ck_assert_msg(ttd_set_ip(dev, &p, &e) == 0, "%s: %s", e.step, e.text);
+	ck_host("ip link show dev tt0 | grep -qw UP");
+	ck_host(ADDR("10.8.0.1/16"));
+	ck_host(NO(ADDR("inet 10.9")));
+	ck_host(ROUTE("10.8.0.0/16", "src 10.8.0.1 metric 1000"));
+	/* No gateway of 10.22/16 is on-link now, but the route was down. */
+	ck_assert_int_eq(count_addrs(4), 1);
+	ck_assert_int_eq(count_addrs(6), 2);
+	ck_assert_msg(ttd_set_ip(dev, &six, &e) == 0, "%s: %s", e.step, e.text);
+	ck_assert_int_eq(count_addrs(6), 1);
+	ck_host(ADDR("fd09:1::1/48"));
+	ck_host(ADDR("10.8.0.1/16"));
+	/* The same again is no change. */
+	ck_assert_int_eq(ttd_set_ip(dev, &p, NULL), 0);
+	/* And the same address with another length is. */
+	p = prefix("10.8.0.1/24");
+	ck_assert_msg(ttd_set_ip(dev, &p, &e) == 0, "%s: %s", e.step, e.text);
+	ck_host(ADDR("10.8.0.1/24"));
+	ck_host(NO(ADDR("10.8.0.1/16")));
+	end();
+}
+END_TEST
+
+START_TEST(addresses_come_and_go)
+{
+	struct ttd_addr more[] = { addr("10.8.0.1/24"), addr("fd09:2::1/64") };
+	struct ttd_addr first = addr("10.9.0.1/24");
+	struct ttd_addr all[] = { addr("10.9.0.2"), addr("10.9.1.1") };
+	struct ttd_error e;
+
+	begin(false);
+	open_device(kinds[_i], 0);
+	ck_assert_msg(ttd_add_addrs(dev, more, 2, &e) == 0, "%s", e.text);
+	ck_host(ADDR("10.8.0.1/24"));
+	ck_host(ADDR("fd09:2::1/64"));
+	ck_host(ROUTE("10.8.0.0/24", "metric 1000"));
+	ck_assert_int_eq(ttd_add_addrs(dev, more, 1, &e), -EEXIST);
+	ck_assert_int_eq(ttd_del_addrs(dev, more, 2, NULL), 0);
+	ck_host(NO(ADDR("10.8.0.1/24")));
+	ck_host(NO(ROUTE("10.8.0.0/24", ".")));
+	ck_host(NO(ROUTE6("fd09:2::/64", ".")));
+	ck_assert_int_eq(ttd_del_addrs(dev, more, 2, &e), -ENOENT);
+	ck_assert_ptr_nonnull(strstr(e.text, "10.8.0.1/24"));
+	/* The kernel takes the second of the prefix with the first. */
+	ck_assert_msg(ttd_del_addrs(dev, &first, 1, &e) == 0, "%s", e.text);
+	ck_host(NO(ADDR("10.9.0.1/24")));
+	ck_host(ADDR("10.9.0.2/24"));
+	ck_host(ROUTE("10.9.0.0/24", "src 10.9.0.2"));
+	all_routes_are_there();
+	/* And all IPv4 routes with the last one. */
+	ck_assert_msg(ttd_del_addrs(dev, all, 2, &e) == 0, "%s", e.text);
+	ck_assert_int_eq(count_addrs(4), 0);
+	ck_host(ROUTE("10.20.0.0/16", "scope link metric 1000"));
+	end();
+}
+END_TEST
+
+START_TEST(routes_come_and_go)
+{
+	struct ttd_route more[] = {
+		route("10.30.0.0/16", NULL, 0),
+		route("10.30.0.0/16", NULL, 3000),
+		route("fd30::/32", "fd09::9", 1500),
+	};
+	struct ttd_route any = route("10.30.0.0/16", NULL, 0);
+	struct ttd_error e;
+
+	begin(false);
+	open_device(kinds[_i], 0);
+	ck_assert_msg(ttd_add_routes(dev, more, 3, &e) == 0, "%s", e.text);
+	ck_host(ROUTE("10.30.0.0/16", "metric 1000"));
+	ck_host(ROUTE("10.30.0.0/16", "metric 3000"));
+	ck_host(ROUTE6("fd30::/32", "via fd09::9 proto 116 metric 1500"));
+	ck_assert_int_eq(ttd_add_routes(dev, more + 1, 1, &e), -EEXIST);
+	ck_assert_int_eq(ttd_del_routes(dev, &any, 1, NULL), 0);
+	ck_host(NO(ROUTE("10.30.0.0/16", "metric 1000")));
+	ck_host(ROUTE("10.30.0.0/16", "metric 3000"));
+	ck_assert_int_eq(ttd_del_routes(dev, &any, 1, NULL), 0);
+	ck_assert_int_eq(ttd_del_routes(dev, &any, 1, &e), -ENOENT);
+	ck_assert_int_eq(ttd_del_routes(dev, more + 2, 1, NULL), 0);
+	ck_host(NO(ROUTE6("fd30::/32", ".")));
+	all_routes_are_there();
+	end();
+}
+END_TEST
+
+START_TEST(a_default_route_is_two_halves)
+{
+	struct ttd_route def[] = { route("0.0.0.0/0", NULL, 0),
+				   route("::/0", NULL, 0) };
+	struct ttd_route half = route("128.0.0.0/1", NULL, 0);
+	struct ttd_error e;
+	char *before;
+
+	begin(false);
+	ck_host("ip link add eth9 type veth peer name eth8 && "
+		"ip addr add 172.20.0.1/24 dev eth9 && ip link set eth9 up && "
+		"ip link set eth8 up && "
+		"ip route add default via 172.20.0.254 dev eth9");
+	open_device(kinds[_i], 0);
+	before = sh("ip route show default");
+	ck_assert_msg(ttd_add_routes(dev, def, 2, &e) == 0, "%s", e.text);
+	ck_host(ROUTE("0.0.0.0/1", "metric 1000"));
+	ck_host(ROUTE("128.0.0.0/1", "metric 1000"));
+	ck_host(ROUTE6("::/1", "metric 1000"));
+	ck_host(ROUTE6("8000::/1", "metric 1000"));
+	ck_host("ip route get 203.0.113.5 | grep -q 'dev tt0'");
+	ck_assert_str_eq(before, sh("ip route show default"));
+	ck_assert_int_lt(ttd_add_routes(dev, &half, 1, &e), 0);
+	ck_assert_int_eq(ttd_del_routes(dev, def, 2, NULL), 0);
+	ck_host(NO(ROUTE("0.0.0.0/1", ".")));
+	ck_host(NO(ROUTE6("8000::/1", ".")));
+	ck_host("ip route get 203.0.113.5 | grep -q 'dev eth9'");
+	free(before);
+	end();
+}
+END_TEST
+
+START_TEST(mtu_up_and_down)
+{
+	struct ttd_error e;
+	uint32_t mtu = 0;
+
+	begin(false);
+	open_device(kinds[_i], 0);
+	ck_assert_int_eq(ttd_get_mtu(dev, &mtu), 0);
+	ck_assert_uint_eq(mtu, 1400);
+	ck_assert_int_eq(ttd_set_mtu(dev, 9000, NULL), 0);
+	ck_host("ip link show dev tt0 | grep -q 'mtu 9000'");
+	ck_assert_int_eq(ttd_get_mtu(dev, &mtu), 0);
+	ck_assert_uint_eq(mtu, 9000);
+	ck_assert_int_eq(ttd_set_mtu(dev, 9001, &e), -EACCES);
+	ck_assert_ptr_nonnull(strstr(e.rule, "10-test.conf:"));
+	ck_assert_int_eq(ttd_set_mtu(dev, 0, &e), -EINVAL);
+	ck_assert_int_eq(ttd_set_mtu(dev, 1000, &e), -EINVAL);
+
+	ck_assert_int_eq(ttd_set_up(dev, 0, NULL), 0);
+	ck_host("ip link show dev tt0 | grep -q 'state DOWN'");
+	ck_host(NO(ROUTE("10.20.0.0/16", ".")));
+	ck_assert_int_eq(count_addrs(6), 2);
+	ck_assert_msg(ttd_set_up(dev, 1, &e) == 0, "%s", e.text);
+	all_routes_are_there();
+	ck_host(ADDR("fd09::2/64"));
+	end();
+}
+END_TEST
+
+START_TEST(routes_of_a_device_that_is_down_wait)
+{
+	struct ttd_route more = route("10.30.0.0/16", NULL, 0);
+
+	begin(false);
+	open_device(kinds[_i], TTD_DOWN);
+	ck_host(NO(ROUTE("10.20.0.0/16", ".")));
+	ck_assert_int_eq(ttd_add_routes(dev, &more, 1, NULL), 0);
+	ck_assert_int_eq(ttd_set_up(dev, 1, NULL), 0);
+	all_routes_are_there();
+	ck_host(ROUTE("10.30.0.0/16", "metric 1000"));
+	end();
+}
+END_TEST
+
+static bool routes_are_back(void *unused)
+{
+	(void)unused;
+	return sh_status(ROUTE6("fd21::/32", ".") " && "
+			 ROUTE("10.21.0.0/16", ".")) == 0;
+}
+
+/* An administrator's down and up: the kernel forgets, the daemon does not. */
+START_TEST(what_an_admin_flap_loses_comes_back)
+{
+	char *before;
+
+	begin(false);
+	open_device(kinds[_i], 0);
+	before = host_state();
+	ck_host("ip link set tt0 down && ip link set tt0 up");
+	ck_assert(eventually(routes_are_back, NULL));
+	host_unchanged(before);
+	end();
+}
+END_TEST
+
+START_TEST(later_requests_are_judged)
+{
+	struct ttd_addr out = addr("10.10.0.1/24");
+	struct ttd_addr many[] = { addr("10.8.0.1/24"), addr("10.8.1.1/24"),
+				   addr("10.8.2.1/24"), addr("10.8.3.1/24") };
+	struct ttd_route bits = route("10.30.0.0/16", NULL, 0);
+	struct ttd_route low = route("10.30.0.0/16", NULL, 999);
+	struct ttd_error e;
+	char *before;
+
+	begin(false);
+	open_device(TTD_TUN, 0);
+	before = host_state();
+	ck_assert_int_eq(ttd_add_addrs(dev, &out, 1, &e), -EACCES);
+	ck_assert_ptr_nonnull(strstr(e.rule, "10-test.conf:"));
+	/* Four and the five that it has are over 8. */
+	ck_assert_int_eq(ttd_add_addrs(dev, many, 4, &e), -EACCES);
+	ck_assert_ptr_nonnull(strstr(e.text, "max-addresses"));
+	ck_assert_int_eq(ttd_add_routes(dev, &low, 1, &e), -EACCES);
+	bits.dst.ip[3] = 1;
+	ck_assert_int_eq(ttd_add_routes(dev, &bits, 1, &e), -EINVAL);
+	host_unchanged(before);
+	ck_assert_int_eq(ttd_add_addrs(dev, many, 3, &e), 0);
+	end();
+}
+END_TEST
+
+/* Its holder made an Ethernet device of a TUN while it was down. */
+START_TEST(a_changed_link_type_never_comes_up)
+{
+	struct ttd_options o = TTD_OPTIONS_INIT(TTD_TUN);
+	struct ttd_error e;
+	int fd;
+
+	begin(false);
+	o.socket_path = rig.socket;
+	o.name = "tt0";
+	o.flags = TTD_DOWN;
+	ck_assert_int_eq(ttd_open(&o, &dev, &e), 0);
+	fd = ttd_take_fd(dev, 0);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(ioctl(fd, TUNSETLINK, ARPHRD_ETHER), 0);
+	ck_assert_int_eq(ttd_set_up(dev, 1, &e), -EBUSY);
+	ck_assert_ptr_nonnull(strstr(e.text, "link type"));
+	ck_host("ip link show dev tt0 | grep -q 'state DOWN'");
+	close(fd);
+	end();
+}
+END_TEST
+
+/* --- all or nothing ----------------------------------------------------- */
+
+static int do_add_addrs(struct ttd_error *e)
+{
+	struct ttd_addr more[] = { addr("10.8.0.1/24"), addr("10.9.0.3/24"),
+				   addr("fd09:2::1/64") };
+
+	return ttd_add_addrs(dev, more, 3, e);
+}
+
+static int do_del_addrs(struct ttd_error *e)
+{
+	struct ttd_addr less[] = { addr("10.9.0.1"), addr("fd09::1") };
+
+	return ttd_del_addrs(dev, less, 2, e);
+}
+
+static int do_del_all_ipv4(struct ttd_error *e)
+{
+	struct ttd_addr less[] = { addr("10.9.1.1"), addr("10.9.0.2"),
+				   addr("10.9.0.1") };
+
+	return ttd_del_addrs(dev, less, 3, e);
+}
+
+static int do_add_routes(struct ttd_error *e)
+{
+	struct ttd_route more[] = {
+		route("0.0.0.0/0", NULL, 0), route("10.30.0.0/16", "10.9.0.7", 0),
+		route("fd30::/32", NULL, 0),
+	};
+
+	return ttd_add_routes(dev, more, 3, e);
+}
+
+static int do_del_routes(struct ttd_error *e)
+{
+	struct ttd_route less[] = {
+		route("10.21.0.0/16", NULL, 0), route("fd21::/32", NULL, 0),
+		route("10.20.0.0/16", NULL, 0),
+	};
+
+	return ttd_del_routes(dev, less, 3, e);
+}
+
+static int do_set_ipv4(struct ttd_error *e)
+{
+	struct ttd_prefix p = prefix("10.9.0.3/24");
+
+	return ttd_set_ip(dev, &p, e);
+}
+
+static int do_set_ipv6(struct ttd_error *e)
+{
+	struct ttd_prefix p = prefix("fd09::3/64");
+
+	return ttd_set_ip(dev, &p, e);
+}
+
+static int do_set_mtu(struct ttd_error *e)
+{
+	return ttd_set_mtu(dev, 1500, e);
+}
+
+static int do_set_down(struct ttd_error *e)
+{
+	return ttd_set_up(dev, 0, e);
+}
+
+static int do_set_up(struct ttd_error *e)
+{
+	return ttd_set_up(dev, 1, e);
+}
+
+/* A request, and how many steps it takes at least: its own messages. */
+static const struct {
+	const char *name;
+	int (*act)(struct ttd_error *e);
+	uint32_t flags;		/* of the open before it */
+	unsigned least;
+} requests[] = {
+	{ "add addresses", do_add_addrs, 0, 3 + 2 },
+	{ "remove addresses", do_del_addrs, 0, 2 + 1 },
+	{ "remove every IPv4 address", do_del_all_ipv4, 0, 3 + 2 },
+	{ "add routes", do_add_routes, 0, 4 },
+	{ "remove routes", do_del_routes, 0, 3 },
+	{ "set an IPv4 address", do_set_ipv4, 0, 3 + 2 + 1 + 1 },
+	{ "set an IPv6 address", do_set_ipv6, 0, 2 + 1 },
+	{ "set the MTU", do_set_mtu, 0, 1 },
+	{ "set down", do_set_down, 0, 1 },
+	{ "set up", do_set_up, TTD_DOWN, 1 + 3 + 5 },
+	{ "set an address of one that is down", do_set_ipv4, TTD_DOWN, 4 },
+};
+#define N_REQUESTS (sizeof(requests) / sizeof(*requests))
+#define STEPS_MAX 100
+
+/* For each kind and request, for each step. */
+START_TEST(a_failed_request_leaves_all_as_it_was)
+{
+	unsigned r = (unsigned)_i / N_KINDS, k;
+	char *before, *now;
+	struct ttd_error e;
+	int result;
+
+	begin(true);
+	open_device(kinds[_i % N_KINDS], requests[r].flags);
+	before = host_state();
+	for (k = 1; k < STEPS_MAX; k++) {
+		rig_fail_step(&rig, k);
+		result = requests[r].act(&e);
+		if (!rig_step_failed(&rig))
+			break;
+		ck_assert_msg(result < 0, "%s: step %u failed, and nobody "
+			      "said so", requests[r].name, k);
+		ck_assert_str_ne(e.text, "");
+		ck_assert_ptr_null(strstr(e.text, "could not be undone"));
+		host_unchanged(strdup(before));
+	}
+	/* The k-th step was the first that there is not. */
+	ck_assert_msg(result == 0, "%s: %s", requests[r].name, e.text);
+	ck_assert_uint_gt(k, requests[r].least);
+	now = host_state();
+	ck_assert_str_ne(before, now);
+	free(now);
+	free(before);
+	rig_fail_step(&rig, 0);
+	end();
+}
+END_TEST
+
+/* Not by the hook: the kernel itself says no to the last of several. */
+START_TEST(what_the_kernel_refuses_is_undone)
+{
+	struct ttd_route more[] = {
+		route("10.40.0.0/16", NULL, 0),
+		route("fd40::/32", NULL, 0),
+		route("10.41.0.0/16", "10.50.0.1", 0),
+	};
+	struct ttd_error e;
+	char *before;
+
+	begin(false);
+	open_device(kinds[_i], 0);
+	before = host_state();
+	ck_assert_int_eq(ttd_add_routes(dev, more, 3, &e), -ENETUNREACH);
+	ck_assert_str_eq(e.step, "route");
+	ck_assert_ptr_nonnull(strstr(e.text, "10.41.0.0/16"));
+	host_unchanged(before);
+	end();
+}
+END_TEST
+
+/* --- what the holder is told -------------------------------------------- */
+
+static void expect(uint32_t type, uint32_t value, const char *text)
+{
+	struct ttd_event ev = TTD_EVENT_INIT;
+	int r = ttd_next_event(dev, &ev, DEADLINE_MS);
+
+	ck_assert_msg(r == 0, "event %u: %s", type, strerror(-r));
+	ck_assert_uint_eq(ev.type, type);
+	ck_assert_uint_eq(ev.value, value);
+	if (text)
+		ck_assert_msg(strstr(ev.text, text) != NULL, "%s", ev.text);
+}
+
+static void no_event(void)
+{
+	struct ttd_event ev = TTD_EVENT_INIT;
+
+	ck_assert_int_eq(ttd_next_event(dev, &ev, 200), -ETIMEDOUT);
+}
+
+START_TEST(others_doings_are_told)
+{
+	struct ttd_addr more = addr("10.8.0.1/24");
+	char name[TTD_NAME_MAX];
+
+	begin(false);
+	open_device(kinds[_i], 0);
+	/* Its own doings are not. */
+	ck_assert_int_eq(ttd_set_mtu(dev, 1500, NULL), 0);
+	ck_assert_int_eq(ttd_set_up(dev, 0, NULL), 0);
+	ck_assert_int_eq(ttd_set_up(dev, 1, NULL), 0);
+	no_event();
+	ck_host("ip link set tt0 mtu 1300");
+	expect(TTD_EVENT_MTU, 1300, NULL);
+	ck_host("ip link set tt0 name tt9");
+	expect(TTD_EVENT_RENAMED, 0, "tt9");
+	ck_assert_int_eq(ttd_name(dev, name), 0);
+	ck_assert_str_eq(name, "tt9");
+	ck_host("ip link set tt9 name tt0");
+	expect(TTD_EVENT_RENAMED, 0, "tt0");
+	ck_host("ip link set tt0 down");
+	expect(TTD_EVENT_LINK, 0, NULL);
+	ck_host("ip link set tt0 up");
+	expect(TTD_EVENT_LINK, 1, NULL);
+	if (kinds[_i] == TTD_TAP) {
+		ck_host("ip link set tt0 address 02:00:00:00:00:77");
+		expect(TTD_EVENT_HWADDR, 0, "02:00:00:00:00:77");
+	}
+	/* An MTU that an administrator chose does not hinder the holder. */
+	ck_host("ip link set tt0 mtu 65000");
+	expect(TTD_EVENT_MTU, 65000, NULL);
+	ck_assert_int_eq(ttd_add_addrs(dev, &more, 1, NULL), 0);
+	end();
+}
+END_TEST
+
+START_TEST(deletion_is_told)
+{
+	struct ttd_event ev = TTD_EVENT_INIT;
+	struct ttd_error why;
+
+	begin(false);
+	open_device(kinds[_i], 0);
+	ck_host("ip link del tt0");
+	expect(TTD_EVENT_ENDED, TTD_DELETED, NULL);
+	ck_assert_int_eq(ttd_next_event(dev, &ev, 0), -ESHUTDOWN);
+	ck_assert_int_eq(ttd_status(dev, &why), TTD_DELETED);
+	ck_assert_int_eq(ttd_set_mtu(dev, 1500, NULL), -ESHUTDOWN);
+	end();
+}
+END_TEST
+
+START_TEST(a_dead_daemon_is_told_and_packets_flow)
+{
+	uint8_t buf[2048];
+	struct ttd_error e;
+
+	begin(false);
+	open_device(TTD_TUN, 0);
+	rig_kill(&rig, SIGKILL);
+	expect(TTD_EVENT_DAEMON_LOST, 0, NULL);
+	ck_assert_int_eq(ttd_set_mtu(dev, 1500, &e), -EPIPE);
+	ck_assert_str_ne(e.text, "");
+	ck_assert_int_eq(ttd_status(dev, NULL), TTD_OPEN);
+	sh_status("ping -c1 -W1 10.20.0.1 >/dev/null");
+	ck_assert_int_gt(ttd_recv(dev, buf, sizeof(buf), DEADLINE_MS), 0);
+	ttd_free(dev);
+	link_goes("tt0");
+}
+END_TEST
+
+/* Who never reads his events loses neither the device nor the last of each. */
+START_TEST(a_storm_of_events_ends_nothing)
+{
+	struct wire_message m = raw_open_request(), answer;
+	int sock, events = 0;
+	uint32_t mtu = 0;
+
+	begin(false);
+	sock = raw_connect(rig.socket);
+	snprintf(m.open.name, sizeof(m.open.name), "tt0");
+	raw_send(sock, &m);
+	raw_receive(sock, &answer);
+	ck_assert_int_eq(answer.type, WIRE_OPENED);
+	ck_host("i=0; while [ $i -lt 3000 ]; do echo link set tt0 mtu $((1300 +"
+		" i %% 2)); i=$((i + 1)); done | ip -batch -");
+	ck_host("ip link set tt0 mtu 1310");
+	m.type = WIRE_QUERY;
+	m.id = 7;
+	raw_send(sock, &m);
+	do {
+		raw_receive(sock, &answer);
+		if (answer.type == WIRE_EVENT) {
+			ck_assert_uint_eq(answer.id, 0);
+			events++;
+			mtu = answer.event.value;
+		}
+	} while (answer.type != WIRE_DEVICE);
+	ck_assert_uint_eq(answer.id, 7);
+	ck_assert_uint_eq(answer.device.mtu, 1310);
+	while (mtu != 1310) {
+		raw_receive(sock, &answer);
+		ck_assert_int_eq(answer.type, WIRE_EVENT);
+		mtu = answer.event.value;
+		events++;
+	}
+	ck_assert_int_gt(events, 0);
+	close(sock);
+	link_goes("tt0");
+	rig_end(&rig);
+}
+END_TEST
+
+START_TEST(without_a_lease_there_is_nothing_to_change)
+{
+	struct wire_message m = { .type = WIRE_QUERY, .id = 3 }, answer;
+	int sock;
+
+	begin(false);
+	sock = raw_connect(rig.socket);
+	raw_send(sock, &m);
+	raw_receive(sock, &answer);
+	ck_assert_int_eq(answer.type, WIRE_REFUSED);
+	ck_assert_uint_eq(answer.id, 3);
+	ck_assert_uint_eq(answer.refused.code, WIRE_E_NOT_PERMITTED);
+	close(sock);
+	rig_end(&rig);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("change");
+	TCase *t = tcase_create("live");
+
+	tcase_set_timeout(t, 60);
+	tcase_add_loop_test(t, set_ip_replaces_its_family, 0, N_KINDS);
+	tcase_add_loop_test(t, addresses_come_and_go, 0, N_KINDS);
+	tcase_add_loop_test(t, routes_come_and_go, 0, N_KINDS);
+	tcase_add_loop_test(t, a_default_route_is_two_halves, 0, N_KINDS);
+	tcase_add_loop_test(t, mtu_up_and_down, 0, N_KINDS);
+	tcase_add_loop_test(t, routes_of_a_device_that_is_down_wait, 0,
+			    N_KINDS);
+	tcase_add_loop_test(t, what_an_admin_flap_loses_comes_back, 0, N_KINDS);
+	tcase_add_test(t, later_requests_are_judged);
+	tcase_add_test(t, a_changed_link_type_never_comes_up);
+	tcase_add_loop_test(t, a_failed_request_leaves_all_as_it_was, 0,
+			    N_REQUESTS * N_KINDS);
+	tcase_add_loop_test(t, what_the_kernel_refuses_is_undone, 0, N_KINDS);
+	tcase_add_loop_test(t, others_doings_are_told, 0, N_KINDS);
+	tcase_add_loop_test(t, deletion_is_told, 0, N_KINDS);
+	tcase_add_test(t, a_dead_daemon_is_told_and_packets_flow);
+	tcase_add_test(t, a_storm_of_events_ends_nothing);
+	tcase_add_test(t, without_a_lease_there_is_nothing_to_change);
+	suite_add_tcase(s, t);
+	return live_main("change", s);
+}
