@@ -90,6 +90,9 @@ $(B)/fault/%.o: %.c $(B)/flags
 	$(Q)mkdir -p $(@D) && $(COMPILE) -DTUNTAPD_FAULT -o $@ $<
 # libmnl's iteration macro mixes long and int.
 $(B)/obj/daemon/rtnl.o $(B)/fault/daemon/rtnl.o: private WARN += -Wno-conversion
+# And so do the kernel's, where a library has nothing but libc.
+$(B)/obj/libclient/host_linux.o $(B)/pic/libclient/host_linux.o: \
+	private WARN += -Wno-conversion -Wno-sign-conversion
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "packet.h"
@@ -28,12 +29,17 @@ static void close_fds(struct ttd_device *dev)
 	close_fd(dev->done[1]);
 	close_fd(dev->dead);
 	close_fd(dev->sock);
+	close_fd(dev->control.event_pipe[0]);
+	close_fd(dev->control.event_pipe[1]);
 }
 
 static void free_memory(struct ttd_device *dev)
 {
-	for (unsigned i = 0; i < dev->n_queues; i++)
+	for (unsigned i = 0; i < dev->n_queues; i++) {
 		free(dev->queues[i].buffer);
+		free(dev->queues[i].batch);
+	}
+	frame_in_reset(&dev->control.in);
 	free(dev);
 }
 
@@ -49,13 +55,15 @@ struct ttd_device *device_new(unsigned n_queues, int *ret_error)
 	dev->pid = getpid();
 	dev->refs = 1;
 	dev->sock = dev->dead = dev->done[0] = dev->done[1] = -1;
+	dev->control.event_pipe[0] = dev->control.event_pipe[1] = -1;
+	dev->control.in = FRAME_IN_INIT;
 	dev->n_queues = n_queues;
 	for (unsigned i = 0; i < n_queues; i++) {
 		dev->queues[i].dev = dev;
 		dev->queues[i].fd = -1;
 	}
 	pthread_mutex_init(&dev->meet.mutex, NULL);
-	pthread_cond_init(&dev->meet.cond, NULL);
+	os_cond_init(&dev->meet.cond);
 	*ret_error = os_pipe(dead);
 	if (*ret_error == 0) {
 		close(dead[1]);
@@ -96,7 +104,19 @@ static void end_locked(struct ttd_device *dev, enum ttd_status status,
 	(void)!write(fd, "", 1);
 	dev->done[1] = -1;	/* first: a child of fork(2) closes what it sees */
 	close(fd);
+	event_signal(dev);
 	pthread_cond_broadcast(&dev->meet.cond);
+}
+
+int device_end_locked(struct ttd_device *dev, enum ttd_status status, int code,
+		      const char *text)
+{
+	struct ttd_error cause = { .code = code, .step = "device" };
+
+	snprintf(cause.text, sizeof(cause.text), "%s", text);
+	if (atomic_load(&dev->status) == TTD_OPEN)
+		end_locked(dev, status, &cause);
+	return -ESHUTDOWN;
 }
 
 int device_end(struct ttd_device *dev, enum ttd_status status, int code,
@@ -115,6 +135,12 @@ int device_end(struct ttd_device *dev, enum ttd_status status, int code,
 		end_locked(dev, status, &cause);
 	pthread_mutex_unlock(&dev->meet.mutex);
 	return -ESHUTDOWN;
+}
+
+void device_store_addr(struct ttd_device *dev, const struct ttd_prefix *addr)
+{
+	if (addr->family == 4 || dev->addr.family != 4)
+		dev->addr = *addr;
 }
 
 /*
@@ -139,6 +165,10 @@ static void close_for_good(struct ttd_device *dev)
 		close_fd(dev->queues[i].fd);
 		dev->queues[i].fd = -1;
 	}
+	control_remove(dev);
+	/* Also for who polls it still, and for a forked child's copy. */
+	if (dev->sock >= 0)
+		shutdown(dev->sock, SHUT_RDWR);
 	if (os_replace(dev->dead, dev->sock) < 0) {
 		close_fd(dev->sock);
 		dev->sock = -1;

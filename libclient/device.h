@@ -29,6 +29,7 @@
 #include <stdint.h>
 
 #include "../proto/wire.h"
+#include "control.h"
 #include "gate.h"
 #include "tuntapd.h"
 
@@ -78,6 +79,7 @@ struct ttd_device {
 	bool starting;		/* someone makes the threads */
 	bool undo;		/* they shall go again */
 	struct ttd_prefix addr;	/* what a netdev's addr() tells; family 0: none */
+	struct control control;
 
 	unsigned n_queues;
 	struct queue queues[];
@@ -96,6 +98,14 @@ void device_release(struct ttd_device *dev);
 int device_end(struct ttd_device *dev, enum ttd_status status, int code,
 	       const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
+/* The same with the mutex of meet held. */
+int device_end_locked(struct ttd_device *dev, enum ttd_status status, int code,
+		      const char *text);
+/*
+ * A netdev's addr(): an IPv4 address replaces any, an IPv6 one only another.
+ * With the mutex, or of a device that nobody else knows of.
+ */
+void device_store_addr(struct ttd_device *dev, const struct ttd_prefix *addr);
 /* Gives up a reference; the device may be gone then. */
 void device_drop(struct ttd_device *dev);
 
@@ -105,8 +115,22 @@ void device_drop(struct ttd_device *dev);
 ssize_t queue_read(struct queue *q, void *buf, size_t cap);
 /* Waits for a packet as long as it takes, or for the end. */
 void queue_idle(struct queue *q);
+/* Inside its gate: the same; */
+ssize_t queue_read_inside(struct queue *q, void *buf, size_t cap);
+/* waits: 0: try to read, -ETIMEDOUT, or -ESHUTDOWN; */
+int queue_wait_inside(struct queue *q, int64_t deadline);
+/* writes what is to be written, header included; */
+int queue_write_inside(struct queue *q, const void *buf, size_t len);
+/* and a packet, with the header that the device wants. */
+int queue_send_inside(struct queue *q, const struct ttd_packet *p);
 
 /* loop.c */
+
+/*
+ * ttd_set_handler(), whatever the offload: the handler gets what is read, with
+ * dev->header bytes of a virtio_net_hdr before the packet.
+ */
+int device_set_handler(struct ttd_device *dev, ttd_handler *handler, void *arg);
 
 /* This thread is in a handler of that device, however deep.  With the mutex. */
 bool in_handler(const struct ttd_device *dev);
@@ -126,11 +150,17 @@ int options_read(const struct ttd_options *from, struct ttd_options *ret,
 		 struct ttd_error *error);
 int options_encode(const struct ttd_options *o, struct wire_open *ret,
 		   struct ttd_error *error);
+/* ret holds as many as one message does; -E2BIG for more. */
+int addrs_encode(const struct ttd_addr *addrs, size_t n,
+		 struct wire_address *ret, struct ttd_error *error);
+int routes_encode(const struct ttd_route *routes, size_t n,
+		  struct wire_route *ret, struct ttd_error *error);
 
 /* prefix.c */
 
 /* False unless it is a valid prefix of family 4 or 6. */
 bool prefix_from_public(const struct ttd_prefix *from, struct prefix *ret);
+struct ttd_prefix prefix_to_public(const struct prefix *from);
 
 /* error.c */
 
@@ -138,6 +168,8 @@ bool prefix_from_public(const struct ttd_prefix *from, struct prefix *ret);
 int error_set(struct ttd_error *e, int code, const char *step,
 	      const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
+/* What a daemon's no means; returns its -errno. */
+int error_refused(struct ttd_error *e, const struct wire_refused *r);
 #define ERROR_WORDS_MAX 128
 /* strerror(3) of an errno of either sign, for threads. */
 const char *error_words(int error, char buf[ERROR_WORDS_MAX]);

@@ -38,3 +38,17 @@ int error_set(struct ttd_error *e, int code, const char *step,
 	va_end(args);
 	return code;
 }
+
+int error_refused(struct ttd_error *e, const struct wire_refused *r)
+{
+	int code = -wire_error_errno(r->code);
+
+	_Static_assert(sizeof(r->step) <= sizeof(e->step), "cut");
+	_Static_assert(sizeof(r->text) <= sizeof(e->text), "cut");
+	_Static_assert(sizeof(r->rule) <= sizeof(e->rule), "cut");
+	error_set(e, code, r->step, "%s",
+		  r->text[0] ? r->text : wire_error_text(r->code));
+	if (e)
+		memcpy(e->rule, r->rule, sizeof(r->rule));
+	return code;
+}

@@ -43,14 +43,14 @@ static int deliver(struct queue *q, ttd_handler *handler, void *arg,
 		   uint64_t generation)
 {
 	struct ttd_device *dev = q->dev;
-	uint8_t *buf = q->buffer + TTD_HEADROOM;
+	uint8_t *buf = q->buffer + TTD_HEADROOM - dev->header;
 	ssize_t n = 0;
 
 	for (int i = 0; i < BURST; i++) {
 		n = 0;
 		if (generation && generation != atomic_load(&dev->generation))
 			break;
-		n = queue_read(q, buf, PACKET_MAX);
+		n = queue_read(q, buf, PACKET_MAX + dev->header);
 		if (n <= 0)
 			break;
 		if (handler(arg, buf, (size_t)n) != 0)
@@ -218,12 +218,17 @@ static int set_locked(struct ttd_device *dev, ttd_handler *handler, void *arg)
 
 int ttd_set_handler(struct ttd_device *dev, ttd_handler *handler, void *arg)
 {
-	int r;
-
 	if (!dev)
 		return -EINVAL;
-	if (dev->offload == TTD_OFFLOAD_PASS)
+	if (handler && dev->header)
 		return -EOPNOTSUPP;
+	return device_set_handler(dev, handler, arg);
+}
+
+int device_set_handler(struct ttd_device *dev, ttd_handler *handler, void *arg)
+{
+	int r;
+
 	if (!gate_enter(&dev->calls))
 		return -ESHUTDOWN;
 	pthread_mutex_lock(&dev->meet.mutex);

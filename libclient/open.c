@@ -211,21 +211,6 @@ static int receive_answer(struct opening *o, int sock, struct frame_in *in)
 	return 0;
 }
 
-static int refused(const struct opening *o)
-{
-	const struct wire_refused *r = &o->m.refused;
-	int code = -wire_error_errno(r->code);
-
-	_Static_assert(sizeof(r->step) <= sizeof(o->error->step), "cut");
-	_Static_assert(sizeof(r->text) <= sizeof(o->error->text), "cut");
-	_Static_assert(sizeof(r->rule) <= sizeof(o->error->rule), "cut");
-	error_set(o->error, code, r->step, "%s",
-		  r->text[0] ? r->text : wire_error_text(r->code));
-	if (o->error)
-		memcpy(o->error->rule, r->rule, sizeof(r->rule));
-	return code;
-}
-
 /* One that an interface can have, and the one asked for if any was. */
 static bool is_name(const char *name, const char *asked)
 {
@@ -242,7 +227,7 @@ static int check_answer(const struct opening *o, unsigned n_fds)
 	bool passed = o->options.offload == TTD_OFFLOAD_PASS;
 
 	if (o->m.type == WIRE_REFUSED && n_fds == 0)
-		return refused(o);
+		return error_refused(o->error, &o->m.refused);
 	if (o->m.type != WIRE_OPENED)
 		return ANSWER_FAIL(o, -EPROTO, "tuntapd at %s answered with "
 				   "the message %s and %u fds", o->path,
@@ -277,6 +262,10 @@ static int adopt(struct ttd_device *dev, const struct opening *o,
 	dev->ifindex = opened->ifindex;
 	dev->layer = (enum ttd_layer)o->options.layer;
 	dev->offload = opened->vnet_hdr ? TTD_OFFLOAD_PASS : TTD_OFFLOAD_NONE;
+	dev->header = opened->vnet_hdr ? PACKET_HEADER : 0;
+	/* The first IPv4 address stays. */
+	for (size_t i = o->options.n_addrs; i > 0; i--)
+		device_store_addr(dev, &o->options.addrs[i - 1].local);
 	n = frame_take_fds(in, &fds);
 	for (unsigned i = 0; i < n; i++)
 		dev->queues[i].fd = fds[i];
@@ -284,8 +273,18 @@ static int adopt(struct ttd_device *dev, const struct opening *o,
 	for (unsigned i = 0; i < n && r == 0; i++)
 		r = os_set_blocking(dev->queues[i].fd, false);
 	if (r < 0)
-		error_set(o->error, r, "answer", "an fd from tuntapd cannot be "
-			  "used: %s", error_words(r, words));
+		return error_set(o->error, r, "answer", "an fd from tuntapd "
+				 "cannot be used: %s", error_words(r, words));
+	if (dev->header)
+		packet_offload(dev->queues[0].fd);
+	/* The answer of the open was the first; none has its id again. */
+	dev->control.last_id = OPEN_ID;
+	dev->control.timeout_ms = o->options.timeout_ms;
+	dev->control.threaded = !(o->options.flags & TTD_NO_THREAD);
+	r = control_add(dev);
+	if (r < 0)
+		error_set(o->error, r, "answer", "cannot start the thread that "
+			  "looks after devices: %s", error_words(r, words));
 	return r;
 }
 

@@ -108,15 +108,15 @@ static int read_prefix(const struct ttd_prefix *from, bool may_be_none,
 		      "reserved is 0", list, i, field, from->family, from->len);
 }
 
-static int encode_addrs(const struct ttd_options *o, struct wire_open *ret,
-			struct ttd_error *e)
+int addrs_encode(const struct ttd_addr *addrs, size_t n,
+		 struct wire_address *ret, struct ttd_error *e)
 {
-	if (o->n_addrs > WIRE_ADDRESSES_MAX)
+	if (n > WIRE_ADDRESSES_MAX)
 		return REFUSE(e, -E2BIG, "%zu addresses; one request holds %d",
-			      o->n_addrs, WIRE_ADDRESSES_MAX);
-	for (size_t i = 0; i < o->n_addrs; i++) {
-		const struct ttd_addr *a = &o->addrs[i];
-		struct wire_address *w = &ret->addresses[i];
+			      n, WIRE_ADDRESSES_MAX);
+	for (size_t i = 0; i < n; i++) {
+		const struct ttd_addr *a = &addrs[i];
+		struct wire_address *w = &ret[i];
 		int r;
 
 		if (a->flags & ~TTD_ADDR_NODAD ||
@@ -133,19 +133,18 @@ static int encode_addrs(const struct ttd_options *o, struct wire_open *ret,
 			return r;
 		w->flags = a->flags & TTD_ADDR_NODAD ? WIRE_ADDRESS_NODAD : 0;
 	}
-	ret->n_addresses = (uint16_t)o->n_addrs;
 	return 0;
 }
 
-static int encode_routes(const struct ttd_options *o, struct wire_open *ret,
-			 struct ttd_error *e)
+int routes_encode(const struct ttd_route *routes, size_t n,
+		  struct wire_route *ret, struct ttd_error *e)
 {
-	if (o->n_routes > WIRE_ROUTES_MAX)
+	if (n > WIRE_ROUTES_MAX)
 		return REFUSE(e, -E2BIG, "%zu routes; one request holds %d",
-			      o->n_routes, WIRE_ROUTES_MAX);
-	for (size_t i = 0; i < o->n_routes; i++) {
-		const struct ttd_route *a = &o->routes[i];
-		struct wire_route *w = &ret->routes[i];
+			      n, WIRE_ROUTES_MAX);
+	for (size_t i = 0; i < n; i++) {
+		const struct ttd_route *a = &routes[i];
+		struct wire_route *w = &ret[i];
 		int r;
 
 		if (a->flags || !all_zero(a->reserved, sizeof(a->reserved)))
@@ -159,8 +158,8 @@ static int encode_routes(const struct ttd_options *o, struct wire_open *ret,
 		if (r < 0)
 			return r;
 		w->metric = a->metric;
+		w->flags = 0;
 	}
-	ret->n_routes = (uint16_t)o->n_routes;
 	return 0;
 }
 
@@ -185,6 +184,12 @@ int options_encode(const struct ttd_options *o, struct wire_open *ret,
 	ret->mtu = o->mtu;
 	ret->txqueuelen = o->txqueuelen;
 	ret->queues = (uint16_t)o->queues;
-	r = encode_addrs(o, ret, error);
-	return r < 0 ? r : encode_routes(o, ret, error);
+	r = addrs_encode(o->addrs, o->n_addrs, ret->addresses, error);
+	if (r == 0)
+		r = routes_encode(o->routes, o->n_routes, ret->routes, error);
+	if (r < 0)
+		return r;
+	ret->n_addresses = (uint16_t)o->n_addrs;
+	ret->n_routes = (uint16_t)o->n_routes;
+	return 0;
 }

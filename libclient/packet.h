@@ -6,10 +6,13 @@
 #ifndef TUNTAPD_PACKET_H
 #define TUNTAPD_PACKET_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+
+#include "tuntapd.h"
 
 /* The longest there is: MTU 65535, an Ethernet header, a VLAN tag. */
 #define PACKET_MAX	(65535 + 14 + 4)
@@ -26,6 +29,24 @@
 ssize_t packet_read(int fd, void *buf, size_t cap);
 /* 0 or -errno; never waits. */
 int packet_write(int fd, const void *buf, size_t len);
+/* The same of a packet whose header is somewhere else. */
+int packet_write_apart(int fd, const uint8_t header[PACKET_HEADER],
+		       const void *buf, size_t len);
+
+/*
+ * Between the header and what struct ttd_packet says of it.  What the kernel
+ * may say beyond that (VIRTIO_NET_HDR_F_DATA_VALID: it has seen the checksum
+ * to be right) is dropped: whoever gets the packet next checks for himself.
+ */
+void packet_header_read(const uint8_t header[PACKET_HEADER],
+			struct ttd_packet *ret);
+void packet_header_write(uint8_t header[PACKET_HEADER],
+			 const struct ttd_packet *packet);
+/*
+ * Lets the kernel hand over as much at a time as it can: super-packets of TCP
+ * and UDP, else of TCP, else unfinished checksums, else neither.
+ */
+void packet_offload(int fd);
 
 enum packet_verdict {
 	PACKET_LOST,		/* a matter of this packet or buffer alone */
@@ -41,6 +62,11 @@ bool packet_gone(int fd);
 /* Interface name of now; buf holds IFNAMSIZ.  0 or -errno. */
 int packet_name(int fd, char *buf);
 int packet_hwaddr(int fd, uint8_t ret[6]);
+
+/* A condition that is waited for by the monotonic clock. */
+void os_cond_init(pthread_cond_t *cond);
+/* ms as of poll(2).  0 or -ETIMEDOUT. */
+int os_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex, int ms);
 
 /* These all give close-on-exec fds, and 0, an fd or -errno. */
 int os_socket(void);			/* AF_UNIX stream, non-blocking */

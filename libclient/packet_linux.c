@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_tun.h>
+#include <linux/virtio_net.h>
 #include <net/if.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -10,7 +11,14 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
+
+/* Linux 6.2; older headers do not have them. */
+#ifndef TUN_F_USO4
+#define TUN_F_USO4 0x20
+#define TUN_F_USO6 0x40
+#endif
 
 /*
  * A tun read cuts what does not fit without a word and returns the buffer's
@@ -42,6 +50,70 @@ int packet_write(int fd, const void *buf, size_t len)
 		return errno == EWOULDBLOCK ? -EAGAIN : -errno;
 	/* tun takes the whole or nothing (tun_get_user) */
 	return (size_t)n == len ? 0 : -EIO;
+}
+
+int packet_write_apart(int fd, const uint8_t header[PACKET_HEADER],
+		       const void *buf, size_t len)
+{
+	struct iovec iov[] = {
+		{ (void *)(uintptr_t)header, PACKET_HEADER },
+		{ (void *)(uintptr_t)buf, len },
+	};
+	ssize_t n;
+
+	do
+		n = writev(fd, iov, 2);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return errno == EWOULDBLOCK ? -EAGAIN : -errno;
+	return (size_t)n == len + PACKET_HEADER ? 0 : -EIO;
+}
+
+/* The header is in the host's byte order (tun16_to_cpu, drivers/net/tun.c). */
+void packet_header_read(const uint8_t header[PACKET_HEADER],
+			struct ttd_packet *ret)
+{
+	struct virtio_net_hdr h;
+
+	_Static_assert(sizeof(h) == PACKET_HEADER, "another header");
+	memcpy(&h, header, sizeof(h));
+	if (h.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM)
+		ret->flags |= TTD_PKT_NEEDS_CSUM;
+	ret->gso_type = h.gso_type;
+	ret->gso_size = h.gso_size;
+	ret->hdr_len = h.hdr_len;
+	ret->csum_start = h.csum_start;
+	ret->csum_offset = h.csum_offset;
+}
+
+void packet_header_write(uint8_t header[PACKET_HEADER],
+			 const struct ttd_packet *packet)
+{
+	struct virtio_net_hdr h = {
+		.flags = packet->flags & TTD_PKT_NEEDS_CSUM ?
+			 VIRTIO_NET_HDR_F_NEEDS_CSUM : 0,
+		.gso_type = (uint8_t)packet->gso_type,
+		.gso_size = packet->gso_size,
+		.hdr_len = packet->hdr_len,
+		.csum_start = packet->csum_start,
+		.csum_offset = packet->csum_offset,
+	};
+
+	memcpy(header, &h, sizeof(h));
+}
+
+void packet_offload(int fd)
+{
+	static const unsigned wishes[] = {
+		TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN |
+			TUN_F_USO4 | TUN_F_USO6,	/* Linux 6.2 */
+		TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN,
+		TUN_F_CSUM,
+	};
+
+	for (size_t i = 0; i < sizeof(wishes) / sizeof(*wishes); i++)
+		if (ioctl(fd, TUNSETOFFLOAD, (unsigned long)wishes[i]) == 0)
+			return;
 }
 
 /* tun_get of drivers/net/tun.c finds nothing once the device was deleted. */
@@ -97,6 +169,32 @@ int packet_hwaddr(int fd, uint8_t ret[6])
 		return -errno;
 	memcpy(ret, ifr.ifr_hwaddr.sa_data, 6);
 	return 0;
+}
+
+void os_cond_init(pthread_cond_t *cond)
+{
+	pthread_condattr_t attr;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(cond, &attr);
+	pthread_condattr_destroy(&attr);
+}
+
+int os_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex, int ms)
+{
+	struct timespec t;
+
+	if (ms < 0)
+		return -pthread_cond_wait(cond, mutex);
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	t.tv_sec += ms / 1000;
+	t.tv_nsec += ms % 1000 * 1000000L;
+	if (t.tv_nsec >= 1000000000L) {
+		t.tv_nsec -= 1000000000L;
+		t.tv_sec++;
+	}
+	return -pthread_cond_timedwait(cond, mutex, &t);
 }
 
 int os_socket(void)

@@ -16,14 +16,21 @@ bool prefix_from_public(const struct ttd_prefix *from, struct prefix *ret)
 	return true;
 }
 
+struct ttd_prefix prefix_to_public(const struct prefix *from)
+{
+	struct ttd_prefix p = { .family = from->family, .len = from->len };
+
+	memcpy(p.ip, from->ip, sizeof(p.ip));
+	return p;
+}
+
 int ttd_prefix_parse(const char *text, struct ttd_prefix *ret)
 {
 	struct prefix p;
 
 	if (!text || !ret || prefix_parse(text, &p, NULL) < 0)
 		return -EINVAL;
-	*ret = (struct ttd_prefix){ .family = p.family, .len = p.len };
-	memcpy(ret->ip, p.ip, sizeof(ret->ip));
+	*ret = prefix_to_public(&p);
 	return 0;
 }
 

@@ -32,8 +32,8 @@ static int judge(struct queue *q, int error, bool writing)
 			  "reading from", dev->name, error_words(error, words));
 }
 
-/* Inside the gate.  A tun never gives a packet of no bytes. */
-static ssize_t read_inside(struct queue *q, void *buf, size_t cap)
+/* A tun never gives a packet of no bytes. */
+ssize_t queue_read_inside(struct queue *q, void *buf, size_t cap)
 {
 	ssize_t n = packet_read(q->fd, buf, cap);
 
@@ -48,7 +48,7 @@ ssize_t queue_read(struct queue *q, void *buf, size_t cap)
 
 	if (!gate_enter(&q->io))
 		return -ESHUTDOWN;
-	n = read_inside(q, buf, cap);
+	n = queue_read_inside(q, buf, cap);
 	gate_leave(&q->io, &q->dev->meet);
 	return n;
 }
@@ -68,8 +68,7 @@ static int wait_odd(struct queue *q)
 	return 0;
 }
 
-/* Inside a gate.  0: try to read, -ETIMEDOUT, or -ESHUTDOWN. */
-static int wait_inside(struct queue *q, int64_t deadline)
+int queue_wait_inside(struct queue *q, int64_t deadline)
 {
 	struct pollfd fds[] = {
 		{ q->fd, POLLIN, 0 },
@@ -99,7 +98,7 @@ void queue_idle(struct queue *q)
 {
 	if (!gate_enter(&q->idle))
 		return;
-	wait_inside(q, deadline_in(TTD_FOREVER));
+	queue_wait_inside(q, deadline_in(TTD_FOREVER));
 	gate_leave(&q->idle, &q->dev->meet);
 }
 
@@ -122,10 +121,10 @@ ssize_t ttd_recv(struct ttd_device *dev, void *buf, size_t cap, int timeout_ms)
 			n = -EBUSY;
 			break;
 		}
-		n = read_inside(q, buf, cap);
+		n = queue_read_inside(q, buf, cap);
 		if (n != -EAGAIN || timeout_ms == 0)
 			break;
-		n = wait_inside(q, deadline);
+		n = queue_wait_inside(q, deadline);
 		if (n < 0)
 			break;
 	}
@@ -133,8 +132,34 @@ ssize_t ttd_recv(struct ttd_device *dev, void *buf, size_t cap, int timeout_ms)
 	return n;
 }
 
+int queue_write_inside(struct queue *q, const void *buf, size_t len)
+{
+	int r = packet_write(q->fd, buf, len);
+
+	return r < 0 && r != -EAGAIN ? judge(q, r, true) : r;
+}
+
+int queue_send_inside(struct queue *q, const struct ttd_packet *p)
+{
+	uint8_t header[PACKET_HEADER];
+	uint8_t *at = header;
+	int r;
+
+	if (!q->dev->header)
+		return queue_write_inside(q, p->data, p->len);
+	if (p->flags & TTD_PKT_HEADROOM)
+		at = (uint8_t *)p->data - PACKET_HEADER;
+	packet_header_write(at, p);
+	if (at != header)
+		return queue_write_inside(q, at, p->len + PACKET_HEADER);
+	r = packet_write_apart(q->fd, header, p->data, p->len);
+	return r < 0 && r != -EAGAIN ? judge(q, r, true) : r;
+}
+
 int ttd_send(struct ttd_device *dev, const void *buf, size_t len)
 {
+	struct ttd_packet p = { .data = (void *)(uintptr_t)buf,
+				.len = (uint32_t)len };
 	struct queue *q;
 	int r;
 
@@ -142,14 +167,10 @@ int ttd_send(struct ttd_device *dev, const void *buf, size_t len)
 		return -EINVAL;
 	if (len > PACKET_SEND_MAX)
 		return -EMSGSIZE;
-	if (dev->offload == TTD_OFFLOAD_PASS)
-		return -EOPNOTSUPP;
 	q = &dev->queues[0];
 	if (!gate_enter(&q->io))
 		return -ESHUTDOWN;
-	r = packet_write(q->fd, buf, len);
-	if (r < 0 && r != -EAGAIN)
-		r = judge(q, r, true);
+	r = queue_send_inside(q, &p);
 	gate_leave(&q->io, &dev->meet);
 	return r;
 }

@@ -474,9 +474,10 @@ struct ttd_netdev {		/* FROZEN, passed by value */
 };
 
 /*
- * The device as one; it stays the caller's.  Its addr() is the IPv4 address
- * that was set last (by open, ttd_set_ip() or set_addr()), or the IPv6 one if
- * no IPv4 one ever was; -EADDRNOTAVAIL if neither.
+ * The device as one; it stays the caller's.  Its addr() is the first address of
+ * ttd_open(), then what ttd_set_ip() or set_addr() has set since, but that an
+ * IPv6 address of ttd_open() or ttd_set_ip() hides no IPv4 one;
+ * -EADDRNOTAVAIL if there was none.
  */
 struct ttd_netdev ttd_netdev(struct ttd_device *dev);
 

@@ -206,7 +206,8 @@ int policy_decide(const struct policy *policy, const struct peer *peer,
 	r = settle(&q, &out);
 	if (r)
 		return r;
-	*ret = (struct policy_decision){ .metric = q.rule->metric.min };
+	*ret = (struct policy_decision){ .metric = q.rule->metric.min,
+					 .shadow = q.rule->shadow };
 	snprintf(ret->rule, sizeof(ret->rule), "%s:%u", q.rule->file,
 		 q.rule->line);
 	*ret_open = out;

@@ -121,6 +121,35 @@ static int check_routes(const struct question *q)
 	return r;
 }
 
+/* One by one, and all together. */
+static int check_default_route(const struct question *q)
+{
+	static const char way_out[] = "ask for longer ones, or have the rule "
+				      "say `default-route = yes`";
+	char text[PREFIX_TEXT_MAX];
+	struct prefix covered;
+
+	if (q->rule->default_route)
+		return 0;
+	for (size_t i = 0; i < q->ask->n_routes; i++) {
+		const struct prefix *dst = &q->ask->routes[i].dst;
+
+		if (request_is_default(dst))
+			return DENY(q, KEY_DEFAULT_ROUTE, "route %s is a "
+				    "default route, or the most of one, which "
+				    "rule %s does not allow; %s",
+				    prefix_format(dst, text), q->rule->name,
+				    way_out);
+	}
+	if (cover_default(q->ask, &covered))
+		return DENY(q, KEY_DEFAULT_ROUTE, "the routes and networks "
+			    "together cover %s, which as one route would be "
+			    "the most of a default route, and rule %s does not "
+			    "allow those; %s", prefix_format(&covered, text),
+			    q->rule->name, way_out);
+	return 0;
+}
+
 static int check_count(const struct question *q, const char *what,
 		       enum rule_key key, uint32_t n, uint32_t max)
 {
@@ -192,5 +221,7 @@ int rule_limits(const struct question *q)
 		r = check_addresses(q);
 	if (r == 0)
 		r = check_routes(q);
+	if (r == 0)
+		r = check_default_route(q);
 	return r ? r : check_quota(q);
 }

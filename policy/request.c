@@ -100,9 +100,6 @@ static int check_device(const struct wire_open *ask,
 	if (ask->flags & ~(WIRE_OPEN_DOWN | WIRE_OPEN_MAC_SET))
 		return INVALID(ret, "open flags 0x%x are not known",
 			       (unsigned)ask->flags);
-	if ((ask->flags & WIRE_OPEN_DOWN) && ask->n_routes > 0)
-		return INVALID(ret, "a device that is left down has no routes; "
-			       "ask for it up, or for none");
 	if (ask->vnet_hdr > 1)
 		return INVALID(ret, "vnet_hdr %u is neither 0 nor 1",
 			       ask->vnet_hdr);
@@ -128,44 +125,65 @@ static bool is_prefix(const struct prefix *p)
 	return prefix_bits(p->family) && p->len <= prefix_bits(p->family);
 }
 
-static bool is_default_like(const struct prefix *p)
+bool request_is_default(const struct prefix *p)
 {
 	return p->len < (p->family == 4 ? POLICY_SHORTEST_IPV4
 					: POLICY_SHORTEST_IPV6);
 }
 
-/*
- * `p` is what would lead into the device, `core` what must not be forbidden
- * even in a prefix so short that it is refused as a default route.
- */
-static int check_range(const char *what, const struct prefix *p,
-		       const struct prefix *core, struct policy_decision *ret)
+/* It lies in what is forbidden. */
+static int check_inside(const char *what, const struct prefix *p,
+			const struct prefix *core, struct policy_decision *ret)
+{
+	char text[PREFIX_TEXT_MAX], other[PREFIX_TEXT_MAX];
+
+	for (size_t i = 0; i < N_FORBIDDEN; i++)
+		if (prefix_contains(&forbidden[i].prefix, core))
+			return INVALID(ret, "%s %s is in %s (%s), which no "
+				"device may have; choose another", what,
+				prefix_format(p, text),
+				prefix_format(&forbidden[i].prefix, other),
+				forbidden[i].what);
+	return 0;
+}
+
+/* What is forbidden lies in it. */
+static int check_around(const char *what, const struct prefix *p,
+			struct policy_decision *ret)
 {
 	struct prefix net = prefix_network(p);
 	char text[PREFIX_TEXT_MAX], other[PREFIX_TEXT_MAX];
 
-	prefix_format(p, text);
-	for (size_t i = 0; i < N_FORBIDDEN; i++)
-		if (prefix_contains(&forbidden[i].prefix, core))
-			return INVALID(ret, "%s %s is in %s (%s), which no "
-				"device may have; choose another", what, text,
-				prefix_format(&forbidden[i].prefix, other),
-				forbidden[i].what);
-	if (is_default_like(p))
-		return policy_refuse(ret, WIRE_E_POLICY, "policy",
-			"%s %s would be a default route, or the most of one; "
-			"those come with a later version of the policy; ask "
-			"for prefixes of /%d or longer", what, text,
-			p->family == 4 ? POLICY_SHORTEST_IPV4
-				       : POLICY_SHORTEST_IPV6);
 	for (size_t i = 0; i < N_FORBIDDEN; i++)
 		if (prefix_overlaps(&forbidden[i].prefix, &net))
 			return INVALID(ret, "%s %s covers %s (%s), which no "
 				"device may have; choose longer prefixes "
-				"beside it", what, text,
+				"beside it", what, prefix_format(p, text),
 				prefix_format(&forbidden[i].prefix, other),
 				forbidden[i].what);
 	return 0;
+}
+
+/*
+ * `p` is what would lead into the device, `core` what must not be forbidden
+ * even in a prefix that is too short.
+ */
+static int check_network(const char *what, const struct prefix *p,
+			 const struct prefix *core, struct policy_decision *ret)
+{
+	char text[PREFIX_TEXT_MAX];
+	int r = check_inside(what, p, core, ret);
+
+	if (r)
+		return r;
+	if (request_is_default(p))
+		return policy_refuse(ret, WIRE_E_POLICY, "policy",
+			"%s %s opens a network as large as a default route; "
+			"ask for /%d or longer, and for routes beside it", what,
+			prefix_format(p, text),
+			p->family == 4 ? POLICY_SHORTEST_IPV4
+				       : POLICY_SHORTEST_IPV6);
+	return check_around(what, p, ret);
 }
 
 static int check_peer(const struct wire_address *a,
@@ -183,7 +201,7 @@ static int check_peer(const struct wire_address *a,
 			       prefix_format(&a->local, local),
 			       prefix_format(&a->peer, peer),
 			       prefix_bits(a->local.family));
-	return check_range("peer", &a->peer, &core, ret);
+	return check_network("peer", &a->peer, &core, ret);
 }
 
 static int check_address(const struct wire_open *ask, size_t i,
@@ -205,7 +223,7 @@ static int check_address(const struct wire_open *ask, size_t i,
 		if (prefix_same_address(&a->local, &ask->addresses[j].local))
 			return INVALID(ret, "address %s is asked for twice",
 				       prefix_format(&a->local, text));
-	r = check_range("address", &a->local, &core, ret);
+	r = check_network("address", &a->local, &core, ret);
 	if (r || a->peer.family == 0)
 		return r;
 	return check_peer(a, ret);
@@ -228,7 +246,7 @@ static int check_gateway(const struct wire_route *route,
 			       prefix_format(gw, text),
 			       prefix_format(&route->dst, dst),
 			       prefix_bits(gw->family));
-	return check_range("gateway", gw, gw, ret);
+	return check_inside("gateway", gw, gw, ret);
 }
 
 static int check_route(const struct wire_open *ask, size_t i,
@@ -250,8 +268,22 @@ static int check_route(const struct wire_open *ask, size_t i,
 		return INVALID(ret, "flags 0x%x of route %s are not known",
 			       (unsigned)route->flags,
 			       prefix_format(&route->dst, text));
-	r = check_range("route", &route->dst, &route->dst, ret);
+	r = check_inside("route", &route->dst, &route->dst, ret);
+	/*
+	 * A default route covers everything; what is the host's own it finds
+	 * in its local table first.
+	 */
+	if (r == 0 && !request_is_default(&route->dst))
+		r = check_around("route", &route->dst, ret);
 	return r ? r : check_gateway(route, ret);
+}
+
+/* The daemon makes a default route as its two halves. */
+static bool same_destination(const struct prefix *a, const struct prefix *b)
+{
+	return a->family == b->family &&
+	       (prefix_equal(a, b) || (a->len == 0 && b->len == 1) ||
+		(a->len == 1 && b->len == 0));
 }
 
 int request_check_routes(const struct wire_open *ask,
@@ -261,8 +293,8 @@ int request_check_routes(const struct wire_open *ask,
 
 	for (size_t i = 0; i < ask->n_routes; i++)
 		for (size_t j = 0; j < i; j++)
-			if (prefix_equal(&ask->routes[i].dst,
-					 &ask->routes[j].dst) &&
+			if (same_destination(&ask->routes[i].dst,
+					     &ask->routes[j].dst) &&
 			    ask->routes[i].metric == ask->routes[j].metric)
 				return INVALID(ret, "route %s is asked for "
 					"twice with metric %u",

@@ -10,7 +10,8 @@
 enum rule_key {
 	KEY_ACTION, KEY_USER, KEY_GROUP, KEY_KIND, KEY_NAME, KEY_ADDRESS,
 	KEY_ROUTE, KEY_METRIC, KEY_MTU, KEY_MAX_DEVICES, KEY_MAX_QUEUES,
-	KEY_MAX_ADDRESSES, KEY_MAX_ROUTES, KEY_OFFLOAD, N_RULE_KEYS
+	KEY_MAX_ADDRESSES, KEY_MAX_ROUTES, KEY_OFFLOAD, KEY_DEFAULT_ROUTE,
+	KEY_SHADOW, N_RULE_KEYS
 };
 
 struct ids {
@@ -41,7 +42,7 @@ struct rule {
 	bool allow;
 	bool any_user;
 	bool tun, tap;
-	bool offload;
+	bool offload, default_route, shadow;
 	struct ids users, groups;
 	struct patterns names;
 	struct prefixes addresses, routes;
@@ -95,6 +96,15 @@ uint32_t request_mtu_min(const struct wire_open *ask);
 int policy_refuse(struct policy_decision *ret, enum wire_error code,
 		  const char *step, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
+
+/* So short that it leads most of the world in. */
+bool request_is_default(const struct prefix *p);
+
+/*
+ * cover.c: do the routes and the on-link prefixes of addresses together make
+ * what one of them alone may not be?  If so *ret is a prefix that they cover.
+ */
+bool cover_default(const struct wire_open *ask, struct prefix *ret);
 
 /* limits.c: all limits of the question's rule. */
 int rule_limits(const struct question *q);

@@ -260,14 +260,16 @@ static const struct key_row rule_keys[N_RULE_KEYS] = {
 	[KEY_MAX_ROUTES] = { "max-routes", read_number, AT(max_routes), 0,
 			     WIRE_ROUTES_MAX, false },
 	[KEY_OFFLOAD] = { "offload", read_yes_no, AT(offload), 0, 0, false },
+	[KEY_DEFAULT_ROUTE] = { "default-route", read_yes_no,
+				AT(default_route), 0, 0, false },
+	[KEY_SHADOW] = { "shadow", read_yes_no, AT(shadow), 0, 0, false },
 };
 _Static_assert(sizeof(rule_keys) / sizeof(*rule_keys) == N_RULE_KEYS,
 	       "a row for each key");
 
 /* Keys that the format has a meaning for, but that nothing obeys yet. */
 static const char *const later_keys[] = {
-	"source", "default-route", "shadow", "mac", "dhcp", "source-guard",
-	"on-tamper"
+	"source", "mac", "dhcp", "source-guard", "on-tamper"
 };
 
 const char *rule_key_name(enum rule_key key)
@@ -284,7 +286,8 @@ static int unknown_key(struct reading *rd)
 				     "the line");
 	return FAULT(rd, "unknown key; known are action, user, group, kind, "
 		     "name, address, route, metric, mtu, max-devices, "
-		     "max-queues, max-addresses, max-routes, offload");
+		     "max-queues, max-addresses, max-routes, offload, "
+		     "default-route, shadow");
 }
 
 static int read_list(struct reading *rd, const struct key_row *row)

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <linux/if_arp.h>
 #include <linux/if_tun.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
