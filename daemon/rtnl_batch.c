@@ -20,7 +20,7 @@
  * and come, each route too, a default route of either family as two; and nine
  * messages besides.
  */
-#define MESSAGES_MAX	(4 * WIRE_ADDRESSES_MAX + 2 * (WIRE_ROUTES_MAX + 2) + 9)
+#define MESSAGES_MAX	(5 * WIRE_ADDRESSES_MAX + 2 * (WIRE_ROUTES_MAX + 2) + 9)
 #define MESSAGE_BYTES	192		/* longest message that we build */
 #define BATCH_BYTES	(MESSAGES_MAX * MESSAGE_BYTES)
 /* A message type that no kernel has: a step that the fault hook breaks. */

@@ -68,22 +68,22 @@ static bool has_route(const struct wire_open *o, const struct wire_route *r)
 /* --- addresses ---------------------------------------------------------- */
 
 /*
- * An address that stays, but behind one that comes (in a repair): IPv4
- * addresses of one prefix have an order, the first is the primary one.
+ * IPv4 addresses have an order, by which the kernel chooses among them.  When
+ * one comes back in a repair, all are put anew: which are there is not known.
  */
-static bool out_of_order(const struct move *v, unsigned i)
+static bool ipv4_comes_back(const struct move *v)
 {
-	const struct wire_address *a = &v->to->addresses[i];
-
-	for (unsigned j = 0; a->local.family == 4 && j < i; j++)
-		if (prefix_equal(far_end(&v->to->addresses[j]), far_end(a)) &&
-		    !has_address(v->from, &v->to->addresses[j]))
+	for (unsigned i = 0; v->m->repair && i < v->to->n_addresses; i++)
+		if (v->to->addresses[i].local.family == 4 &&
+		    !has_address(v->from, &v->to->addresses[i]))
 			return true;
 	return false;
 }
 
 static void remove_addresses(struct move *v)
 {
+	bool anew = ipv4_comes_back(v);
+
 	for (unsigned i = 0; i < v->from->n_addresses; i++) {
 		const struct wire_address *a = &v->from->addresses[i];
 
@@ -92,12 +92,10 @@ static void remove_addresses(struct move *v)
 		rtnl_remove_address(v->b, v->m->ifindex, a);
 		v->lost_ipv4 = v->lost_ipv4 || a->local.family == 4;
 	}
-	for (unsigned i = 0; v->m->repair && i < v->to->n_addresses; i++) {
-		const struct wire_address *a = &v->to->addresses[i];
-
-		if (has_address(v->from, a) && out_of_order(v, i))
-			rtnl_remove_address(v->b, v->m->ifindex, a);
-	}
+	for (unsigned i = 0; anew && i < v->to->n_addresses; i++)
+		if (v->to->addresses[i].local.family == 4)
+			rtnl_remove_address(v->b, v->m->ifindex,
+					    &v->to->addresses[i]);
 }
 
 /* May the kernel have dropped it, although it shall stay? */

@@ -170,10 +170,22 @@ void rig_namespaces(mode_t node_mode)
 	ck_assert_int_eq(sh_status("ip link set lo up"), 0);
 }
 
+static void write_file(const char *path, const char *text)
+{
+	FILE *f = fopen(path, "we");
+
+	ck_assert_msg(f != NULL, "%s: %s", path, strerror(errno));
+	fputs(text, f);
+	ck_assert_int_eq(fclose(f), 0);
+}
+
 char *host_state(void)
 {
 	/* IPv4 addresses have an order that matters, IPv6 ones have none. */
-	return sh("ip -o link | sed 's/^[0-9]*: //'; ip -o -4 addr; "
+	return sh("ip -o link | sed -e 's/^[0-9]*: //' "
+		  /* Once up, a link has a queue; while it is down that is all
+		     the same. */
+		  "-e '/state DOWN/s/ qdisc [a-z_]*//'; ip -o -4 addr; "
 		  "ip -o -6 addr | sort; "
 		  "ip route show table all; ip -6 route show table all; "
 		  "ip rule; ip -6 rule");
@@ -193,7 +205,10 @@ void host_unchanged(char *before)
 	if (!eventually(is_state, before)) {
 		char *now = host_state();
 
-		ck_abort_msg("the host was\n%s\nand is\n%s", before, now);
+		write_file("/run/host.before", before);
+		write_file("/run/host.now", now);
+		ck_abort_msg("the host is not as it was:\n%s",
+			     sh("diff /run/host.before /run/host.now"));
 	}
 	free(before);
 }
@@ -215,15 +230,6 @@ void link_goes(const char *name)
 }
 
 /* --- the daemon --------------------------------------------------------- */
-
-static void write_file(const char *path, const char *text)
-{
-	FILE *f = fopen(path, "we");
-
-	ck_assert_msg(f != NULL, "%s: %s", path, strerror(errno));
-	fputs(text, f);
-	ck_assert_int_eq(fclose(f), 0);
-}
 
 static bool listens(void *arg)
 {

@@ -616,7 +616,7 @@ START_TEST(rtnl_batch_holds_the_largest_open_and_says_when_full)
 	ck_assert_int_eq(b.error, 0);
 	ck_assert_uint_eq(b.n, 6 + 2 * WIRE_ADDRESSES_MAX + WIRE_ROUTES_MAX);
 	/* And the largest move, which tests/unit/test_move.c has. */
-	for (int i = 0; i < 4 * WIRE_ADDRESSES_MAX + 2 * WIRE_ROUTES_MAX; i++)
+	for (int i = 0; i < 5 * WIRE_ADDRESSES_MAX + 2 * WIRE_ROUTES_MAX; i++)
 		rtnl_set_up(&b, 5, true);
 	ck_assert_int_eq(b.error, -E2BIG);
 	ck_assert_int_eq(rtnl_commit(&none, &b, NULL, &why), -E2BIG);

@@ -225,6 +225,7 @@ START_TEST(a_repair_restores_the_order)
 	from = now;
 	ck_assert_str_eq(lines(true),
 		"- 10.0.0.0/24 via the device metric 1000\n"
+		"- address 10.0.0.1/24\n"
 		"- address 10.0.0.2/24\n"
 		"= address 10.0.0.1/24\n"
 		"= address 10.0.0.2/24\n"
