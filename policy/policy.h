@@ -22,7 +22,11 @@ struct peer {
 	bool admin;		/* came by the admin socket */
 };
 
-/* What the host and the peer's uid have already. */
+/*
+ * What the host and the peer's uid have already.  For a later change of a
+ * device, which is judged as if it were opened so, the device itself is not
+ * among them: it does not count, and its name is not taken.
+ */
 struct policy_usage {
 	unsigned devices;	/* of the peer's uid, over all rules */
 	/* Is this interface name in use?  NULL: none is. */

@@ -97,6 +97,8 @@ START_TEST(whole_format_is_read)
 		"max-addresses = 0\n"
 		"max-routes    = 32\n"
 		"  offload       = yes\n"
+		"default-route = no\n"
+		"shadow        = yes\n"
 		"[ rule \t b ]\n"
 		"action = deny\n"
 		"user = any");
@@ -137,9 +139,9 @@ static const struct {
 	{ R "colour = red\n", "t.conf:2: colour: ", "unknown key" },
 	{ R "User = any\n", "t.conf:2: User: ", "unknown key" },
 	{ R "source = auto\n", "t.conf:2: source: ", "not known to this ver" },
-	{ R "default-route = no\n", "t.conf:2: default-route: ",
-	  "not known to this version" },
-	{ R "shadow = no\n", "t.conf:2: shadow: ", "not known to this ver" },
+	{ R "default-route = 1\n", "t.conf:2: default-route: ",
+	  "write yes or no" },
+	{ R "shadow = maybe\n", "t.conf:2: shadow: ", "write yes or no" },
 	{ R "mac = random\n", "t.conf:2: mac: ", "not known to this version" },
 	{ R "dhcp = no\n", "t.conf:2: dhcp: ", "not known to this version" },
 	{ R "source-guard = off\n", "t.conf:2: source-guard: ",
@@ -863,6 +865,8 @@ static struct wire_route *add_route(const char *dst, const char *gateway,
 	"max-devices=65535\nmax-queues=64\nmax-addresses=64\n" \
 	"max-routes=256\noffload=yes\n"
 
+#define DEFAULT_ROUTE WIDE "default-route=yes\n"
+
 static int decide(const char *text)
 {
 	struct policy *p = parse_ok(text);
@@ -927,7 +931,7 @@ START_TEST(layers_flags_and_vnet_hdr)
 	is_fine();
 	ask.flags = WIRE_OPEN_DOWN;
 	add_route("10.1.0.0/16", NULL, 0);
-	invalid("left down has no routes");
+	is_fine();
 	ask.flags = 4;
 	invalid("open flags 0x4");
 	ask.vnet_hdr = 1;
@@ -1090,7 +1094,7 @@ START_TEST(neighbours_of_forbidden_ranges_are_fine)
 }
 END_TEST
 
-START_TEST(default_like_prefixes_wait_for_a_later_version)
+START_TEST(default_routes_take_a_key_of_their_own)
 {
 	static const struct {
 		const char *address, *route;
@@ -1106,21 +1110,133 @@ START_TEST(default_like_prefixes_wait_for_a_later_version)
 		bool v6 = strchr(cases[i].address, ':');
 
 		add_route(cases[i].route, NULL, 0);
-		refused(WIDE, WIRE_E_POLICY, "policy", "",
-			"come with a later version of the policy");
+		refused(WIDE, WIRE_E_POLICY, "policy", "t.conf:1",
+			"is a default route, or the most of one");
+		refused(WIDE "default-route = no\n", WIRE_E_POLICY, "policy",
+			"t.conf:14", "`default-route = yes`");
+		allowed(DEFAULT_ROUTE, "t.conf:1");
 		fresh();
+		/* No key lets an address open such a network. */
 		add_address(cases[i].address, NULL);
-		refused(WIDE, WIRE_E_POLICY, "policy", "",
+		refused(DEFAULT_ROUTE, WIRE_E_POLICY, "policy", "",
 			v6 ? "/16 or longer" : "/8 or longer");
 		fresh();
 		add_address(v6 ? "fd00::1/128" : "10.0.0.9/32",
 			    cases[i].address);
-		refused(WIDE, WIRE_E_POLICY, "policy", "", "peer ");
+		refused(DEFAULT_ROUTE, WIRE_E_POLICY, "policy", "", "peer ");
 		fresh();
 	}
 	add_address("10.0.0.1/8", NULL);
 	add_address("fd00::1/16", NULL);
 	is_fine();
+	/* It must still be inside `route =`. */
+	add_route("0.0.0.0/0", NULL, 0);
+	refused("[rule r]\naction=allow\nuser=any\nkind=tun\nname=*\n"
+		"default-route=yes\nroute=0.0.0.0/1\n", WIRE_E_POLICY, "policy",
+		"t.conf:7", "not inside");
+	fresh();
+	/* A long route may cover nothing that is forbidden, as before. */
+	add_route("240.0.0.0/8", NULL, 0);
+	allowed(DEFAULT_ROUTE, "t.conf:1");
+	fresh();
+	add_route("255.0.0.0/8", NULL, 0);
+	refused(DEFAULT_ROUTE, WIRE_E_INVALID, "request", "", "broadcast");
+}
+END_TEST
+
+static const struct {
+	const char *routes[10];	/* until NULL */
+	const char *address;	/* or NULL */
+	const char *covered;	/* what they make together; NULL: nothing */
+} covers[] = {
+	{ { "10.0.0.0/8", "11.0.0.0/8" }, NULL, "10.0.0.0/7" },
+	{ { "11.0.0.0/8", "12.0.0.0/8" }, NULL, NULL },
+	{ { "10.0.0.0/8", "11.0.0.0/9", "11.128.0.0/9" }, NULL, "10.0.0.0/7" },
+	{ { "10.0.0.0/8", "11.0.0.0/9", "11.128.0.0/10" }, NULL, NULL },
+	{ { "11.128.0.0/9", "10.128.0.0/9", "11.0.0.0/9", "10.0.0.0/9" }, NULL,
+	  "10.0.0.0/7" },
+	{ { "10.0.0.0/9", "10.128.0.0/10", "10.192.0.0/11", "10.224.0.0/12",
+	    "10.240.0.0/12", "11.0.0.0/8", "12.0.0.0/8" }, NULL, "10.0.0.0/7" },
+	{ { "10.0.0.0/9", "10.128.0.0/10", "10.192.0.0/11", "10.224.0.0/12",
+	    "11.0.0.0/8" }, NULL, NULL },
+	{ { "10.0.0.0/8", "10.0.0.0/9", "10.1.0.0/16" }, NULL, NULL },
+	{ { "11.0.0.0/8" }, "10.0.0.1/8", "10.0.0.0/7" },
+	{ { "11.0.0.0/8" }, "10.0.0.1/9", NULL },
+	{ { "fd00::/16", "fd01::/16" }, NULL, "fd00::/15" },
+	{ { "fd01::/16", "fd02::/16" }, NULL, NULL },
+	{ { "fd00::/16", "fd01::/17", "fd01:8000::/17" }, NULL, "fd00::/15" },
+	{ { "fd00::/16", "fd01::/17", "fd01:8000::/18" }, NULL, NULL },
+	{ { "fd01::/16" }, "fd00::1/16", "fd00::/15" },
+	{ { "10.0.0.0/8", "fd01::/16" }, NULL, NULL },
+};
+
+START_TEST(routes_may_not_make_a_default_route_together)
+{
+	const char *const *route = covers[_i].routes;
+
+	for (; *route; route++)
+		add_route(*route, NULL, 0);
+	if (covers[_i].address)
+		add_address(covers[_i].address, NULL);
+	if (covers[_i].covered)
+		refused(WIDE, WIRE_E_POLICY, "policy", "t.conf:1",
+			covers[_i].covered);
+	else
+		allowed(WIDE, "t.conf:1");
+	allowed(DEFAULT_ROUTE, "t.conf:1");
+}
+END_TEST
+
+/* The most that a request holds, of which none makes it easy. */
+START_TEST(the_largest_cover_is_found)
+{
+	char text[32];
+
+	for (unsigned i = 0; i < WIRE_ROUTES_MAX; i++) {
+		snprintf(text, sizeof(text), "10.%u.0.0/16", i);
+		add_route(text, NULL, 0);
+	}
+	allowed(WIDE, "t.conf:1");
+	ask.routes[255].dst.ip[0] = 11;
+	ask.routes[255].dst.ip[1] = 0;
+	ask.routes[255].dst.len = 8;
+	allowed(WIDE, "t.conf:1");
+	add_address("10.255.0.1/16", NULL);
+	refused(WIDE, WIRE_E_POLICY, "policy", "t.conf:1", "10.0.0.0/7");
+}
+END_TEST
+
+START_TEST(a_default_route_and_its_half_are_the_same_route)
+{
+	static const char *const pairs[][2] = {
+		{ "0.0.0.0/0", "0.0.0.0/1" }, { "128.0.0.0/1", "0.0.0.0/0" },
+		{ "::/0", "8000::/1" }, { "::/1", "::/0" },
+	};
+
+	for (size_t i = 0; i < COUNT(pairs); i++) {
+		add_route(pairs[i][0], NULL, 1000);
+		add_route(pairs[i][1], NULL, 1000);
+		refused(DEFAULT_ROUTE, WIRE_E_INVALID, "request", "",
+			"asked for twice");
+		ask.routes[1].metric = 1001;
+		allowed(DEFAULT_ROUTE, "t.conf:1");
+		fresh();
+	}
+	add_route("0.0.0.0/0", NULL, 1000);
+	add_route("::/0", NULL, 1000);
+	add_route("0.0.0.0/2", NULL, 1000);
+	allowed(DEFAULT_ROUTE, "t.conf:1");
+}
+END_TEST
+
+START_TEST(shadow_is_told)
+{
+	allowed(WIDE, "t.conf:1");
+	ck_assert(!decision.shadow);
+	allowed(WIDE "shadow = no\n", "t.conf:1");
+	ck_assert(!decision.shadow);
+	allowed(WIDE "shadow = yes\n", "t.conf:1");
+	ck_assert(decision.shadow);
 }
 END_TEST
 
@@ -1795,7 +1911,12 @@ static TCase *request_case(void)
 		forbidden_ranges_as_address_peer_route_and_gateway, 0,
 		COUNT(no_prefixes));
 	tcase_add_test(tc, neighbours_of_forbidden_ranges_are_fine);
-	tcase_add_test(tc, default_like_prefixes_wait_for_a_later_version);
+	tcase_add_test(tc, default_routes_take_a_key_of_their_own);
+	tcase_add_loop_test(tc, routes_may_not_make_a_default_route_together, 0,
+		COUNT(covers));
+	tcase_add_test(tc, the_largest_cover_is_found);
+	tcase_add_test(tc, a_default_route_and_its_half_are_the_same_route);
+	tcase_add_test(tc, shadow_is_told);
 	tcase_add_test(tc, addresses_are_single_whole_and_known);
 	tcase_add_test(tc,
 		peers_are_of_the_family_of_a_full_length_address);
