@@ -101,7 +101,7 @@ static const struct refusal refusals[] = {
 	{ .route = "11.0.0.0/16", .error = -EACCES, .step = "policy",
 	  .says = { "11.0.0.0/16", "10.0.0.0/8" }, .rule = true },
 	{ .route = "0.0.0.0/0", .error = -EACCES, .step = "policy",
-	  .says = { "0.0.0.0/0" } },
+	  .says = { "0.0.0.0/0", "not inside" }, .rule = true },
 	{ .route = "10.20.0.0/16", .metric = 5, .error = -EACCES,
 	  .step = "policy", .says = { "metric", "1000" }, .rule = true },
 	{ .address = "10.9.0.1/24", .route = "10.20.0.0/16",
