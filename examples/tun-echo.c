@@ -9,14 +9,11 @@
  * handler with each packet, which is rewritten in place and sent back.
  */
 #include <getopt.h>
-#include <net/if.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "tuntapd.h"
@@ -108,19 +105,6 @@ static int echo(void *arg, void *buf, size_t len)
 
 /* --- what we are -------------------------------------------------------- */
 
-static int device_mtu(const char *name)
-{
-	struct ifreq ifr = { 0 };
-	int sock = socket(AF_INET, SOCK_DGRAM, 0), mtu = 0;
-
-	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
-	if (sock >= 0 && ioctl(sock, SIOCGIFMTU, &ifr) == 0)
-		mtu = ifr.ifr_mtu;
-	if (sock >= 0)
-		close(sock);
-	return mtu;
-}
-
 /* "uid 65534 CapEff 0000000000000000 NoNewPrivs 1"; macOS has but the uid. */
 static void print_rights(void)
 {
@@ -141,10 +125,11 @@ static void print_rights(void)
 static void print_device(struct ttd_device *dev)
 {
 	char name[TTD_NAME_MAX] = "?";
+	uint32_t mtu = 0;
 
 	ttd_name(dev, name);
-	printf("device %s index %u mtu %d\n", name, ttd_ifindex(dev),
-	       device_mtu(name));
+	ttd_get_mtu(dev, &mtu);
+	printf("device %s index %u mtu %u\n", name, ttd_ifindex(dev), mtu);
 	print_rights();
 }
 
