@@ -289,6 +289,9 @@ static void on_route(void *arg, const struct os_route *os, bool gone)
 	struct route *r;
 
 	(void)arg;
+	/* Replaced, of whichever link: only a dump says what is left. */
+	if (gone && !os->ifindex && find_network(&net))
+		mirror.stale = true;
 	if (!link || !counts(os))
 		return;
 	memset(&key, 0, sizeof(key));
@@ -297,8 +300,11 @@ static void on_route(void *arg, const struct os_route *os, bool gone)
 	key.table = os->table;
 	key.metric = os->metric;
 	HASH_FIND(hh, mirror.routes, &key, sizeof(key), r);
-	if (gone && r)
+	/* One that differs in what is not in the key alone may be left. */
+	if (gone && r) {
 		forget_route(link, r);
+		mirror.stale = true;
+	}
 	if (gone || r)
 		return;
 	r = calloc(1, sizeof(*r));

@@ -197,9 +197,9 @@ static bool parse_address(const struct nlmsghdr *nlh, struct os_address *ret)
 }
 
 /*
- * A unicast route that leads to one link without the host's own table, of an
- * RTM_NEWROUTE or RTM_DELROUTE; false: something else.  One with several next
- * hops is told as if it had a gateway: on-link networks have one link.
+ * The route of an RTM_NEWROUTE or RTM_DELROUTE; false: one of the kernel's
+ * local table or cache, or of another family.  One with several next hops
+ * names no link here: on-link networks have one.
  */
 static bool parse_route(const struct nlmsghdr *nlh, struct os_route *ret)
 {
@@ -207,7 +207,7 @@ static bool parse_route(const struct nlmsghdr *nlh, struct os_route *ret)
 	const struct nlattr *dst = NULL;
 	struct nlattr *attr;
 
-	if (rtm->rtm_type != RTN_UNICAST || rtm->rtm_flags & RTM_F_CLONED ||
+	if (rtm->rtm_flags & RTM_F_CLONED ||
 	    (rtm->rtm_family != AF_INET && rtm->rtm_family != AF_INET6))
 		return false;
 	*ret = (struct os_route){ .table = rtm->rtm_table };
@@ -215,7 +215,6 @@ static bool parse_route(const struct nlmsghdr *nlh, struct os_route *ret)
 		switch (mnl_attr_get_type(attr)) {
 		case RTA_GATEWAY:
 		case RTA_VIA:
-		case RTA_MULTIPATH:
 			ret->gateway = true;
 			break;
 		case RTA_DST:
@@ -238,7 +237,25 @@ static bool parse_route(const struct nlmsghdr *nlh, struct os_route *ret)
 	if (ret->dst.len > prefix_bits(ret->dst.family) ||
 	    (dst && !copy_ip(&ret->dst, dst)))
 		return false;
-	return ret->ifindex && ret->table != RT_TABLE_LOCAL;
+	return ret->table != RT_TABLE_LOCAL;
+}
+
+static void tell_route(const struct nlmsghdr *nlh, const struct os_watcher *w)
+{
+	const struct rtmsg *rtm = mnl_nlmsg_get_payload(nlh);
+	bool gone = nlh->nlmsg_type == RTM_DELROUTE;
+	struct os_route route, old;
+
+	if (!parse_route(nlh, &route))
+		return;
+	/* What it replaced is not told, nor which link that was of. */
+	if (!gone && nlh->nlmsg_flags & NLM_F_REPLACE) {
+		old = route;
+		old.ifindex = 0;
+		w->route(w->arg, &old, true);
+	}
+	if (rtm->rtm_type == RTN_UNICAST && route.ifindex)
+		w->route(w->arg, &route, gone);
 }
 
 /* Tells the watcher one message, if it is one of what it wants to know. */
@@ -246,7 +263,6 @@ static void tell(const struct nlmsghdr *nlh, const struct os_watcher *w)
 {
 	const struct ifinfomsg *ifi = mnl_nlmsg_get_payload(nlh);
 	struct os_address address;
-	struct os_route route;
 	struct rtnl_link link;
 
 	switch (nlh->nlmsg_type) {
@@ -272,11 +288,8 @@ static void tell(const struct nlmsghdr *nlh, const struct os_watcher *w)
 		return;
 	case RTM_NEWROUTE:
 	case RTM_DELROUTE:
-		if (mnl_nlmsg_get_payload_len(nlh) < sizeof(struct rtmsg))
-			return;
-		if (parse_route(nlh, &route))
-			w->route(w->arg, &route,
-				 nlh->nlmsg_type == RTM_DELROUTE);
+		if (mnl_nlmsg_get_payload_len(nlh) >= sizeof(struct rtmsg))
+			tell_route(nlh, w);
 		return;
 	}
 }

@@ -105,6 +105,7 @@ int os_watch_start(const struct os_watcher *watcher, struct wire_refused *why)
 }
 
 static int read_error, again_error;	/* what they return */
+static unsigned n_again;
 
 int os_watch_read(void)
 {
@@ -113,6 +114,7 @@ int os_watch_read(void)
 
 int os_watch_again(void)
 {
+	n_again++;
 	if (!again_error) {
 		tell.dump(tell.arg, true);
 		tell.dump(tell.arg, false);
@@ -352,6 +354,29 @@ START_TEST(mirror_forgets_routes_that_went_unheard)
 	/* Asked for all again, which the fake answers with nothing. */
 	ck_assert_int_eq(mirror_update(), 0);
 	ck_assert_ptr_null(onlink("10.1.0.0/16"));
+	mirror_stop();
+}
+END_TEST
+
+/* Nor which route went with a replacement, or whether a twin of one is left. */
+START_TEST(mirror_asks_again_when_routes_are_in_doubt)
+{
+	mirror_start(on_gone, on_changed, NULL);
+	link_is(3, "eth0", false);
+	route_is(3, "10.1.0.0/16", false);
+	route_is(0, "10.2.0.0/16", true);	/* replaced: nobody's network */
+	ck_assert_int_eq(mirror_update(), 0);
+	ck_assert_uint_eq(n_again, 0);
+	route_is(0, "10.1.0.0/16", true);
+	ck_assert_int_eq(mirror_update(), 0);
+	ck_assert_uint_eq(n_again, 1);
+	link_is(3, "eth0", false);
+	route_is(3, "10.1.0.0/16", false);
+	route_is(3, "10.1.0.0/16", true);
+	ck_assert_int_eq(mirror_update(), 0);
+	ck_assert_uint_eq(n_again, 2);
+	ck_assert_int_eq(mirror_update(), 0);
+	ck_assert_uint_eq(n_again, 2);
 	mirror_stop();
 }
 END_TEST
@@ -660,6 +685,7 @@ int main(void)
 	tcase_add_test(t, mirror_knows_networks_by_their_routes);
 	tcase_add_test(t, mirror_finds_another_owner_of_a_network);
 	tcase_add_test(t, mirror_forgets_routes_that_went_unheard);
+	tcase_add_test(t, mirror_asks_again_when_routes_are_in_doubt);
 	tcase_add_test(t, mirror_tells_what_of_a_link_changed);
 	tcase_add_test(t, mirror_takes_new_addresses_for_old);
 	tcase_add_test(t, mirror_says_so_until_it_is_whole_again);
