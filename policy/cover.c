@@ -2,6 +2,8 @@
  * Many prefixes that are one: 10.0.0.0/8 and 11.0.0.0/8 lead as much of the
  * world in as 10.0.0.0/7 does.
  */
+#include <string.h>
+
 #include "rules.h"
 
 struct list {
@@ -9,68 +11,76 @@ struct list {
 	size_t n;
 };
 
-/*
- * Is each address of the block in one of the prefixes?  It looks at a half only
- * if the block is not in one prefix and something lies inside it, and at the
- * second half only if the first is covered: so it makes at most a few steps for
- * each prefix.
- */
-static bool is_covered(const struct list *list, const struct prefix *block)
+/* By first address, and what contains others before them. */
+static bool is_before(const struct prefix *a, const struct prefix *b)
 {
-	struct prefix half = *block;
-	bool inside = false;
+	int r;
 
-	for (size_t i = 0; i < list->n; i++) {
-		if (prefix_contains(&list->p[i], block))
-			return true;
-		inside = inside || prefix_contains(block, &list->p[i]);
-	}
-	if (!inside)
-		return false;
-	half.len++;
-	if (!is_covered(list, &half))
-		return false;
-	half.ip[block->len / 8] |= (uint8_t)(0x80 >> block->len % 8);
-	return is_covered(list, &half);
+	if (a->family != b->family)
+		return a->family < b->family;
+	r = memcmp(a->ip, b->ip, prefix_bytes(a->family));
+	return r ? r < 0 : a->len < b->len;
 }
 
-/* The longest prefix around p that counts as a default route. */
-static struct prefix block_of(const struct prefix *p)
+static void insert(struct list *list, struct prefix p)
 {
-	struct prefix block = *p;
+	size_t i = list->n++;
 
-	block.len = p->family == 4 ? POLICY_SHORTEST_IPV4 - 1
-				   : POLICY_SHORTEST_IPV6 - 1;
-	return prefix_network(&block);
+	for (; i > 0 && is_before(&p, &list->p[i - 1]); i--)
+		list->p[i] = list->p[i - 1];
+	list->p[i] = p;
 }
 
-static bool seen_before(const struct list *list, size_t n,
-			const struct prefix *block)
+static void collect(struct list *list, const struct wire_open *ask)
 {
-	for (size_t i = 0; i < n; i++)
-		if (prefix_contains(block, &list->p[i]))
-			return true;
-	return false;
-}
-
-bool cover_default(const struct wire_open *ask, struct prefix *ret)
-{
-	struct list list = { .n = 0 };
-
+	list->n = 0;
 	for (size_t i = 0; i < ask->n_routes; i++)
-		list.p[list.n++] = ask->routes[i].dst;
+		insert(list, prefix_network(&ask->routes[i].dst));
 	for (size_t i = 0; i < ask->n_addresses; i++) {
 		const struct wire_address *a = &ask->addresses[i];
 
-		list.p[list.n++] = prefix_network(a->peer.family ? &a->peer :
-						  &a->local);
+		insert(list, prefix_network(a->peer.family ? &a->peer :
+					    &a->local));
 	}
-	for (size_t i = 0; i < list.n; i++) {
-		struct prefix block = block_of(&list.p[i]);
+}
 
-		if (!seen_before(&list, i, &block) &&
-		    is_covered(&list, &block)) {
-			*ret = block;
+/*
+ * Two that do not overlap and are the halves of one: *low, which has no bits
+ * behind its length, becomes that one.
+ */
+static bool join(struct prefix *low, const struct prefix *high)
+{
+	struct prefix both = *low;
+
+	if (low->len != high->len || low->len == 0)
+		return false;
+	both.len--;
+	if (!prefix_contains(&both, high))
+		return false;
+	*low = both;
+	return true;
+}
+
+/*
+ * From the lowest address on, made[] is what was met so far in as few prefixes
+ * as can be.  They are in order and apart, so that only the last of them can
+ * contain the next one, or be the other half of it.
+ */
+bool cover_default(const struct wire_open *ask, struct prefix *ret)
+{
+	struct list list;
+	struct prefix *made = list.p;
+	size_t n = 0;
+
+	collect(&list, ask);
+	for (size_t i = 0; i < list.n; i++) {
+		if (n > 0 && prefix_contains(&made[n - 1], &list.p[i]))
+			continue;
+		made[n++] = list.p[i];
+		while (n > 1 && join(&made[n - 2], &made[n - 1]))
+			n--;
+		if (request_is_default(&made[n - 1])) {
+			*ret = made[n - 1];
 			return true;
 		}
 	}

@@ -37,6 +37,7 @@ static void must(bool holds)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const struct prefix net = { { 10, 50 }, 4, 16 };
+	static const struct prefix everything = { { 0 }, 4, 0 };
 	static struct wire_open ask, out;
 	struct peer peer = { .uid = 1000, .gid = 100 };
 	unsigned tries = 0;
@@ -57,6 +58,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		ask.n_addresses = ask.n_routes = 1;
 		ask.addresses[0].local = net;
 		ask.routes[0].dst = net;
+	}
+	if (size % 5 == 0) {
+		ask.n_routes = 1;
+		ask.routes[0].dst = everything;
 	}
 	if (policy_decide(policy, &peer, &ask, &usage, &out, &decision) == 0) {
 		must(decision.code == 0 && !name_fault(out.name));

@@ -1129,6 +1129,13 @@ START_TEST(default_routes_take_a_key_of_their_own)
 	add_address("10.0.0.1/8", NULL);
 	add_address("fd00::1/16", NULL);
 	is_fine();
+	/* The whole of what is forbidden stays so. */
+	add_route("224.0.0.0/4", NULL, 0);
+	refused(DEFAULT_ROUTE, WIRE_E_INVALID, "request", "", "multicast");
+	fresh();
+	add_route("ff00::/8", NULL, 0);
+	refused(DEFAULT_ROUTE, WIRE_E_INVALID, "request", "", "multicast");
+	fresh();
 	/* It must still be inside `route =`. */
 	add_route("0.0.0.0/0", NULL, 0);
 	refused("[rule r]\naction=allow\nuser=any\nkind=tun\nname=*\n"
@@ -1168,6 +1175,21 @@ static const struct {
 	{ { "fd00::/16", "fd01::/17", "fd01:8000::/18" }, NULL, NULL },
 	{ { "fd01::/16" }, "fd00::1/16", "fd00::/15" },
 	{ { "10.0.0.0/8", "fd01::/16" }, NULL, NULL },
+	/* The same bytes in another family, and what is met at the very end. */
+	{ { "32.0.0.0/8", "2100::/16" }, NULL, NULL },
+	{ { "2001::/16", "33.0.0.0/8", "32.0.0.0/8" }, NULL, "32.0.0.0/7" },
+	{ { "fe01::/16", "10.0.0.0/8", "fe00::/16" }, NULL, "fe00::/15" },
+	/* In any order, whatever lies inside of another. */
+	{ { "10.0.0.0/8", "11.0.0.0/9", "11.0.0.0/8" }, NULL, "10.0.0.0/7" },
+	{ { "10.0.0.0/8", "11.0.0.0/9" }, "11.200.0.1/8", "10.0.0.0/7" },
+	{ { "10.0.0.0/10", "10.128.0.0/10", "10.64.0.0/10", "10.192.0.0/10",
+	    "11.0.0.0/8" }, NULL, "10.0.0.0/7" },
+	/* Twice, and inside of another, is not more. */
+	{ { "10.0.0.0/8", "10.0.0.0/10", "10.64.0.0/10", "10.128.0.0/9" },
+	  "10.1.0.1/8", NULL },
+	{ { "11.0.0.0/8", "10.128.0.0/9", "10.64.0.0/10" }, "10.1.0.1/10",
+	  "10.0.0.0/7" },
+	{ { "8.0.0.0/8", "9.0.0.0/9", "9.192.0.0/10" }, "10.1.0.1/8", NULL },
 };
 
 START_TEST(routes_may_not_make_a_default_route_together)
@@ -1184,6 +1206,19 @@ START_TEST(routes_may_not_make_a_default_route_together)
 	else
 		allowed(WIDE, "t.conf:1");
 	allowed(DEFAULT_ROUTE, "t.conf:1");
+}
+END_TEST
+
+/* Whom an address opens a network to is its peer, where it has one. */
+START_TEST(the_network_of_a_peer_counts)
+{
+	add_route("11.0.0.0/8", NULL, 0);
+	add_address("1.0.0.1/32", "10.0.0.1/8");
+	refused(WIDE, WIRE_E_POLICY, "policy", "t.conf:1", "10.0.0.0/7");
+	fresh();
+	add_route("11.0.0.0/8", NULL, 0);
+	add_address("10.0.0.1/32", "1.0.0.1/8");
+	is_fine();
 }
 END_TEST
 
@@ -1222,10 +1257,55 @@ START_TEST(a_default_route_and_its_half_are_the_same_route)
 		allowed(DEFAULT_ROUTE, "t.conf:1");
 		fresh();
 	}
+	/* Quarters are other routes, and so is what is of another family. */
+	add_route("128.0.0.0/2", NULL, 1000);
 	add_route("0.0.0.0/0", NULL, 1000);
 	add_route("::/0", NULL, 1000);
 	add_route("0.0.0.0/2", NULL, 1000);
 	allowed(DEFAULT_ROUTE, "t.conf:1");
+	fresh();
+	add_route("0.0.0.0/0", NULL, 1000);
+	add_route("::/1", NULL, 1000);
+	add_route("8000::/1", NULL, 1000);
+	allowed(DEFAULT_ROUTE, "t.conf:1");
+	fresh();
+	/* The halves are two routes. */
+	add_route("0.0.0.0/1", NULL, 0);
+	add_route("128.0.0.0/1", NULL, 0);
+	add_route("::/1", NULL, 0);
+	add_route("8000::/1", NULL, 0);
+	allowed(DEFAULT_ROUTE, "t.conf:1");
+	fresh();
+	/* Metric 0 is the rule's lowest, 1. */
+	add_route("0.0.0.0/0", NULL, 0);
+	add_route("128.0.0.0/1", NULL, 1);
+	refused(DEFAULT_ROUTE, WIRE_E_INVALID, "request", "",
+		"asked for twice");
+}
+END_TEST
+
+/*
+ * What is asked for later is judged as the device that it would make, without
+ * that device among what there is.
+ */
+START_TEST(a_later_change_is_judged_as_the_whole_device)
+{
+	static const char one[] = "[rule one]\naction=allow\nuser=any\n"
+		"kind=tun\nname=vpn*\nroute=0.0.0.0/0\nmax-devices=1\n";
+
+	strcpy(ask.name, "vpn3");
+	add_route("10.0.0.0/8", NULL, 0);
+	allowed(one, "t.conf:1");
+	ck_assert_str_eq(out.name, "vpn3");
+	/* Alone the second one would do as well. */
+	ask.routes[0].dst = prefix("11.0.0.0/8");
+	allowed(one, "t.conf:1");
+	add_route("10.0.0.0/8", NULL, 0);
+	refused(one, WIRE_E_POLICY, "policy", "t.conf:1", "10.0.0.0/7");
+	/* The rule may have changed since. */
+	ask.n_routes = 1;
+	strcpy(ask.name, "tun3");
+	refused(one, WIRE_E_POLICY, "policy", "", "none of 1 rules");
 }
 END_TEST
 
@@ -1237,6 +1317,11 @@ START_TEST(shadow_is_told)
 	ck_assert(!decision.shadow);
 	allowed(WIDE "shadow = yes\n", "t.conf:1");
 	ck_assert(decision.shadow);
+	/* A refusal gives nothing. */
+	ask.mtu = POLICY_MTU_MAX;
+	refused(WIDE "shadow = yes\nmtu = 1500\n", WIRE_E_POLICY, "policy",
+		"t.conf:15", "MTU");
+	ck_assert(!decision.shadow);
 }
 END_TEST
 
@@ -1914,8 +1999,10 @@ static TCase *request_case(void)
 	tcase_add_test(tc, default_routes_take_a_key_of_their_own);
 	tcase_add_loop_test(tc, routes_may_not_make_a_default_route_together, 0,
 		COUNT(covers));
+	tcase_add_test(tc, the_network_of_a_peer_counts);
 	tcase_add_test(tc, the_largest_cover_is_found);
 	tcase_add_test(tc, a_default_route_and_its_half_are_the_same_route);
+	tcase_add_test(tc, a_later_change_is_judged_as_the_whole_device);
 	tcase_add_test(tc, shadow_is_told);
 	tcase_add_test(tc, addresses_are_single_whole_and_known);
 	tcase_add_test(tc,
