@@ -1,38 +1,17 @@
-/*
- * Locks: the thread's, then a device's.  The thread holds its own while it
- * drains, which never waits and runs none of the program's code; so who has
- * taken a device out of the list knows that the thread is done with it.
- */
+/* What the daemon says, and what it is asked. */
 #include "control.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "device.h"
 #include "packet.h"
 
-#define NO_MEMORY_MS	100	/* until the thread tries again */
-
-static struct {
-	pthread_once_t once;
-	pthread_mutex_t mutex;
-	pthread_cond_t stopped;
-	struct ttd_device *devices;
-	unsigned n;
-	unsigned long version;	/* of the list */
-	int wake[2];
-	pthread_t thread;
-	bool running, stop;
-} control = {
-	.once = PTHREAD_ONCE_INIT,
-	.mutex = PTHREAD_MUTEX_INITIALIZER,
-	.stopped = PTHREAD_COND_INITIALIZER,
-};
+#define RETRY_MS	100	/* until a poll(2) that failed is over */
+#define DRAIN_MAX	64	/* frames until others get the mutexes again */
 
 /* --- what the daemon says ----------------------------------------------- */
 
@@ -79,7 +58,7 @@ static void take_message(struct ttd_device *dev)
 	/* Else it answers what nobody waits for any more. */
 }
 
-static bool is_over(const struct ttd_device *dev)
+bool control_is_over(const struct ttd_device *dev)
 {
 	return atomic_load(&dev->status) != TTD_OPEN ||
 	       atomic_load(&dev->control.lost);
@@ -90,7 +69,9 @@ void control_drain(struct ttd_device *dev)
 	struct control *c = &dev->control;
 	int r;
 
-	while (!is_over(dev)) {
+	for (int i = 0; i < DRAIN_MAX; i++) {
+		if (c->polling || control_is_over(dev))
+			return;
 		r = frame_receive(&c->in, dev->sock, WIRE_FROM_DAEMON, 0);
 		if (r == -EAGAIN)
 			return;
@@ -106,22 +87,36 @@ void control_drain(struct ttd_device *dev)
 	}
 }
 
+void control_poll(struct pollfd *fds, unsigned n, int ms)
+{
+	if (poll(fds, n, ms) >= 0)
+		return;
+	if (errno != EINTR)
+		poll(NULL, 0, RETRY_MS);
+	for (unsigned i = 0; i < n; i++)
+		fds[i].revents = fds[i].events;
+}
+
 int control_wait(struct ttd_device *dev, int64_t deadline)
 {
 	struct pollfd fds[] = {
 		{ dev->sock, POLLIN, 0 },
 		{ dev->done[0], POLLIN, 0 },
 	};
-	int n;
+	struct control *c = &dev->control;
 
-	if (dev->control.threaded || is_over(dev))
+	if (c->threaded || c->polling || control_is_over(dev))
 		return os_cond_wait(&dev->meet.cond, &dev->meet.mutex,
 				    deadline_left(deadline));
+	c->polling = true;
 	pthread_mutex_unlock(&dev->meet.mutex);
-	n = poll(fds, 2, deadline_left(deadline));
+	control_poll(fds, 2, deadline_left(deadline));
 	pthread_mutex_lock(&dev->meet.mutex);
+	c->polling = false;
 	control_drain(dev);
-	return n == 0 ? -ETIMEDOUT : 0;
+	/* The next one who waits polls. */
+	pthread_cond_broadcast(&dev->meet.cond);
+	return deadline_left(deadline) == 0 ? -ETIMEDOUT : 0;
 }
 
 /* --- asking it ---------------------------------------------------------- */
@@ -147,6 +142,14 @@ static int late(const struct ttd_device *dev, struct ttd_error *error)
 			 dev->control.timeout_ms);
 }
 
+static int too_many(const struct ttd_device *dev, struct ttd_error *error)
+{
+	return error_set(error, -ETIMEDOUT, "request", "tuntapd still had not "
+			 "answered other threads' requests about %s after %d "
+			 "ms, so this one was never made", dev->name,
+			 dev->control.timeout_ms);
+}
+
 /* With the mutex.  Waits for the turn to ask. */
 static int take_turn(struct ttd_device *dev, int64_t deadline,
 		     struct ttd_error *error)
@@ -157,13 +160,17 @@ static int take_turn(struct ttd_device *dev, int64_t deadline,
 	while (r == 0 && c->asking) {
 		if (os_cond_wait(&dev->meet.cond, &dev->meet.mutex,
 				 deadline_left(deadline)) < 0 && c->asking)
-			return late(dev, error);
+			return too_many(dev, error);
 		r = check(dev, error);
 	}
 	if (r < 0)
 		return r;
 	c->asking = true;
 	c->answered = false;
+	/*
+	 * tuntapd answers in order, so that all 65535 ids would have to be
+	 * outstanding before an old answer could be taken for a new one.
+	 */
 	if (++c->last_id == 0)
 		c->last_id = 1;
 	return 0;
@@ -182,12 +189,13 @@ static int send_frame(struct ttd_device *dev, const uint8_t *frame, size_t len,
 
 	while ((r = frame_send(dev->sock, frame, len, &off, NULL, 0)) ==
 	       -EAGAIN) {
-		if (poll(fds, 2, deadline_left(deadline)) == 0) {
+		control_poll(fds, 2, deadline_left(deadline));
+		if (atomic_load(&dev->status) != TTD_OPEN)
+			return -ESHUTDOWN;
+		if (deadline_left(deadline) == 0) {
 			r = -ETIMEDOUT;
 			break;
 		}
-		if (atomic_load(&dev->status) != TTD_OPEN)
-			return -ESHUTDOWN;
 	}
 	/* Half a frame: nothing can follow it. */
 	if (r < 0 && off > 0)
@@ -261,181 +269,4 @@ out:
 	pthread_mutex_unlock(&dev->meet.mutex);
 	free(frame);
 	return r;
-}
-
-/* --- the thread --------------------------------------------------------- */
-
-static void wake(void)
-{
-	(void)!write(control.wake[1], "", 1);	/* full is as good */
-}
-
-/* What the thread polls: the pipe, and then the list. */
-struct polled {
-	struct pollfd *fds;
-	unsigned n, cap;
-	unsigned long version;	/* of the list it was made from */
-};
-
-/* With the mutex.  False without memory. */
-static bool gather(struct polled *p)
-{
-	struct pollfd *more = p->fds;
-
-	if (p->cap < control.n + 1) {
-		more = realloc(more, (control.n + 1) * sizeof(*more));
-		if (!more)
-			return false;
-		p->fds = more;
-		p->cap = control.n + 1;
-	}
-	p->n = 0;
-	p->fds[p->n++] = (struct pollfd){ control.wake[0], POLLIN, 0 };
-	for (struct ttd_device *dev = control.devices; dev;
-	     dev = dev->control.next)
-		p->fds[p->n++] = (struct pollfd){
-			is_over(dev) ? -1 : dev->sock, POLLIN, 0
-		};
-	p->version = control.version;
-	return true;
-}
-
-static void serve(const struct polled *p)
-{
-	unsigned i = 1;
-
-	for (struct ttd_device *dev = control.devices; dev;
-	     dev = dev->control.next, i++) {
-		if (!p->fds[i].revents)
-			continue;
-		pthread_mutex_lock(&dev->meet.mutex);
-		control_drain(dev);
-		pthread_mutex_unlock(&dev->meet.mutex);
-	}
-}
-
-static void *run(void *unused)
-{
-	struct polled p = { .fds = NULL };
-	char drained[64];
-
-	(void)unused;
-	os_name_thread("ttd-control");
-	pthread_mutex_lock(&control.mutex);
-	while (!control.stop) {
-		bool ready = gather(&p);
-
-		pthread_mutex_unlock(&control.mutex);
-		poll(p.fds, ready ? p.n : 0, ready ? -1 : NO_MEMORY_MS);
-		pthread_mutex_lock(&control.mutex);
-		/* Of another list: what poll said is about the past. */
-		if (ready && p.version == control.version)
-			serve(&p);
-		while (read(control.wake[0], drained, sizeof(drained)) > 0)
-			;
-	}
-	pthread_mutex_unlock(&control.mutex);
-	free(p.fds);
-	return NULL;
-}
-
-/* A child of fork(2) has no thread, and locks in any state: it begins anew. */
-static void begin_anew(void)
-{
-	pthread_mutex_init(&control.mutex, NULL);
-	pthread_cond_init(&control.stopped, NULL);
-	if (control.running) {
-		close(control.wake[0]);
-		close(control.wake[1]);
-	}
-	control.devices = NULL;
-	control.n = 0;
-	control.running = control.stop = false;
-}
-
-static void watch_forks(void)
-{
-	pthread_atfork(NULL, NULL, begin_anew);
-}
-
-/* With the mutex. */
-static int start(void)
-{
-	sigset_t all, old;
-	int r = os_pipe(control.wake);
-
-	if (r < 0)
-		return r;
-	for (int i = 0; i < 2; i++)
-		os_set_blocking(control.wake[i], false);
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	r = -pthread_create(&control.thread, NULL, run, NULL);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (r < 0) {
-		close(control.wake[0]);
-		close(control.wake[1]);
-	}
-	control.running = r == 0;
-	return r;
-}
-
-int control_add(struct ttd_device *dev)
-{
-	int r = 0;
-
-	if (!dev->control.threaded)
-		return 0;
-	pthread_once(&control.once, watch_forks);
-	pthread_mutex_lock(&control.mutex);
-	while (control.stop)
-		pthread_cond_wait(&control.stopped, &control.mutex);
-	if (!control.running)
-		r = start();
-	if (r == 0) {
-		dev->control.prev = NULL;
-		dev->control.next = control.devices;
-		if (control.devices)
-			control.devices->control.prev = dev;
-		control.devices = dev;
-		dev->control.listed = true;
-		control.n++;
-		control.version++;
-		wake();
-	}
-	pthread_mutex_unlock(&control.mutex);
-	return r;
-}
-
-void control_remove(struct ttd_device *dev)
-{
-	struct control *c = &dev->control;
-
-	if (!c->threaded)
-		return;
-	pthread_mutex_lock(&control.mutex);
-	if (!c->listed)
-		goto out;
-	if (c->prev)
-		c->prev->control.next = c->next;
-	else
-		control.devices = c->next;
-	if (c->next)
-		c->next->control.prev = c->prev;
-	c->listed = false;
-	control.n--;
-	control.version++;
-	control.stop = control.n == 0;
-	wake();
-	if (!control.stop)
-		goto out;
-	pthread_mutex_unlock(&control.mutex);
-	pthread_join(control.thread, NULL);
-	pthread_mutex_lock(&control.mutex);
-	close(control.wake[0]);
-	close(control.wake[1]);
-	control.running = control.stop = false;
-	pthread_cond_broadcast(&control.stopped);
-out:
-	pthread_mutex_unlock(&control.mutex);
 }

@@ -14,6 +14,8 @@
 #include "../proto/frame.h"
 #include "tuntapd.h"
 
+struct pollfd;
+
 #define EVENT_TYPES (TTD_EVENT_ENDED + 1)
 
 struct control {
@@ -23,6 +25,8 @@ struct control {
 	/* under meet.mutex: */
 	struct frame_in in;
 	struct wire_message m;	/* the one that was drained last */
+	bool polling;		/* TTD_NO_THREAD: someone polls the socket, and
+				   he alone drains it */
 	bool asking;		/* someone has the turn to ask */
 	uint16_t last_id;
 	struct wire_message *reply;	/* where the answer to it goes; or NULL */
@@ -40,14 +44,10 @@ struct control {
 
 /* control.c */
 
-/* Has the thread look after it.  0 or -errno. */
-int control_add(struct ttd_device *dev);
 /*
- * Waits until the thread does not look at it any more; without any lock held.
- * It may never have been added.
+ * With meet.mutex: takes in what has come, or leaves it to the one who polls:
+ * what is drained behind his back does not wake him.
  */
-void control_remove(struct ttd_device *dev);
-/* With meet.mutex: takes in what has come. */
 void control_drain(struct ttd_device *dev);
 /*
  * With meet.mutex, which it gives away: waits until something may have changed,
@@ -60,6 +60,24 @@ int control_wait(struct ttd_device *dev, int64_t deadline);
  */
 int control_ask(struct ttd_device *dev, struct wire_message *m, uint8_t wanted,
 		struct ttd_error *error);
+
+/* There is nothing to hear any more: it has ended, or the daemon is lost. */
+bool control_is_over(const struct ttd_device *dev);
+/*
+ * poll(2) that does not fail: where it lacks memory, or RLIMIT_NOFILE was
+ * lowered below n, all may be ready, after a while.
+ */
+void control_poll(struct pollfd *fds, unsigned n, int ms);
+
+/* control_thread.c */
+
+/* Has the thread look after it.  0 or -errno. */
+int control_add(struct ttd_device *dev);
+/*
+ * Waits until the thread does not look at it any more; without any lock held.
+ * It may never have been added.
+ */
+void control_remove(struct ttd_device *dev);
 
 /* events.c, all with meet.mutex */
 

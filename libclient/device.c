@@ -39,7 +39,6 @@ static void free_memory(struct ttd_device *dev)
 		free(dev->queues[i].buffer);
 		free(dev->queues[i].batch);
 	}
-	frame_in_reset(&dev->control.in);
 	free(dev);
 }
 
@@ -81,6 +80,7 @@ void device_release(struct ttd_device *dev)
 	close_fds(dev);
 	pthread_cond_destroy(&dev->meet.cond);
 	pthread_mutex_destroy(&dev->meet.mutex);
+	frame_in_reset(&dev->control.in);
 	free_memory(dev);
 }
 
@@ -166,13 +166,13 @@ static void close_for_good(struct ttd_device *dev)
 		dev->queues[i].fd = -1;
 	}
 	control_remove(dev);
-	/* Also for who polls it still, and for a forked child's copy. */
-	if (dev->sock >= 0)
-		shutdown(dev->sock, SHUT_RDWR);
-	if (os_replace(dev->dead, dev->sock) < 0) {
-		close_fd(dev->sock);
-		dev->sock = -1;
-	}
+	/*
+	 * Also for who polls it still, and for a forked child's copy.  Where
+	 * its number cannot be replaced it stays what it is: it is at its end
+	 * and may be in use, so ttd_free() closes it.
+	 */
+	shutdown(dev->sock, SHUT_RDWR);
+	(void)os_replace(dev->dead, dev->sock);
 }
 
 int ttd_close(struct ttd_device *dev)
@@ -235,6 +235,8 @@ void ttd_free(struct ttd_device *dev)
 		/*
 		 * A forked child.  Its locks are in any state, its threads are
 		 * not there, and the lease is the parent's: no shutdown(2).
+		 * A frame that was being received is left alone: the thread
+		 * that did may have been inside free(3).
 		 */
 		close_fds(dev);
 		free_memory(dev);

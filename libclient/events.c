@@ -52,7 +52,7 @@ void event_put(struct ttd_device *dev, uint32_t type, uint32_t value,
 	struct control *c = &dev->control;
 	struct ttd_event *e;
 
-	if (type >= EVENT_TYPES || atomic_load(&dev->status) != TTD_OPEN)
+	if (type >= EVENT_TYPES)
 		return;
 	e = &c->events[type];
 	*e = (struct ttd_event){ sizeof(*e), type, value, { 0 } };
@@ -131,6 +131,16 @@ int ttd_next_event(struct ttd_device *dev, struct ttd_event *ret,
 	return 0;
 }
 
+/* Not blocking: a program that reads from it shall not stop us. */
+static int make_pipe(int ret[2])
+{
+	int r = os_pipe(ret);
+
+	if (r == 0)
+		os_set_blocking(ret[0], false);
+	return r;
+}
+
 int ttd_event_fd(struct ttd_device *dev)
 {
 	struct control *c;
@@ -143,7 +153,7 @@ int ttd_event_fd(struct ttd_device *dev)
 	c = &dev->control;
 	pthread_mutex_lock(&dev->meet.mutex);
 	if (c->event_pipe[0] < 0)
-		r = os_pipe(c->event_pipe);
+		r = make_pipe(c->event_pipe);
 	if (r == 0)
 		r = c->event_pipe[0];
 	event_signal(dev);

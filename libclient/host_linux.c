@@ -62,6 +62,7 @@ uint64_t ttd_caps(void)
 
 /* The best default route that was seen. */
 struct best {
+	int family;		/* AF_*, of what was asked */
 	unsigned not;		/* the device's own index */
 	unsigned ifindex;	/* 0: none yet */
 	uint32_t metric;
@@ -84,7 +85,9 @@ static void look_at(const struct nlmsghdr *nlh, struct best *best)
 	const struct rtattr *attr;
 	int len = (int)RTM_PAYLOAD(nlh);
 
-	if (nlh->nlmsg_len < NLMSG_LENGTH(sizeof(*rtm)) || rtm->rtm_dst_len ||
+	/* A kernel without this family answers with what it has of others. */
+	if (nlh->nlmsg_len < NLMSG_LENGTH(sizeof(*rtm)) ||
+	    rtm->rtm_family != best->family || rtm->rtm_dst_len ||
 	    rtm->rtm_type != RTN_UNICAST)
 		return;
 	table = rtm->rtm_table;
@@ -125,8 +128,7 @@ static int ask_routes(int nl, int family, uint32_t seq)
 		.nlh = { .nlmsg_len = sizeof(ask), .nlmsg_type = RTM_GETROUTE,
 			 .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP,
 			 .nlmsg_seq = seq },
-		.rtm = { .rtm_family = (unsigned char)
-				       (family == 4 ? AF_INET : AF_INET6) },
+		.rtm = { .rtm_family = (unsigned char)family },
 	};
 	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
 
@@ -156,7 +158,8 @@ static int take_answer(int nl, uint32_t seq, struct best *best, bool *torn,
 	if (from.nl_pid != 0)	/* not the kernel: any process may write here */
 		return 1;
 	left = (int)n;
-	for (; NLMSG_OK(nlh, (unsigned)left); nlh = NLMSG_NEXT(nlh, left)) {
+	for (; left > 0 && NLMSG_OK(nlh, (unsigned)left);
+	     nlh = NLMSG_NEXT(nlh, left)) {
 		const struct nlmsgerr *err = NLMSG_DATA(nlh);
 
 		if (nlh->nlmsg_seq != seq)
@@ -180,7 +183,7 @@ static int default_interface(int family, unsigned not, unsigned *ret)
 	int nl = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
 	struct timeval patience = { .tv_sec = ANSWER_SECONDS };
 	void *buf = malloc(ANSWER_BYTES);
-	struct best best = { .not = not };
+	struct best best;
 	bool torn = true;
 	int r = nl < 0 ? -errno : buf ? 0 : -ENOMEM;
 
@@ -188,7 +191,7 @@ static int default_interface(int family, unsigned not, unsigned *ret)
 				 sizeof(patience)) < 0)
 		r = -errno;
 	for (uint32_t seq = 1; r == 0 && torn && seq <= DUMP_TRIES; seq++) {
-		best = (struct best){ .not = not };
+		best = (struct best){ .family = family, .not = not };
 		torn = false;
 		r = ask_routes(nl, family, seq);
 		if (r == 0)
@@ -201,8 +204,11 @@ static int default_interface(int family, unsigned not, unsigned *ret)
 		close(nl);
 	if (r < 0)
 		return r;
+	/* Torn each time: what was seen is what there was, but not all of it. */
+	if (best.ifindex == 0)
+		return torn ? -EAGAIN : -ENETUNREACH;
 	*ret = best.ifindex;
-	return best.ifindex ? 0 : -ENETUNREACH;
+	return 0;
 }
 
 int ttd_protect(struct ttd_device *dev, int sockfd, int family)
@@ -213,7 +219,8 @@ int ttd_protect(struct ttd_device *dev, int sockfd, int family)
 
 	if (!dev || sockfd < 0 || (family != 4 && family != 6))
 		return -EINVAL;
-	r = default_interface(family, dev->ifindex, &ifindex);
+	r = default_interface(family == 4 ? AF_INET : AF_INET6, dev->ifindex,
+			      &ifindex);
 	if (r < 0)
 		return r;
 	if (!if_indextoname(ifindex, name))

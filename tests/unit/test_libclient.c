@@ -552,8 +552,16 @@ START_TEST(facts_of_an_open_device)
 }
 END_TEST
 
-/* With PASS packets have a header that only the raw fd shows, so far. */
-START_TEST(pass_is_for_the_raw_fd)
+static int handler(void *arg, void *buf, size_t len)
+{
+	(void)arg;
+	(void)buf;
+	(void)len;
+	return 0;
+}
+
+/* With PASS packets are more than one that is told a buffer can know. */
+START_TEST(pass_is_for_batches_and_the_raw_fd)
 {
 	struct ttd_options o = options_for(TTD_TUN);
 	struct ttd_device *dev;
@@ -566,8 +574,9 @@ START_TEST(pass_is_for_the_raw_fd)
 	ck_assert_int_eq(asked.open.vnet_hdr, 1);
 	ck_assert_int_eq(ttd_offload(dev), TTD_OFFLOAD_PASS);
 	ck_assert_int_eq(ttd_recv(dev, &b, 1, 0), -EOPNOTSUPP);
-	ck_assert_int_eq(ttd_send(dev, &b, 1), -EOPNOTSUPP);
-	ck_assert_int_eq(ttd_set_handler(dev, NULL, NULL), -EOPNOTSUPP);
+	ck_assert_int_eq(ttd_set_handler(dev, handler, NULL), -EOPNOTSUPP);
+	ck_assert_int_eq(ttd_run(dev, 0, handler, NULL), -EOPNOTSUPP);
+	ck_assert_int_eq(ttd_set_handler(dev, NULL, NULL), 0);
 	fd = ttd_take_fd(dev, 0);
 	ck_assert_int_ge(fd, 0);
 	ck_assert(!(fcntl(fd, F_GETFL) & O_NONBLOCK));
@@ -875,14 +884,6 @@ START_TEST(bad_lists)
 }
 END_TEST
 
-static int handler(void *arg, void *buf, size_t len)
-{
-	(void)arg;
-	(void)buf;
-	(void)len;
-	return 0;
-}
-
 START_TEST(null_is_refused)
 {
 	struct ttd_options o = options_for(TTD_TUN);
@@ -971,7 +972,7 @@ int main(void)
 	tcase_add_test(t, refused_before_it_was_asked);
 	tcase_add_test(t, everything_is_asked_for);
 	tcase_add_test(t, facts_of_an_open_device);
-	tcase_add_test(t, pass_is_for_the_raw_fd);
+	tcase_add_test(t, pass_is_for_batches_and_the_raw_fd);
 	tcase_add_test(t, an_fd_that_is_no_tun_fails);
 	tcase_add_test(t, nobody_there);
 	tcase_add_test(t, nobody_listens);
