@@ -4,14 +4,19 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -25,38 +30,58 @@
 #define IP_HEADER	20
 #define UDP_HEADER	8
 #define HEADERS		(IP_HEADER + UDP_HEADER)
+#define MANY		100	/* more than a batch */
+#define LENT_BEHIND	65535	/* bytes at data that may be written to */
 #define SEGMENT		1000
 #define SEGMENTS	5
 #define SOON_MS		2000
 
 static const char policy[] =
 	"[rule root]\naction = allow\nuser = 0\nkind = tun, tap\nname = tt*\n"
-	"address = 10.9.0.0/16\noffload = yes\n";
+	"address = 10.9.0.0/16\noffload = yes\nmax-devices = 4\n"
+	"max-queues = 8\n";
 
 static struct rig rig;
 static struct ttd_device *dev;
 static size_t link_header;	/* of a TAP's frames */
 
-static void begin(enum ttd_layer layer, enum ttd_offload offload)
+/* A daemon in the namespace where the test is now. */
+static void begin_rig(struct rig *ret)
 {
 	struct rig_options ro = { .policy = policy };
-	struct ttd_options o = TTD_OPTIONS_INIT(layer);
-	struct ttd_addr a = { .local = prefix(HERE "/24") };
-	struct ttd_error e;
 
 	/* No router solicitations or the like among the packets. */
 	rig_namespaces(NODE_CLOSED);
 	sh_status("for f in /proc/sys/net/ipv6/conf/*/disable_ipv6; do echo 1 "
 		  ">$f; done");
-	rig_start(&rig, &ro);
-	o.socket_path = rig.socket;
-	o.name = "tt0";
+	rig_start(ret, &ro);
+}
+
+static struct ttd_device *open_device(const struct rig *by,
+				      enum ttd_layer layer,
+				      enum ttd_offload offload,
+				      const char *name, const char *address)
+{
+	struct ttd_options o = TTD_OPTIONS_INIT(layer);
+	struct ttd_addr a = { .local = prefix(address) };
+	struct ttd_device *opened = NULL;
+	struct ttd_error e;
+
+	o.socket_path = by->socket;
+	o.name = name;
 	o.addrs = &a;
 	o.n_addrs = 1;
 	o.offload = offload;
 	o.queues = 2;
-	ck_assert_msg(ttd_open(&o, &dev, &e) == 0, "%s", e.text);
-	ck_assert_int_eq(ttd_offload(dev), offload);
+	ck_assert_msg(ttd_open(&o, &opened, &e) == 0, "%s", e.text);
+	ck_assert_int_eq(ttd_offload(opened), offload);
+	return opened;
+}
+
+static void begin(enum ttd_layer layer, enum ttd_offload offload)
+{
+	begin_rig(&rig);
+	dev = open_device(&rig, layer, offload, "tt0", HERE "/24");
 	link_header = layer == TTD_TAP ? ETHER : 0;
 	if (layer == TTD_TAP)
 		ck_assert_int_eq(sh_status("ip neigh add " THERE " lladdr "
@@ -178,6 +203,64 @@ START_TEST(a_batch_comes_and_goes_back)
 }
 END_TEST
 
+/* More than one call gives; what is lent stays as it is until the next. */
+START_TEST(what_is_lent_stays_until_the_next_call)
+{
+	struct ttd_packet p[TTD_BATCH_MAX + 8];
+	unsigned queue;
+	int sock;
+
+	begin(kinds[_i].layer, kinds[_i].offload);
+	sock = host_socket();
+	for (uint8_t i = 0; i < MANY; i++)
+		host_sends(sock, &i, 1);
+	ck_assert_int_eq(recv_any(p, TTD_BATCH_MAX + 8, &queue), TTD_BATCH_MAX);
+	for (unsigned i = 0; i < TTD_BATCH_MAX; i++) {
+		uint8_t *data = p[i].data;
+
+		memset(data - TTD_HEADROOM, 0xee, TTD_HEADROOM);
+		memset(data + p[i].len, 0xee, LENT_BEHIND - p[i].len);
+	}
+	for (unsigned i = 0; i < TTD_BATCH_MAX; i++) {
+		const uint8_t *ip = p[i].data;
+
+		ck_assert_uint_eq(ip[link_header], 0x45);
+		ck_assert_uint_eq(ip[link_header + HEADERS], i);
+	}
+	ck_assert_int_eq(ttd_recv_batch(dev, queue, p, TTD_BATCH_MAX, 0),
+			 MANY - TTD_BATCH_MAX);
+	for (unsigned i = 0; i < MANY - TTD_BATCH_MAX; i++) {
+		const uint8_t *ip = p[i].data;
+
+		ck_assert_uint_eq(ip[link_header + HEADERS], TTD_BATCH_MAX + i);
+	}
+	ck_assert_int_eq(ttd_recv_batch(dev, queue, p, 1, 0), -EAGAIN);
+	close(sock);
+	end();
+}
+END_TEST
+
+/* The header is the kernel's default one, and there where it was asked for. */
+START_TEST(fds_are_as_the_library_thinks)
+{
+	bool pass = kinds[_i].offload == TTD_OFFLOAD_PASS;
+
+	begin(kinds[_i].layer, kinds[_i].offload);
+	for (unsigned i = 0; i < ttd_queues(dev); i++) {
+		struct ifreq ifr = { .ifr_flags = 0 };
+		int fd = ttd_fd(dev, i), size = 0;
+
+		ck_assert(fcntl(fd, F_GETFL) & O_NONBLOCK);
+		ck_assert_int_eq(ioctl(fd, TUNGETIFF, &ifr), 0);
+		ck_assert_int_eq(!!(ifr.ifr_flags & IFF_VNET_HDR), pass);
+		ck_assert(ifr.ifr_flags & IFF_NO_PI);
+		ck_assert_int_eq(ioctl(fd, TUNGETVNETHDRSZ, &size), 0);
+		ck_assert_int_eq(size, PACKET_HEADER);
+	}
+	end();
+}
+END_TEST
+
 START_TEST(a_super_packet_comes_and_goes_back)
 {
 	uint8_t sent[SEGMENT * SEGMENTS], got[SEGMENT + 1];
@@ -221,8 +304,29 @@ START_TEST(a_super_packet_comes_and_goes_back)
 		}
 	}
 	free(p[0].data);
-	/* A finished packet may be sent one by one, too. */
-	ck_assert_int_eq(ttd_recv(dev, got, sizeof(got), 0), -EOPNOTSUPP);
+	close(sock);
+	end();
+}
+END_TEST
+
+/* With offload PASS it has no unfinished sum; on IPv4, 0 is none at all. */
+START_TEST(a_finished_packet_is_sent_with_pass)
+{
+	struct ttd_packet p;
+	uint8_t *sum, got = 0;
+	unsigned queue;
+	int sock;
+
+	begin(kinds[_i].layer, TTD_OFFLOAD_PASS);
+	sock = host_socket();
+	host_sends(sock, "x", 1);
+	ck_assert_int_eq(recv_any(&p, 1, &queue), 1);
+	turn_round(&p);
+	sum = (uint8_t *)p.data + link_header + IP_HEADER + 6;
+	sum[0] = sum[1] = 0;
+	ck_assert_int_eq(ttd_send(dev, p.data, p.len), 0);
+	ck_assert_int_eq(recv(sock, &got, 1, 0), 1);
+	ck_assert_uint_eq(got, 'x');
 	close(sock);
 	end();
 }
@@ -355,6 +459,194 @@ START_TEST(a_header_is_what_it_was)
 }
 END_TEST
 
+/* --- super-packets across ------------------------------------------------ */
+
+START_TEST(pass_goes_with_pass_alone)
+{
+	struct ttd_device *bare;
+	struct ttd_packet p;
+	struct ttd_pipe *pipe;
+	struct ttd_netdev d;
+	uint8_t byte;
+
+	begin(kinds[_i].layer, TTD_OFFLOAD_PASS);
+	d = ttd_netdev(dev);
+	bare = open_device(&rig, kinds[_i].layer, TTD_OFFLOAD_NONE, "tt1",
+			   "10.9.1.1/24");
+	ck_assert_int_eq(ttd_pipe_new(kinds[_i].layer, NULL, NULL, NULL, &pipe),
+			 0);
+	ck_assert_int_eq(ttd_connect(d, ttd_netdev(bare)), -EOPNOTSUPP);
+	ck_assert_int_eq(ttd_connect(ttd_netdev(bare), d), -EOPNOTSUPP);
+	ck_assert_int_eq(ttd_connect(d, ttd_pipe_netdev(pipe)), -EOPNOTSUPP);
+	ck_assert_int_eq(ttd_connect(d, d), -EINVAL);
+	ck_assert_int_eq(ttd_set_handler(dev, ignore, NULL), -EOPNOTSUPP);
+	ck_assert_int_eq(ttd_netdev_set_handler(d, ignore, NULL), -EOPNOTSUPP);
+	ck_assert_int_eq(ttd_run(dev, 0, ignore, NULL), -EOPNOTSUPP);
+	ck_assert_int_eq(ttd_recv(dev, &byte, 1, 0), -EOPNOTSUPP);
+	ck_assert_int_eq(ttd_set_handler(dev, NULL, NULL), 0);
+	/* Nothing of this has left a handler. */
+	ck_assert_int_eq(ttd_recv_batch(dev, 0, &p, 1, 0), -EAGAIN);
+	ck_assert_int_eq(ttd_recv_batch(bare, 0, &p, 1, 0), -EAGAIN);
+	ttd_pipe_free(pipe);
+	ttd_free(bare);
+	end();
+}
+END_TEST
+
+#define FAR		"10.9.0.2"	/* a host in a namespace of its own */
+#define STREAM		(4 << 20)
+#define CHUNK		65536
+
+static struct ttd_device *far_dev;
+static atomic_bool stop;
+static atomic_uint super_packets, wrong;
+
+static uint8_t stream_byte(size_t i)
+{
+	return (uint8_t)(i * 2654435761u >> 16);
+}
+
+/* What the kernel says of a TCP packet on IPv4 must be so. */
+static void look_at(const struct ttd_packet *p)
+{
+	const uint8_t *ip = (const uint8_t *)p->data + link_header;
+	size_t headers;
+
+	if (p->gso_type == TTD_GSO_NONE)
+		return;
+	headers = link_header + IP_HEADER + (ip[IP_HEADER + 12] >> 4) * 4u;
+	super_packets++;
+	wrong += p->gso_type != TTD_GSO_TCPV4 || p->reserved[0] ||
+		 !(p->flags & TTD_PKT_NEEDS_CSUM) ||
+		 p->csum_start != link_header + IP_HEADER ||
+		 p->csum_offset != 16 || p->hdr_len != headers ||
+		 p->gso_size >= 1500 || p->len <= headers + p->gso_size ||
+		 p->len - link_header != ((unsigned)ip[2] << 8 | ip[3]);
+}
+
+/* From one host to the other by batches; the far one's if far. */
+static void *carry(void *far)
+{
+	struct ttd_device *from = far ? far_dev : dev;
+	struct ttd_device *to = far ? dev : far_dev;
+	struct ttd_packet p[TTD_BATCH_MAX];
+
+	while (!stop)
+		for (unsigned q = 0; q < ttd_queues(from); q++) {
+			int n = ttd_recv_batch(from, q, p, TTD_BATCH_MAX, 1);
+
+			for (int i = 0; i < n; i++)
+				look_at(&p[i]);
+			if (n > 0)
+				ttd_send_batch(to, q, p, (unsigned)n);
+		}
+	return NULL;
+}
+
+/* Listens at FAR, or talks with it. */
+static int tcp_socket(bool listens)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET,
+				 .sin_port = htons(PORT) };
+	struct timeval patience = { .tv_sec = 5 };
+	int sock = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+	setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	inet_pton(AF_INET, FAR, &a.sin_addr);
+	if (listens)
+		ck_assert(bind(sock, (struct sockaddr *)&a, sizeof(a)) == 0 &&
+			  listen(sock, 1) == 0);
+	else
+		ck_assert_int_eq(connect(sock, (struct sockaddr *)&a,
+					 sizeof(a)), 0);
+	return sock;
+}
+
+static void *write_stream(void *sock)
+{
+	static uint8_t chunk[CHUNK];
+
+	for (size_t at = 0; at < STREAM; at += CHUNK) {
+		for (size_t i = 0; i < CHUNK; i++)
+			chunk[i] = stream_byte(at + i);
+		for (size_t done = 0; done < CHUNK; ) {
+			ssize_t n = send(*(int *)sock, chunk + done,
+					 CHUNK - done, MSG_NOSIGNAL);
+
+			if (n <= 0)
+				return NULL;	/* the reader tells */
+			done += (size_t)n;
+		}
+	}
+	shutdown(*(int *)sock, SHUT_WR);
+	return NULL;
+}
+
+static void read_stream(int sock)
+{
+	static uint8_t chunk[CHUNK];
+	size_t at = 0;
+	ssize_t n;
+
+	while ((n = recv(sock, chunk, sizeof(chunk), 0)) > 0)
+		for (ssize_t i = 0; i < n; i++, at++)
+			if (chunk[i] != stream_byte(at))
+				ck_abort_msg("byte %zu is another", at);
+	ck_assert_int_eq(n, 0);
+	ck_assert_uint_eq(at, STREAM);
+}
+
+/* A stream of TCP between two hosts; by batches and by a wire. */
+START_TEST(tcp_is_carried_in_super_packets)
+{
+	bool wired = _i / 2;
+	enum ttd_layer layer = kinds[_i % 2].layer;
+	struct rig far_rig;
+	pthread_t carriers[2], writer;
+	int here, there, home;
+
+	begin_rig(&rig);
+	home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	link_header = layer == TTD_TAP ? ETHER : 0;
+	dev = open_device(&rig, layer, TTD_OFFLOAD_PASS, "tt0", HERE "/24");
+	ck_assert_int_eq(unshare(CLONE_NEWNET), 0);
+	begin_rig(&far_rig);
+	far_dev = open_device(&far_rig, layer, TTD_OFFLOAD_PASS, "tt0",
+			      FAR "/24");
+	there = tcp_socket(true);
+	ck_assert_int_eq(setns(home, CLONE_NEWNET), 0);
+
+	if (wired)
+		ck_assert_int_eq(ttd_connect(ttd_netdev(dev),
+					     ttd_netdev(far_dev)), 0);
+	for (uintptr_t i = 0; i < 2 && !wired; i++)
+		pthread_create(&carriers[i], NULL, carry, (void *)i);
+	here = tcp_socket(false);
+	pthread_create(&writer, NULL, write_stream, &here);
+	read_stream(accept(there, NULL, NULL));
+	pthread_join(writer, NULL);
+	stop = true;
+	for (int i = 0; i < 2 && !wired; i++)
+		pthread_join(carriers[i], NULL);
+	if (!wired) {
+		ck_assert_uint_gt(super_packets, 0);
+		ck_assert_uint_eq(wrong, 0);
+	} else {
+		struct ttd_packet p;
+
+		ck_assert_int_eq(ttd_recv_batch(dev, 0, &p, 1, 0), -EBUSY);
+		ck_assert_int_eq(ttd_netdev_set_handler(ttd_netdev(dev), NULL,
+							NULL), 0);
+		ck_assert_int_ne(ttd_recv_batch(dev, 0, &p, 1, 0), -EBUSY);
+		ck_assert_int_eq(ttd_set_handler(far_dev, NULL, NULL), 0);
+	}
+	ttd_free(far_dev);
+	rig_end(&far_rig);
+	end();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("batch");
@@ -362,11 +654,17 @@ int main(void)
 
 	tcase_set_timeout(t, 30);
 	tcase_add_loop_test(t, a_batch_comes_and_goes_back, 0, N_KINDS);
+	tcase_add_loop_test(t, what_is_lent_stays_until_the_next_call, 0,
+			    N_KINDS);
+	tcase_add_loop_test(t, fds_are_as_the_library_thinks, 0, N_KINDS);
 	tcase_add_loop_test(t, a_super_packet_comes_and_goes_back, 0, 2);
+	tcase_add_loop_test(t, a_finished_packet_is_sent_with_pass, 0, 2);
 	tcase_add_test(t, each_error_by_its_name);
 	tcase_add_test(t, a_header_that_lies_is_refused);
 	tcase_add_test(t, close_wakes_who_waits_for_a_batch);
 	tcase_add_test(t, a_header_is_what_it_was);
+	tcase_add_loop_test(t, pass_goes_with_pass_alone, 0, 2);
+	tcase_add_loop_test(t, tcp_is_carried_in_super_packets, 0, 4);
 	suite_add_tcase(s, t);
 	return live_main("batch", s);
 }
