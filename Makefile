@@ -60,6 +60,11 @@ SONAME	:= libtuntapd.so.0
 SOFILE	:= libtuntapd.so.$(VERSION)
 MAN	:= $(patsubst man/%.in,$(B)/man/%,$(wildcard man/*.in)) \
 	   $(filter-out %.in,$(wildcard man/*.[0-9]))
+# "PAGE FUNCTION" for each function that a page of another name explains.
+ALIASES	= $(shell awk 'FNR == 1 { n = split(FILENAME, part, "/"); \
+	    page = part[n] } /^\.Sh/ { names = $$2 == "NAME" } \
+	    names && $$1 == ".Nm" && $$2 ".3" != page { print page "/" $$2 }' \
+	    $(wildcard man/*.3))
 
 Q	= @
 say	= @printf '  %-5s %s\n' $(1) $@
@@ -222,6 +227,10 @@ install: all
 		install -d $(DESTDIR)$(MANDIR)/man$${page##*.} && \
 		install -m 0644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.}/ || exit 1; \
 	done
+	for alias in $(ALIASES); do \
+		echo ".so man3/$${alias%/*}" \
+			>$(DESTDIR)$(MANDIR)/man3/$${alias#*/}.3 || exit 1; \
+	done
 
 uninstall:
 	rm -f $(DESTDIR)$(SBINDIR)/tuntapd $(DESTDIR)$(BINDIR)/tuntapctl \
@@ -231,6 +240,9 @@ uninstall:
 	 $(DESTDIR)$(LIBDIR)/pkgconfig/libtuntapd.pc
 	for page in $(notdir $(MAN)); do \
 		rm -f $(DESTDIR)$(MANDIR)/man$${page##*.}/$$page; \
+	done
+	for alias in $(ALIASES); do \
+		rm -f $(DESTDIR)$(MANDIR)/man3/$${alias#*/}.3; \
 	done
 
 clean:

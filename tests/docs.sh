@@ -244,7 +244,7 @@ diff "$work/keys" "$work/explained" >>"$work/wrong" ||
 	echo 'tuntapd.conf(5) has not those (<)' >>"$work/wrong"
 judge policy-keys "$work/wrong"
 
-# tuntapd(8) has each option, libtuntapd(3) each function.
+# tuntapd(8) has each option, section 3 each function.
 : >"$work/wrong"
 "$build/tuntapd" --help | grep -o '  --[a-z-]*' | tr -d ' ' | sort -u |
 while read -r option; do
@@ -256,12 +256,13 @@ sed -n 's/^[a-z].*[ *]\(ttd_[a-z_]*\)(.*/\1/p' libclient/tuntapd.h |
 [ -s "$work/functions" ] || echo 'tuntapd.h has no functions' >>"$work/wrong"
 while read -r function; do
 	grep -q "^\\.Fn $function\$\|^\\.Fn $function \|^\\.Fo $function\$" \
-		man/libtuntapd.3 ||
-		echo "libtuntapd(3) lacks $function" >>"$work/wrong"
+		man/*.3 ||
+		echo "section 3 of the manual lacks $function" >>"$work/wrong"
 done <"$work/functions"
-grep -o '^\.F[no] ttd_[a-z_]*' man/libtuntapd.3 | sed 's/^.* //' |
+grep -ho '^\.F[no] ttd_[a-z_]*' man/*.3 | sed 's/^.* //' |
+	grep -v '_$' |
 	sort -u | grep -vxF -f "$work/functions" |
-	sed 's/$/: libtuntapd(3) has it, tuntapd.h has not/' >>"$work/wrong" || :
+	sed 's/$/: section 3 has it, tuntapd.h has not/' >>"$work/wrong" || :
 judge manual "$work/wrong"
 
 # What make is said to do it can do; files that are linked to are there.

@@ -180,6 +180,7 @@ run_all plain "$reach"
 run_all asan "$reach/asan"
 run plain install sh tests/install.sh "$build"
 run plain library sh tests/library.sh "$build"
+run plain manual sh tests/manual.sh "$build"
 run plain docs sh tests/docs.sh "$build"
 
 # --- what came out ----------------------------------------------------------

@@ -198,7 +198,7 @@ static inline int far_end(void *arg, void *buf, size_t len)
 	size_t ip_len = ip ? len - (size_t)(ip - (uint8_t *)buf) : 0;
 
 	udp = udp_in(ip, ip_len);
-	if (udp) {
+	if (ip && udp) {
 		turn_ip(ip, udp);
 		if (far->layer == TTD_TAP)
 			swap(buf, (uint8_t *)buf + MAC_BYTES, MAC_BYTES);

@@ -712,7 +712,7 @@ static void *no_work(void *unused)
 static int n_threads(void)
 {
 	char *text = sh("ls /proc/%d/task | wc -l", (int)getpid());
-	int n = atoi(text);
+	int n = (int)strtol(text, NULL, 10);
 
 	free(text);
 	return n;

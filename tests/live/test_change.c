@@ -256,7 +256,7 @@ START_TEST(a_default_route_is_two_halves)
 				   route("::/0", NULL, 0) };
 	struct ttd_route half = route("128.0.0.0/1", NULL, 0);
 	struct ttd_error e;
-	char *before;
+	char *before, *after;
 
 	begin(false);
 	ck_host("ip link add eth9 type veth peer name eth8 && "
@@ -271,7 +271,9 @@ START_TEST(a_default_route_is_two_halves)
 	ck_host(ROUTE6("::/1", "metric 1000"));
 	ck_host(ROUTE6("8000::/1", "metric 1000"));
 	ck_host("ip route get 203.0.113.5 | grep -q 'dev tt0'");
-	ck_assert_str_eq(before, sh("ip route show default"));
+	after = sh("ip route show default");
+	ck_assert_str_eq(before, after);
+	free(after);
 	ck_assert_int_lt(ttd_add_routes(dev, &half, 1, &e), 0);
 	ck_assert_int_eq(ttd_del_routes(dev, def, 2, NULL), 0);
 	ck_host(NO(ROUTE("0.0.0.0/1", ".")));

@@ -621,7 +621,7 @@ START_TEST(seed_fault_8_no_answer_in_time)
 	ck_assert_int_ge(now_ms() - since, 2 * SHORT_MS);
 	ck_assert_int_lt(now_ms() - since, 2 * SHORT_MS + AT_ONCE_MS);
 	echo_from("10.9.0.77");
-	/* The answers to the first two come first, and are none to the third. */
+	/* First come the answers to the first two, which are none to this. */
 	ck_admin("(sleep 0.1; kill -CONT %d) &", (int)rig.daemon);
 	ck_assert_int_eq(ttd_get_mtu(dev, &mtu), 0);
 	ck_assert_uint_eq(mtu, 1400);
