@@ -52,7 +52,7 @@ static int judge(struct change *ch, bool *ret_shadow)
 	static struct wire_open ask;	/* large; used up before we return */
 	struct server *server = ch->c->server;
 	struct policy_usage usage = { .devices = 0 };
-	struct policy_decision decision;
+	struct policy_decision decision = { .code = 0 };
 	int error;
 
 	ask = ch->to;

@@ -18,7 +18,7 @@ static void handle_open(struct conn *c, const struct wire_message *m)
 	struct policy_usage usage = {
 		.name_taken = mirror_name_taken,
 	};
-	struct policy_decision decision;
+	struct policy_decision decision = { .code = 0 };
 	struct wire_refused why;
 	int error = mirror_update();
 

@@ -50,7 +50,7 @@ static bool gather(struct polled *p)
 {
 	struct pollfd *more = p->fds;
 
-	if (p->cap < control.n + 1) {
+	if (!more || p->cap < control.n + 1) {
 		more = realloc(more, (control.n + 1) * sizeof(*more));
 		if (!more)
 			return false;

@@ -5,7 +5,6 @@
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -23,14 +22,17 @@
 
 /* --- caps --------------------------------------------------------------- */
 
-static bool kernel_is_at_least(int major, int minor)
+static bool kernel_is_at_least(unsigned long major, unsigned long minor)
 {
 	struct utsname u;
-	int a = 0, b = 0;
+	unsigned long a;
+	char *end;
 
-	if (uname(&u) < 0 || sscanf(u.release, "%d.%d", &a, &b) != 2)
+	if (uname(&u) < 0)
 		return false;
-	return a > major || (a == major && b >= minor);
+	a = strtoul(u.release, &end, 10);
+	return a > major || (a == major && *end == '.' &&
+			     strtoul(end + 1, NULL, 10) >= minor);
 }
 
 uint64_t ttd_caps(void)
@@ -63,7 +65,7 @@ uint64_t ttd_caps(void)
 /* The best default route that was seen. */
 struct best {
 	int family;		/* AF_*, of what was asked */
-	unsigned not;		/* the device's own index */
+	unsigned own;		/* the device's index: not that one */
 	unsigned ifindex;	/* 0: none yet */
 	uint32_t metric;
 };
@@ -111,7 +113,7 @@ static void look_at(const struct nlmsghdr *nlh, struct best *best)
 			break;
 		}
 	}
-	if (table != RT_TABLE_MAIN || ifindex == 0 || ifindex == best->not)
+	if (table != RT_TABLE_MAIN || ifindex == 0 || ifindex == best->own)
 		return;
 	if (best->ifindex == 0 || metric < best->metric) {
 		best->ifindex = ifindex;
@@ -177,13 +179,13 @@ static int take_answer(int nl, uint32_t seq, struct best *best, bool *torn,
 	return 1;
 }
 
-/* The interface of the host's default route beside `not`, or -errno. */
-static int default_interface(int family, unsigned not, unsigned *ret)
+/* The interface of the host's default route beside `own`.  0 or -errno. */
+static int default_interface(int family, unsigned own, unsigned *ret)
 {
 	int nl = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
 	struct timeval patience = { .tv_sec = ANSWER_SECONDS };
 	void *buf = malloc(ANSWER_BYTES);
-	struct best best;
+	struct best best = { .family = family, .own = own };
 	bool torn = true;
 	int r = nl < 0 ? -errno : buf ? 0 : -ENOMEM;
 
@@ -191,7 +193,7 @@ static int default_interface(int family, unsigned not, unsigned *ret)
 				 sizeof(patience)) < 0)
 		r = -errno;
 	for (uint32_t seq = 1; r == 0 && torn && seq <= DUMP_TRIES; seq++) {
-		best = (struct best){ .family = family, .not = not };
+		best = (struct best){ .family = family, .own = own };
 		torn = false;
 		r = ask_routes(nl, family, seq);
 		if (r == 0)

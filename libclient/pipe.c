@@ -71,6 +71,7 @@ static int visit(struct ttd_pipe *pipe, uint64_t generation,
 	v.next = pipe->visits;
 	if (v.next)
 		v.next->prev = &v;
+	/* cppcheck-suppress autoVariables ; it leaves the list below */
 	pipe->visits = &v;
 	pthread_mutex_unlock(&pipe->meet.mutex);
 	r = handler(arg, buf, len);

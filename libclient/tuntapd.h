@@ -399,6 +399,7 @@ int ttd_hwaddr(struct ttd_device *dev, uint8_t ret[6]);
  *	-ENETUNREACH	the host has no default route of this family besides
  *			the device
  *	-EPERM		the socket is bound to another interface already
+ *	-EAGAIN		the host's routes changed all the time it looked
  *	-EINVAL -EBADF -ENOTSOCK -ENOMEM, or what netlink(7) failed with
  */
 int ttd_protect(struct ttd_device *dev, int sockfd, int family);
