@@ -120,7 +120,7 @@ check_memory() {
 	for program in "$build"/gcc/tests/unit/test_*; do
 		[ -f "$program" ] && [ -x "$program" ] || continue
 		TUNTAPD_BUILD=$build/gcc TUNTAPD_SANITIZED=yes CK_FORK=yes \
-		CK_TIMEOUT_MULTIPLIER=20 valgrind --quiet \
+		CK_TIMEOUT_MULTIPLIER=20 valgrind --quiet --fair-sched=yes \
 			--log-file="$log/memory.${program##*/}.%p" \
 			--leak-check=full --errors-for-leak-kinds=definite,indirect \
 			"$program" >"$log/now" || :
