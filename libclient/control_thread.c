@@ -17,6 +17,13 @@
 
 #define NO_MEMORY_MS	100	/* until it tries again */
 
+/* What the thread polls: the pipe, and then the list. */
+struct polled {
+	struct pollfd *fds;
+	unsigned n, cap;
+	unsigned long version;	/* of the list it was made from */
+};
+
 static struct {
 	pthread_once_t once;
 	pthread_mutex_t mutex;
@@ -27,6 +34,8 @@ static struct {
 	int wake[2];
 	pthread_t thread;
 	bool running, stop;
+	struct polled polled;	/* the thread's own */
+	void *inherited;	/* the parent's, see begin_anew() */
 } control = {
 	.once = PTHREAD_ONCE_INIT,
 	.mutex = PTHREAD_MUTEX_INITIALIZER,
@@ -37,13 +46,6 @@ static void wake(void)
 {
 	(void)!write(control.wake[1], "", 1);	/* full is as good */
 }
-
-/* What the thread polls: the pipe, and then the list. */
-struct polled {
-	struct pollfd *fds;
-	unsigned n, cap;
-	unsigned long version;	/* of the list it was made from */
-};
 
 /* With the mutex.  False without memory. */
 static bool gather(struct polled *p)
@@ -84,32 +86,35 @@ static void serve(const struct polled *p)
 
 static void *run(void *unused)
 {
-	struct polled p = { .fds = NULL };
+	struct polled *p = &control.polled;
 	char drained[64];
 
 	(void)unused;
 	os_name_thread("ttd-control");
 	pthread_mutex_lock(&control.mutex);
 	while (!control.stop) {
-		bool ready = gather(&p);
+		bool ready = gather(p);
 
 		pthread_mutex_unlock(&control.mutex);
-		control_poll(p.fds, ready ? p.n : 0, ready ? -1 : NO_MEMORY_MS);
+		control_poll(p->fds, ready ? p->n : 0,
+			     ready ? -1 : NO_MEMORY_MS);
 		pthread_mutex_lock(&control.mutex);
 		/* Of another list: what poll said is about the past. */
-		if (ready && p.version == control.version)
-			serve(&p);
+		if (ready && p->version == control.version)
+			serve(p);
 		while (read(control.wake[0], drained, sizeof(drained)) > 0)
 			;
 	}
+	free(p->fds);
+	*p = (struct polled){ .fds = NULL };
 	pthread_mutex_unlock(&control.mutex);
-	free(p.fds);
 	return NULL;
 }
 
 /*
  * A child of fork(2) has no thread, and locks in any state: it begins anew.
- * What it closes must be the pipe, whenever the parent forked.
+ * What it closes must be the pipe, whenever the parent forked.  What its parent
+ * polled may have been in the middle of a realloc(3): it is kept and not freed.
  */
 static void begin_anew(void)
 {
@@ -122,6 +127,8 @@ static void begin_anew(void)
 	control.devices = NULL;
 	control.n = 0;
 	control.running = control.stop = false;
+	control.inherited = control.polled.fds;
+	control.polled = (struct polled){ .fds = NULL };
 }
 
 static void watch_forks(void)

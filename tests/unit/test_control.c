@@ -1591,7 +1591,7 @@ END_TEST
 /* One that keeps everything does not keep the lease from ending. */
 START_TEST(a_child_that_stays)
 {
-	struct ttd_device *dev;
+	static struct ttd_device *dev;	/* the child's too, which keeps it */
 	struct pollfd p = { .events = POLLIN };
 	int stay[2];
 	pid_t child;
