@@ -1550,6 +1550,7 @@ static int live_on(struct ttd_device *parents)
 {
 	struct ttd_device *dev;
 	uint32_t mtu = 0;
+	int r;
 
 	ttd_free(parents);
 	if (control_threads(NULL) != 0)
@@ -1557,8 +1558,12 @@ static int live_on(struct ttd_device *parents)
 	for (int i = 0; i < 2; i++) {
 		if (try_open(0, TIMEOUT_MS, &dev) < 0)
 			return __LINE__ & 0xff;
-		if (ttd_get_mtu(dev, &mtu) < 0 || mtu != 1377)
+		r = ttd_get_mtu(dev, &mtu);
+		if (r < 0 || mtu != 1377) {
+			fprintf(stderr, "MTU %u, %s\n", (unsigned)mtu,
+				strerror(-r));
 			return __LINE__ & 0xff;
+		}
 		ttd_free(dev);
 		if (control_threads(NULL) != 0)
 			return __LINE__ & 0xff;
