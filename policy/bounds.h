@@ -18,6 +18,7 @@
 #define POLICY_LABEL_MAX	(WIRE_RULE_MAX - 11)
 
 /* What an absent key means; an absent list allows nothing. */
+#define POLICY_DEFAULT_GLOBAL_DEVICES	4096	/* of all users */
 #define POLICY_DEFAULT_DEVICES		2
 #define POLICY_DEFAULT_QUEUES		4
 #define POLICY_DEFAULT_ADDRESSES	4

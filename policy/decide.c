@@ -20,9 +20,9 @@ static bool has_id(const struct ids *ids, uint32_t id)
 	return false;
 }
 
-static bool covers_peer(const struct rule *rule, const struct peer *peer)
+bool rule_about(const struct rule *rule, const struct peer *peer)
 {
-	if (rule->any_user || has_id(&rule->users, peer->uid) ||
+	if (rule->users.any || has_id(&rule->users, peer->uid) ||
 	    has_id(&rule->groups, peer->gid))
 		return true;
 	for (size_t i = 0; i < peer->n_groups; i++)
@@ -35,7 +35,7 @@ static bool covers_peer(const struct rule *rule, const struct peer *peer)
 static bool covers_kind(const struct rule *rule, uint8_t layer)
 {
 	return !rule->key_line[KEY_KIND] ||
-	       (layer == WIRE_TUN ? rule->tun : rule->tap);
+	       (layer == WIRE_TUN ? rule->kinds.tun : rule->kinds.tap);
 }
 
 /*
@@ -55,14 +55,29 @@ static bool covers_name(const struct rule *rule, uid_t uid, const char *name)
 	return false;
 }
 
-static const struct rule *find(const struct question *q, const char *name)
+/* Why the rule is not the one that decides; POLICY_DECIDES if it is. */
+static enum policy_match match(const struct question *q,
+			       const struct rule *rule, const char *name)
+{
+	if (!rule_about(rule, q->peer))
+		return POLICY_OTHER_USER;
+	if (!covers_kind(rule, q->ask->layer))
+		return POLICY_OTHER_KIND;
+	if (!covers_name(rule, q->peer->uid, name))
+		return POLICY_OTHER_NAME;
+	return POLICY_DECIDES;
+}
+
+static const struct rule *find(const struct question *q, const char *name,
+			       const struct policy_trace *trace)
 {
 	for (size_t i = 0; i < q->policy->n_rules; i++) {
 		const struct rule *rule = &q->policy->rules[i];
+		enum policy_match how = match(q, rule, name);
 
-		if (covers_peer(rule, q->peer) &&
-		    covers_kind(rule, q->ask->layer) &&
-		    covers_name(rule, q->peer->uid, name))
+		if (trace)
+			trace->tried(trace->arg, q->policy, i, how);
+		if (how == POLICY_DECIDES)
 			return rule;
 	}
 	return NULL;
@@ -125,7 +140,7 @@ static bool is_free(void *arg, const char *name)
 {
 	const struct question *q = arg;
 
-	return find(q, name) == q->rule && !is_taken(q, name);
+	return find(q, name, NULL) == q->rule && !is_taken(q, name);
 }
 
 static int settle_name(struct question *q, struct wire_open *out)
@@ -184,9 +199,11 @@ static int settle(struct question *q, struct wire_open *out)
 	return settle_name(q, out);
 }
 
-int policy_decide(const struct policy *policy, const struct peer *peer,
-		  const struct wire_open *ask, const struct policy_usage *usage,
-		  struct wire_open *ret_open, struct policy_decision *ret)
+int policy_explain(const struct policy *policy, const struct peer *peer,
+		   const struct wire_open *ask,
+		   const struct policy_usage *usage,
+		   const struct policy_trace *trace,
+		   struct wire_open *ret_open, struct policy_decision *ret)
 {
 	struct question q = { policy, peer, ask, usage, NULL, ret };
 	struct wire_open out;
@@ -194,7 +211,7 @@ int policy_decide(const struct policy *policy, const struct peer *peer,
 
 	if (r)
 		return r;
-	q.rule = find(&q, ask->name);
+	q.rule = find(&q, ask->name, trace);
 	if (!q.rule)
 		return no_rule(&q);
 	if (!q.rule->allow)
@@ -212,4 +229,11 @@ int policy_decide(const struct policy *policy, const struct peer *peer,
 		 q.rule->line);
 	*ret_open = out;
 	return 0;
+}
+
+int policy_decide(const struct policy *policy, const struct peer *peer,
+		  const struct wire_open *ask, const struct policy_usage *usage,
+		  struct wire_open *ret_open, struct policy_decision *ret)
+{
+	return policy_explain(policy, peer, ask, usage, NULL, ret_open, ret);
 }

@@ -46,18 +46,6 @@ static const char *prefixes_text(const struct prefixes *list,
 	return buf;
 }
 
-static const char *range_text(const struct range *range, char buf[32])
-{
-	if (range->min == range->max)
-		snprintf(buf, 32, "%u", (unsigned)range->min);
-	else if (range->max == UINT32_MAX)
-		snprintf(buf, 32, "%u-", (unsigned)range->min);
-	else
-		snprintf(buf, 32, "%u-%u", (unsigned)range->min,
-			 (unsigned)range->max);
-	return buf;
-}
-
 /* The prefix is inside one of the rule's. */
 static int check_inside(const struct question *q, const char *what,
 			const struct prefix *p, const struct prefixes *list,
@@ -99,7 +87,7 @@ static int check_addresses(const struct question *q)
 static int check_routes(const struct question *q)
 {
 	const struct range *metric = &q->rule->metric;
-	char text[PREFIX_TEXT_MAX], range[32];
+	char text[PREFIX_TEXT_MAX], range[RANGE_TEXT_MAX];
 	int r = 0;
 
 	for (size_t i = 0; i < q->ask->n_routes && r == 0; i++) {
@@ -180,7 +168,7 @@ static int check_mtu(const struct question *q)
 {
 	const struct range *mtu = &q->rule->mtu;
 	uint32_t ask = q->ask->mtu;
-	char range[32];
+	char range[RANGE_TEXT_MAX];
 
 	range_text(mtu, range);
 	if (ask && (ask < mtu->min || ask > mtu->max))
@@ -194,34 +182,61 @@ static int check_mtu(const struct question *q)
 	return 0;
 }
 
+static int check_mac(const struct question *q)
+{
+	if (!(q->ask->flags & WIRE_OPEN_MAC_SET) || q->rule->mac_chosen)
+		return 0;
+	return DENY(q, KEY_MAC, "a MAC address is asked for, and rule %s lacks "
+		    "`mac = chosen`; ask for none, and get a random one",
+		    q->rule->name);
+}
+
+static int check_offload(const struct question *q)
+{
+	if (!q->ask->vnet_hdr || q->rule->offload)
+		return 0;
+	return DENY(q, KEY_OFFLOAD, "offload (vnet_hdr) is asked for, and rule "
+		    "%s lacks `offload = yes`; ask for bare packets",
+		    q->rule->name);
+}
+
 /* Last, so that who may not have it at all does not hear of his quota. */
 static int check_quota(const struct question *q)
 {
-	if (q->usage->devices < q->rule->max_devices)
+	const struct global *global = &q->policy->global;
+	unsigned line = global->key_line[GLOBAL_MAX_DEVICES];
+	int r;
+
+	if (q->usage->devices >= q->rule->max_devices)
+		return rule_refuse(q, WIRE_E_QUOTA, "policy", KEY_MAX_DEVICES,
+				   "uid %u has %u devices, and rule %s has "
+				   "`max-devices = %u`; close one first",
+				   (unsigned)q->peer->uid, q->usage->devices,
+				   q->rule->name,
+				   (unsigned)q->rule->max_devices);
+	if (q->usage->all_devices < global->max_devices)
 		return 0;
-	return rule_refuse(q, WIRE_E_QUOTA, "policy", KEY_MAX_DEVICES,
-			   "uid %u has %u devices, and rule %s has "
-			   "`max-devices = %u`; close one first",
-			   (unsigned)q->peer->uid, q->usage->devices,
-			   q->rule->name, (unsigned)q->rule->max_devices);
+	r = policy_refuse(q->ret, WIRE_E_QUOTA, "policy", "there are %u "
+			  "devices of all users, as many as `max-devices = %u` "
+			  "of [global] allows; wait until one is closed, or "
+			  "have an administrator raise it",
+			  q->usage->all_devices, (unsigned)global->max_devices);
+	if (line)
+		snprintf(q->ret->rule, sizeof(q->ret->rule), "%s:%u",
+			 global->file, line);
+	return r;
 }
 
 int rule_limits(const struct question *q)
 {
-	int r;
+	static int (*const checks[])(const struct question *q) = {
+		/* In the order that tuntapd.conf(5) tells. */
+		check_mac, check_offload, check_mtu, check_counts,
+		check_addresses, check_routes, check_default_route, check_quota
+	};
+	int r = 0;
 
-	if (q->ask->vnet_hdr && !q->rule->offload)
-		return DENY(q, KEY_OFFLOAD, "offload (vnet_hdr) is asked for, "
-			    "and rule %s lacks `offload = yes`; ask for bare "
-			    "packets", q->rule->name);
-	r = check_mtu(q);
-	if (r == 0)
-		r = check_counts(q);
-	if (r == 0)
-		r = check_addresses(q);
-	if (r == 0)
-		r = check_routes(q);
-	if (r == 0)
-		r = check_default_route(q);
-	return r ? r : check_quota(q);
+	for (size_t i = 0; i < sizeof(checks) / sizeof(*checks) && r == 0; i++)
+		r = checks[i](q);
+	return r;
 }

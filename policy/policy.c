@@ -71,8 +71,8 @@ static const char *section_name(struct reading *rd)
 	if (strncmp(name, "rule", 4) != 0 ||
 	    (name[4] && name[4] != ' ' && name[4] != '\t')) {
 		conf_fault(rd->fault, item->file, item->line, NULL,
-			   "section [%.40s] is not known; write [rule NAME]",
-			   name);
+			   "section [%.40s] is not known; write [rule NAME] "
+			   "or [global]", name);
 		return NULL;
 	}
 	name += 4 + strspn(name + 4, " \t");
@@ -85,6 +85,25 @@ static const char *section_name(struct reading *rd)
 		return NULL;
 	}
 	return name;
+}
+
+static const char *newest_file(const struct policy *policy)
+{
+	return policy->files[policy->n_files - 1];
+}
+
+static int open_global(struct reading *rd)
+{
+	const struct conf_item *item = rd->item;
+	struct global *global = &rd->policy->global;
+
+	if (global->line)
+		return conf_fault(rd->fault, item->file, item->line, NULL,
+			"there is a [global] already, in %s:%u; join the two",
+			global->file, global->line);
+	global->file = newest_file(rd->policy);
+	global->line = item->line;
+	return 0;
 }
 
 static int open_rule(struct reading *rd)
@@ -111,7 +130,7 @@ static int open_rule(struct reading *rd)
 	policy->rules = more;
 	rule = rd->rule = &policy->rules[policy->n_rules++];
 	*rule = (struct rule){ .line = item->line };
-	rule->file = policy->files[policy->n_files - 1];
+	rule->file = newest_file(policy);
 	memcpy(rule->name, name, strlen(name) + 1);
 	rule_defaults(rule);
 	return 0;
@@ -126,9 +145,12 @@ static int read_item(void *arg, const struct conf_item *item,
 	rd->item = item;
 	rd->fault = fault;
 	if (item->key)
-		return rule_read_key(rd);
+		return section_read_key(rd);
 	r = close_rule(rd);
-	return r ? r : open_rule(rd);
+	if (r)
+		return r;
+	return strcmp(item->section, "global") == 0 ? open_global(rd)
+						     : open_rule(rd);
 }
 
 static int add_label(struct policy *policy, const char *file)
@@ -161,6 +183,18 @@ static int read_text(void *arg, const char *file, const char *text, size_t len,
 	return r ? r : close_rule(rd);
 }
 
+/* What goes on from an empty policy; -ENOMEM if there is none. */
+static int begin(struct reading *rd, policy_resolve *resolve, void *arg,
+		 struct policy_fault *fault)
+{
+	*rd = (struct reading){ .resolve = resolve, .arg = arg };
+	rd->policy = calloc(1, sizeof(*rd->policy));
+	if (!rd->policy)
+		return no_memory(fault, "policy");
+	global_defaults(&rd->policy->global);
+	return 0;
+}
+
 /* The new policy goes to *ret if r is 0; else it is freed. */
 static int finish(int r, struct policy *policy, struct policy **ret)
 {
@@ -174,29 +208,28 @@ static int finish(int r, struct policy *policy, struct policy **ret)
 int policy_load(const char *const *folders, size_t n, policy_resolve *resolve,
 		void *arg, struct policy **ret, struct policy_fault *ret_fault)
 {
-	struct reading rd = { .resolve = resolve, .arg = arg };
+	struct reading rd;
 	struct policy_fault fault;
 	struct policy_fault *f = ret_fault ? ret_fault : &fault;
+	int r = begin(&rd, resolve, arg, f);
 
-	rd.policy = calloc(1, sizeof(*rd.policy));
-	if (!rd.policy)
-		return no_memory(f, "policy");
-	return finish(conf_folders(folders, n, read_text, &rd, f), rd.policy,
-		      ret);
+	if (r == 0)
+		r = conf_folders(folders, n, read_text, &rd, f);
+	return finish(r, rd.policy, ret);
 }
 
 int policy_parse(const char *file, const char *text, size_t len,
 		 policy_resolve *resolve, void *arg, struct policy **ret,
 		 struct policy_fault *ret_fault)
 {
-	struct reading rd = { .resolve = resolve, .arg = arg };
+	struct reading rd;
 	struct policy_fault fault;
 	struct policy_fault *f = ret_fault ? ret_fault : &fault;
+	int r = begin(&rd, resolve, arg, f);
 
-	rd.policy = calloc(1, sizeof(*rd.policy));
-	if (!rd.policy)
-		return no_memory(f, file);
-	return finish(read_text(&rd, file, text, len, f), rd.policy, ret);
+	if (r == 0)
+		r = read_text(&rd, file, text, len, f);
+	return finish(r, rd.policy, ret);
 }
 
 void policy_free(struct policy *policy)

@@ -29,6 +29,7 @@ struct peer {
  */
 struct policy_usage {
 	unsigned devices;	/* of the peer's uid, over all rules */
+	unsigned all_devices;	/* of all users */
 	/* Is this interface name in use?  NULL: none is. */
 	bool (*name_taken)(void *arg, const char *name);
 	void *arg;
@@ -90,5 +91,48 @@ size_t policy_n_rules(const struct policy *policy);
 int policy_decide(const struct policy *policy, const struct peer *peer,
 		  const struct wire_open *ask, const struct policy_usage *usage,
 		  struct wire_open *ret_open, struct policy_decision *ret);
+
+/* What a rule has to do with a request. */
+enum policy_match {
+	POLICY_DECIDES, POLICY_OTHER_USER, POLICY_OTHER_KIND, POLICY_OTHER_NAME
+};
+
+/*
+ * Is told of each rule that is tried, in turn, up to the one that decides.
+ * rule: for policy_describe() and the like.
+ */
+struct policy_trace {
+	void (*tried)(void *arg, const struct policy *policy, size_t rule,
+		      enum policy_match how);
+	void *arg;
+};
+
+/* policy_decide(), with a trace; NULL: none. */
+int policy_explain(const struct policy *policy, const struct peer *peer,
+		   const struct wire_open *ask,
+		   const struct policy_usage *usage,
+		   const struct policy_trace *trace,
+		   struct wire_open *ret_open, struct policy_decision *ret);
+
+/* Of rule 0 to policy_n_rules() - 1. */
+struct policy_description {
+	const char *name, *file;	/* the policy's */
+	unsigned line;
+};
+struct policy_description policy_describe(const struct policy *policy,
+					  size_t rule);
+/* Is the rule about this user, whatever he asks for? */
+bool policy_is_about(const struct policy *policy, size_t rule,
+		     const struct peer *peer);
+/*
+ * Writes sections as they would stand in a file, users and groups as numbers,
+ * and with what absent keys mean.
+ */
+void policy_write_rule(const struct policy *policy, size_t rule, FILE *out);
+void policy_write_global(const struct policy *policy, FILE *out);
+
+/* Hands over a sentence, "file:line: key: ...", for each thing hardly meant. */
+void policy_warn(const struct policy *policy,
+		 void (*warn)(void *arg, const char *text), void *arg);
 
 #endif

@@ -6,22 +6,30 @@
 #include "conf.h"
 #include "policy.h"
 
-/* The keys that a rule may have; rule_keys[] says what each is. */
+/* The keys that a section may have; keys.c says what each is. */
 enum rule_key {
 	KEY_ACTION, KEY_USER, KEY_GROUP, KEY_KIND, KEY_NAME, KEY_ADDRESS,
-	KEY_ROUTE, KEY_METRIC, KEY_MTU, KEY_MAX_DEVICES, KEY_MAX_QUEUES,
-	KEY_MAX_ADDRESSES, KEY_MAX_ROUTES, KEY_OFFLOAD, KEY_DEFAULT_ROUTE,
-	KEY_SHADOW, N_RULE_KEYS
+	KEY_SOURCE, KEY_ROUTE, KEY_DEFAULT_ROUTE, KEY_SHADOW, KEY_METRIC,
+	KEY_MTU, KEY_MAX_DEVICES, KEY_MAX_QUEUES, KEY_MAX_ADDRESSES,
+	KEY_MAX_ROUTES, KEY_MAC, KEY_DHCP, KEY_OFFLOAD, KEY_SOURCE_GUARD,
+	KEY_ON_TAMPER, N_RULE_KEYS
 };
+enum global_key { GLOBAL_MAX_DEVICES, N_GLOBAL_KEYS };
 
 struct ids {
 	uint32_t *id;
 	size_t n;
+	bool any;			/* everybody; then there are none */
+};
+
+struct kinds {
+	bool tun, tap;
 };
 
 struct prefixes {
 	struct prefix *prefix;
 	size_t n;
+	bool automatic;			/* of source: found out by itself */
 };
 
 struct patterns {
@@ -40,27 +48,38 @@ struct rule {
 	unsigned key_line[N_RULE_KEYS];	/* 0: the key is absent */
 	char name[POLICY_RULE_NAME_MAX + 1];
 	bool allow;
-	bool any_user;
-	bool tun, tap;
-	bool offload, default_route, shadow;
+	bool offload, default_route, shadow, mac_chosen;
+	bool dhcp, guard, tamper_revokes;	/* not obeyed yet */
+	struct kinds kinds;
 	struct ids users, groups;
 	struct patterns names;
-	struct prefixes addresses, routes;
+	struct prefixes addresses, routes, sources;
 	struct range metric, mtu;
 	uint32_t max_devices, max_queues, max_addresses, max_routes;
+};
+
+/* What all users share: the section [global]. */
+struct global {
+	const char *file;		/* the policy's */
+	unsigned line;			/* of the header; 0: there is none */
+	unsigned key_line[N_GLOBAL_KEYS];
+	uint32_t max_devices;
 };
 
 struct policy {
 	struct rule *rules;
 	size_t n_rules;
-	char **files;			/* labels that rules point to */
+	struct global global;
+	char **files;			/* labels that sections point to */
 	size_t n_files;
 };
 
 /* Where a policy under way is, for the readers of values. */
 struct reading {
 	struct policy *policy;
-	struct rule *rule;		/* the open section, or NULL */
+	struct rule *rule;		/* the open section; NULL: [global] */
+	void *into;			/* what its values go to */
+	size_t entry;			/* of a list: how many before it */
 	const struct conf_item *item;
 	policy_resolve *resolve;
 	void *arg;
@@ -77,12 +96,25 @@ struct question {
 	struct policy_decision *ret;
 };
 
-/* values.c: reads the item's value into the rule.  0 or -errno with fault. */
-int rule_read_key(struct reading *rd);
-/* Sets what absent keys mean. */
+/* keys.c: reads the item's value into the open section; 0 or -errno. */
+int section_read_key(struct reading *rd);
+/* Set what absent keys mean. */
 void rule_defaults(struct rule *rule);
+void global_defaults(struct global *global);
 void rule_free_lists(struct rule *rule);
 const char *rule_key_name(enum rule_key key);
+/* Nothing obeys it yet. */
+bool rule_key_is_later(enum rule_key key);
+/* As they would stand in a file, and what absent keys mean. */
+void rule_write(const struct rule *rule, FILE *out);
+void global_write(const struct global *global, FILE *out);
+
+/* values.c: "1000-", "68-1500" */
+#define RANGE_TEXT_MAX	32
+const char *range_text(const struct range *range, char buf[RANGE_TEXT_MAX]);
+
+/* decide.c: is it about this user at all? */
+bool rule_about(const struct rule *rule, const struct peer *peer);
 
 /* request.c: what is refused whatever the policy says. */
 int request_check(const struct wire_open *ask, struct policy_decision *ret);

@@ -1,26 +1,22 @@
-/* The keys of a rule: a row each, and a reader for each kind of value. */
-#include "rules.h"
+/* Kinds of values: how each is read from a file, and written back. */
+#include "keys.h"
 
 #include <errno.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "names.h"
 
-struct key_row {
-	const char *name;
-	int (*read)(struct reading *rd, const struct key_row *row, char *value);
-	size_t at;		/* of the member in struct rule */
-	uint32_t min, max;	/* of numbers and ranges */
-	bool list;		/* read is called for each entry */
-};
-
 /* The member that the row is about; every reader knows its type. */
 static void *member(const struct reading *rd, const struct key_row *row)
 {
-	return (char *)rd->rule + row->at;
+	return (char *)rd->into + row->at;
+}
+
+/* What stands before the entry of a list. */
+static const char *between(size_t i)
+{
+	return i > 0 ? ", " : "";
 }
 
 #define FAULT(rd, ...) \
@@ -73,6 +69,15 @@ static int read_number(struct reading *rd, const struct key_row *row,
 	return read_bounded(rd, row, value, member(rd, row));
 }
 
+static void write_number(const void *value, const struct key_row *row,
+			 FILE *out)
+{
+	(void)row;
+	fprintf(out, "%u", (unsigned)*(const uint32_t *)value);
+}
+
+const struct value value_number = { read_number, write_number, NULL, false };
+
 /* "a-b", "a-" or "a". */
 static int read_range(struct reading *rd, const struct key_row *row,
 		      char *value)
@@ -99,43 +104,73 @@ static int read_range(struct reading *rd, const struct key_row *row,
 	return 0;
 }
 
-static int read_yes_no(struct reading *rd, const struct key_row *row,
-		       char *value)
+const char *range_text(const struct range *range, char buf[RANGE_TEXT_MAX])
+{
+	if (range->min == range->max)
+		snprintf(buf, RANGE_TEXT_MAX, "%u", (unsigned)range->min);
+	else if (range->max == UINT32_MAX)
+		snprintf(buf, RANGE_TEXT_MAX, "%u-", (unsigned)range->min);
+	else
+		snprintf(buf, RANGE_TEXT_MAX, "%u-%u", (unsigned)range->min,
+			 (unsigned)range->max);
+	return buf;
+}
+
+static void write_range(const void *value, const struct key_row *row,
+			FILE *out)
+{
+	char text[RANGE_TEXT_MAX];
+
+	(void)row;
+	fputs(range_text(value, text), out);
+}
+
+const struct value value_range = { read_range, write_range, NULL, false };
+
+static int read_word(struct reading *rd, const struct key_row *row,
+		     char *value)
 {
 	bool *ret = member(rd, row);
 
-	*ret = strcmp(value, "yes") == 0;
-	if (!*ret && strcmp(value, "no") != 0)
-		return FAULT(rd, "`%.40s` is not known; write yes or no",
-			     value);
+	*ret = strcmp(value, row->yes) == 0;
+	if (!*ret && strcmp(value, row->no) != 0)
+		return FAULT(rd, "`%.40s` is not known; write %s or %s",
+			     value, row->yes, row->no);
 	return 0;
 }
 
-static int read_action(struct reading *rd, const struct key_row *row,
-		       char *value)
+static void write_word(const void *value, const struct key_row *row, FILE *out)
 {
-	bool *ret = member(rd, row);
-
-	*ret = strcmp(value, "allow") == 0;
-	if (!*ret && strcmp(value, "deny") != 0)
-		return FAULT(rd, "`%.40s` is not known; write allow or deny",
-			     value);
-	return 0;
+	fputs(*(const bool *)value ? row->yes : row->no, out);
 }
+
+const struct value value_word = { read_word, write_word, NULL, false };
 
 static int read_kind(struct reading *rd, const struct key_row *row,
 		     char *value)
 {
-	(void)row;
+	struct kinds *kinds = member(rd, row);
+
 	if (strcmp(value, "tun") == 0)
-		rd->rule->tun = true;
+		kinds->tun = true;
 	else if (strcmp(value, "tap") == 0)
-		rd->rule->tap = true;
+		kinds->tap = true;
 	else
 		return FAULT(rd, "`%.40s` is not known; write tun, tap or both",
 			     value);
 	return 0;
 }
+
+static void write_kind(const void *value, const struct key_row *row, FILE *out)
+{
+	const struct kinds *kinds = value;
+
+	(void)row;
+	fprintf(out, "%s%s%s", kinds->tun ? "tun" : "",
+		kinds->tun && kinds->tap ? ", " : "", kinds->tap ? "tap" : "");
+}
+
+const struct value value_kind = { read_kind, write_kind, NULL, true };
 
 static int look_up(struct reading *rd, bool group, const char *name,
 		   uint32_t *ret)
@@ -148,8 +183,8 @@ static int look_up(struct reading *rd, bool group, const char *name,
 			     "the number", what, name);
 	r = rd->resolve(rd->arg, group, name, ret);
 	if (r == -ENOENT)
-		return FAULT(rd, "there is no %s `%.40s`; correct the name, or "
-			     "write a number", what, name);
+		return FAULT(rd, "there is no %s `%.40s`; make it, correct the "
+			     "name, or write a number", what, name);
 	if (r < 0) {
 		FAULT(rd, "%s `%.40s` cannot be looked up (%s); write the "
 		      "number", what, name, strerror(-r));
@@ -158,28 +193,10 @@ static int look_up(struct reading *rd, bool group, const char *name,
 	return 0;
 }
 
-static int read_id(struct reading *rd, const struct key_row *row, char *value)
+static int add_id(struct reading *rd, struct ids *ids, uint32_t id)
 {
-	struct ids *ids = member(rd, row);
-	bool group = row->at == offsetof(struct rule, groups);
-	uint32_t id = 0, *more;
-	int r = parse_u32(value, &id);
+	uint32_t *more;
 
-	if (strcmp(value, "any") == 0) {
-		if (group)
-			return FAULT(rd, "any is not known here; write "
-				     "`user = any`");
-		rd->rule->any_user = true;
-		return 0;
-	}
-	/* All digits, but no number: not a name either, that would confuse. */
-	if (r && strspn(value, "0123456789") == strlen(value))
-		return FAULT(rd, "%.40s is no id; write 0 to 4294967294, "
-			     "without leading zeros", value);
-	if (r)
-		r = look_up(rd, group, value, &id);
-	if (r)
-		return r;
 	if (id == UINT32_MAX)
 		return FAULT(rd, "4294967295 stands for nobody; write 0 to "
 			     "4294967294");
@@ -190,6 +207,60 @@ static int read_id(struct reading *rd, const struct key_row *row, char *value)
 	ids->id[ids->n++] = id;
 	return 0;
 }
+
+static int read_id(struct reading *rd, const struct key_row *row, bool group,
+		   const char *value)
+{
+	uint32_t id = 0;
+	int r = parse_u32(value, &id);
+
+	/* All digits, but no number: not a name either, that would confuse. */
+	if (r && strspn(value, "0123456789") == strlen(value))
+		return FAULT(rd, "%.40s is no id; write 0 to 4294967294, "
+			     "without leading zeros", value);
+	if (r)
+		r = look_up(rd, group, value, &id);
+	return r ? r : add_id(rd, member(rd, row), id);
+}
+
+static int read_user(struct reading *rd, const struct key_row *row,
+		     char *value)
+{
+	struct ids *ids = member(rd, row);
+	bool any = strcmp(value, "any") == 0;
+
+	if ((any && ids->n > 0) || ids->any)
+		return FAULT(rd, "any is everybody; write it alone");
+	ids->any = any;
+	return any ? 0 : read_id(rd, row, false, value);
+}
+
+static int read_group(struct reading *rd, const struct key_row *row,
+		      char *value)
+{
+	if (strcmp(value, "any") == 0)
+		return FAULT(rd, "any is not known here; write `user = any`");
+	return read_id(rd, row, true, value);
+}
+
+static void write_ids(const void *value, const struct key_row *row, FILE *out)
+{
+	const struct ids *ids = value;
+
+	(void)row;
+	if (ids->any)
+		fputs("any", out);
+	for (size_t i = 0; i < ids->n; i++)
+		fprintf(out, "%s%u", between(i), (unsigned)ids->id[i]);
+}
+
+static void free_ids(void *value)
+{
+	free(((struct ids *)value)->id);
+}
+
+const struct value value_user = { read_user, write_ids, free_ids, true };
+const struct value value_group = { read_group, write_ids, free_ids, true };
 
 static int read_pattern(struct reading *rd, const struct key_row *row,
 			char *value)
@@ -211,6 +282,29 @@ static int read_pattern(struct reading *rd, const struct key_row *row,
 	names->text[names->n++] = copy;
 	return 0;
 }
+
+static void write_patterns(const void *value, const struct key_row *row,
+			   FILE *out)
+{
+	const struct patterns *names = value;
+
+	(void)row;
+	for (size_t i = 0; i < names->n; i++)
+		fprintf(out, "%s%s", between(i), names->text[i]);
+}
+
+static void free_patterns(void *value)
+{
+	struct patterns *names = value;
+
+	for (size_t i = 0; i < names->n; i++)
+		free(names->text[i]);
+	free(names->text);
+}
+
+const struct value value_pattern = {
+	read_pattern, write_patterns, free_patterns, true
+};
 
 static int read_prefix(struct reading *rd, const struct key_row *row,
 		       char *value)
@@ -235,125 +329,45 @@ static int read_prefix(struct reading *rd, const struct key_row *row,
 	return 0;
 }
 
-#define AT(member)	offsetof(struct rule, member)
+static void write_prefixes(const void *value, const struct key_row *row,
+			   FILE *out)
+{
+	const struct prefixes *list = value;
+	char text[PREFIX_TEXT_MAX];
 
-static const struct key_row rule_keys[N_RULE_KEYS] = {
-	[KEY_ACTION] = { "action", read_action, AT(allow), 0, 0, false },
-	[KEY_USER] = { "user", read_id, AT(users), 0, 0, true },
-	[KEY_GROUP] = { "group", read_id, AT(groups), 0, 0, true },
-	[KEY_KIND] = { "kind", read_kind, 0, 0, 0, true },
-	[KEY_NAME] = { "name", read_pattern, AT(names), 0, 0, true },
-	[KEY_ADDRESS] = { "address", read_prefix, AT(addresses), 0, 0, true },
-	[KEY_ROUTE] = { "route", read_prefix, AT(routes), 0, 0, true },
-	/* Metric 0 is how a client asks for the lowest. */
-	[KEY_METRIC] = { "metric", read_range, AT(metric), 1, UINT32_MAX,
-			 false },
-	[KEY_MTU] = { "mtu", read_range, AT(mtu), POLICY_MTU_MIN,
-		      POLICY_MTU_MAX, false },
-	[KEY_MAX_DEVICES] = { "max-devices", read_number, AT(max_devices), 1,
-			      POLICY_DEVICES_MAX, false },
-	[KEY_MAX_QUEUES] = { "max-queues", read_number, AT(max_queues), 1,
-			     WIRE_QUEUES_MAX, false },
-	[KEY_MAX_ADDRESSES] = { "max-addresses", read_number,
-				AT(max_addresses), 0, WIRE_ADDRESSES_MAX,
-				false },
-	[KEY_MAX_ROUTES] = { "max-routes", read_number, AT(max_routes), 0,
-			     WIRE_ROUTES_MAX, false },
-	[KEY_OFFLOAD] = { "offload", read_yes_no, AT(offload), 0, 0, false },
-	[KEY_DEFAULT_ROUTE] = { "default-route", read_yes_no,
-				AT(default_route), 0, 0, false },
-	[KEY_SHADOW] = { "shadow", read_yes_no, AT(shadow), 0, 0, false },
-};
-_Static_assert(sizeof(rule_keys) / sizeof(*rule_keys) == N_RULE_KEYS,
-	       "a row for each key");
+	(void)row;
+	if (list->automatic)
+		fputs("auto", out);
+	for (size_t i = 0; i < list->n; i++)
+		fprintf(out, "%s%s", between(i),
+			prefix_format(&list->prefix[i], text));
+}
 
-/* Keys that the format has a meaning for, but that nothing obeys yet. */
-static const char *const later_keys[] = {
-	"source", "mac", "dhcp", "source-guard", "on-tamper"
+static void free_prefixes(void *value)
+{
+	free(((struct prefixes *)value)->prefix);
+}
+
+const struct value value_prefix = {
+	read_prefix, write_prefixes, free_prefixes, true
 };
 
-const char *rule_key_name(enum rule_key key)
+/* "auto", or prefixes. */
+static int read_source(struct reading *rd, const struct key_row *row,
+		       char *value)
 {
-	return rule_keys[key].name;
+	struct prefixes *list = member(rd, row);
+	bool automatic = strcmp(value, "auto") == 0;
+
+	/* What it is when the key is absent. */
+	if (rd->entry == 0)
+		list->automatic = automatic;
+	else if (automatic || list->automatic)
+		return FAULT(rd, "auto is found out by itself; write it "
+			     "alone");
+	return automatic ? 0 : read_prefix(rd, row, value);
 }
 
-static int unknown_key(struct reading *rd)
-{
-	for (size_t i = 0; i < sizeof(later_keys) / sizeof(*later_keys); i++)
-		if (strcmp(later_keys[i], rd->item->key) == 0)
-			return FAULT(rd, "not known to this version of "
-				     "tuntapd, which cannot obey it; remove "
-				     "the line");
-	return FAULT(rd, "unknown key; known are action, user, group, kind, "
-		     "name, address, route, metric, mtu, max-devices, "
-		     "max-queues, max-addresses, max-routes, offload, "
-		     "default-route, shadow");
-}
-
-static int read_list(struct reading *rd, const struct key_row *row)
-{
-	char *next = rd->item->value, *comma, *at;
-	size_t n = 0;
-	int r;
-
-	do {
-		comma = strchr(next, ',');
-		if (comma)
-			*comma = '\0';
-		at = conf_trim(next);
-		if (!*at)
-			return FAULT(rd, "an entry of the list is empty; "
-				     "remove a comma");
-		if (++n > POLICY_LIST_MAX)
-			return FAULT(rd, "the list has over %d entries; split "
-				     "it into two rules", POLICY_LIST_MAX);
-		r = row->read(rd, row, at);
-		if (comma)
-			next = comma + 1;
-	} while (r == 0 && comma);
-	if (r == 0 && rd->rule->any_user && row == &rule_keys[KEY_USER] &&
-	    n > 1)
-		return FAULT(rd, "any is everybody; write it alone");
-	return r;
-}
-
-int rule_read_key(struct reading *rd)
-{
-	const struct key_row *row = NULL;
-	unsigned *line = NULL;
-
-	for (size_t i = 0; i < N_RULE_KEYS; i++)
-		if (strcmp(rule_keys[i].name, rd->item->key) == 0) {
-			row = &rule_keys[i];
-			line = &rd->rule->key_line[i];
-		}
-	if (!row)
-		return unknown_key(rd);
-	if (*line)
-		return FAULT(rd, "it stands in line %u already; join the two",
-			     *line);
-	*line = rd->item->line;
-	return row->list ? read_list(rd, row)
-			 : row->read(rd, row, rd->item->value);
-}
-
-void rule_defaults(struct rule *rule)
-{
-	rule->metric = (struct range){ POLICY_DEFAULT_METRIC, UINT32_MAX };
-	rule->mtu = (struct range){ POLICY_MTU_MIN, POLICY_MTU_MAX };
-	rule->max_devices = POLICY_DEFAULT_DEVICES;
-	rule->max_queues = POLICY_DEFAULT_QUEUES;
-	rule->max_addresses = POLICY_DEFAULT_ADDRESSES;
-	rule->max_routes = POLICY_DEFAULT_ROUTES;
-}
-
-void rule_free_lists(struct rule *rule)
-{
-	for (size_t i = 0; i < rule->names.n; i++)
-		free(rule->names.text[i]);
-	free(rule->names.text);
-	free(rule->users.id);
-	free(rule->groups.id);
-	free(rule->addresses.prefix);
-	free(rule->routes.prefix);
-}
+const struct value value_source = {
+	read_source, write_prefixes, free_prefixes, true
+};

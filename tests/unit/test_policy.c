@@ -138,16 +138,30 @@ static const struct {
 	{ WHOLE "\n" R, "t.conf:7: ", "already, in t.conf:1" },
 	{ R "colour = red\n", "t.conf:2: colour: ", "unknown key" },
 	{ R "User = any\n", "t.conf:2: User: ", "unknown key" },
-	{ R "source = auto\n", "t.conf:2: source: ", "not known to this ver" },
+	{ R "source = none\n", "t.conf:2: source: ", "not a prefix" },
+	{ R "source = auto, 10.0.0.0/8\n", "t.conf:2: source: ",
+	  "write it alone" },
+	{ R "source = 10.0.0.0/8, auto\n", "t.conf:2: source: ",
+	  "write it alone" },
 	{ R "default-route = 1\n", "t.conf:2: default-route: ",
 	  "write yes or no" },
 	{ R "shadow = maybe\n", "t.conf:2: shadow: ", "write yes or no" },
-	{ R "mac = random\n", "t.conf:2: mac: ", "not known to this version" },
-	{ R "dhcp = no\n", "t.conf:2: dhcp: ", "not known to this version" },
-	{ R "source-guard = off\n", "t.conf:2: source-guard: ",
-	  "not known to this version" },
-	{ R "on-tamper = log\n", "t.conf:2: on-tamper: ",
-	  "not known to this version" },
+	{ R "mac = any\n", "t.conf:2: mac: ", "write chosen or random" },
+	{ R "dhcp = maybe\n", "t.conf:2: dhcp: ", "write yes or no" },
+	{ R "source-guard = on\n", "t.conf:2: source-guard: ",
+	  "write required or off" },
+	{ R "on-tamper = end\n", "t.conf:2: on-tamper: ",
+	  "write revoke or log" },
+	{ "[global]\nmax-devices = 0\n", "t.conf:2: max-devices: ",
+	  "from 1 to 65535" },
+	{ "[global]\nmax-devices = 65536\n", "t.conf:2: max-devices: ",
+	  "from 1 to 65535" },
+	{ "[global]\nmax-devices = 1\nmax-devices = 1\n",
+	  "t.conf:3: max-devices: ", "line 2 already" },
+	{ "[global]\nuser = any\n", "t.conf:2: user: ",
+	  "known are max-devices" },
+	{ "[global]\n[global]\n", "t.conf:2: ", "already, in t.conf:1" },
+	{ "[global x]\n", "t.conf:1: ", "is not known" },
 	{ R, "t.conf:1: ", "has no action" },
 	{ R "action=allow\nkind=tun\nname=a*\n", "t.conf:1: ",
 	  "has no user or group" },
@@ -863,7 +877,7 @@ static struct wire_route *add_route(const char *dst, const char *gateway,
 #define WIDE "[rule wide]\naction=allow\nuser=any\nkind=tun,tap\nname=*\n" \
 	"address=0.0.0.0/0,::/0\nroute=0.0.0.0/0,::/0\nmetric=1-\n" \
 	"max-devices=65535\nmax-queues=64\nmax-addresses=64\n" \
-	"max-routes=256\noffload=yes\n"
+	"max-routes=256\noffload=yes\nmac=chosen\n"
 
 #define DEFAULT_ROUTE WIDE "default-route=yes\n"
 
@@ -1113,7 +1127,7 @@ START_TEST(default_routes_take_a_key_of_their_own)
 		refused(WIDE, WIRE_E_POLICY, "policy", "t.conf:1",
 			"is a default route, or the most of one");
 		refused(WIDE "default-route = no\n", WIRE_E_POLICY, "policy",
-			"t.conf:14", "`default-route = yes`");
+			"t.conf:15", "`default-route = yes`");
 		allowed(DEFAULT_ROUTE, "t.conf:1");
 		fresh();
 		/* No key lets an address open such a network. */
@@ -1320,7 +1334,7 @@ START_TEST(shadow_is_told)
 	/* A refusal gives nothing. */
 	ask.mtu = POLICY_MTU_MAX;
 	refused(WIDE "shadow = yes\nmtu = 1500\n", WIRE_E_POLICY, "policy",
-		"t.conf:15", "MTU");
+		"t.conf:16", "MTU");
 	ck_assert(!decision.shadow);
 }
 END_TEST

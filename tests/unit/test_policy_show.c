@@ -1,0 +1,411 @@
+/* The policy told to people, and what all users share. */
+#include <check.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../policy/bounds.h"
+#include "../../policy/policy.h"
+
+#define COUNT(a)	(sizeof(a) / sizeof(*(a)))
+
+static struct wire_open ask, out;
+static struct peer peer;
+static struct policy_usage usage;
+static struct policy_decision decision;
+
+static void begin(void)
+{
+	memset(&ask, 0, sizeof(ask));
+	ask.layer = WIRE_TUN;
+	ask.queues = 1;
+	peer = (struct peer){ .uid = 1000, .gid = 100 };
+	usage = (struct policy_usage){ .devices = 0 };
+}
+
+static struct policy *parse(const char *text)
+{
+	struct policy *policy = NULL;
+	struct policy_fault fault = { "" };
+	int r = policy_parse("t.conf", text, strlen(text), NULL, NULL, &policy,
+			     &fault);
+
+	ck_assert_msg(r == 0, "%s", fault.text);
+	return policy;
+}
+
+static int decide(const char *text)
+{
+	struct policy *p = parse(text);
+	int r = policy_decide(p, &peer, &ask, &usage, &out, &decision);
+
+	policy_free(p);
+	return r;
+}
+
+#define TT	"[rule tt]\naction=allow\nuser=any\nkind=tun,tap\nname=tt*\n"
+
+/* ---- what all users share ---- */
+
+START_TEST(all_devices_below_at_and_above_their_number)
+{
+	static const char *const texts[] = {
+		TT "max-devices=9\n[global]\nmax-devices=7\n",
+		"[global]\nmax-devices=7\n" TT "max-devices=9\n",
+	};
+
+	usage.all_devices = 6;
+	ck_assert_int_eq(decide(texts[_i]), 0);
+	for (usage.all_devices = 7; usage.all_devices < 9;
+	     usage.all_devices++) {
+		ck_assert_int_eq(decide(texts[_i]), -EDQUOT);
+		ck_assert_int_eq((int)decision.code, WIRE_E_QUOTA);
+		ck_assert_str_eq(decision.rule, _i ? "t.conf:2" : "t.conf:8");
+		ck_assert_ptr_nonnull(strstr(decision.text, "of all users"));
+	}
+}
+END_TEST
+
+START_TEST(all_devices_have_a_number_unasked)
+{
+	usage.all_devices = POLICY_DEFAULT_GLOBAL_DEVICES - 1;
+	ck_assert_int_eq(decide(TT), 0);
+	usage.all_devices++;
+	ck_assert_int_eq(decide(TT), -EDQUOT);
+	ck_assert_str_eq(decision.rule, "");
+}
+END_TEST
+
+START_TEST(mac_must_be_allowed)
+{
+	static const struct {
+		const char *text;
+		int r;
+		const char *rule;
+	} rows[] = {
+		{ TT, -EACCES, "t.conf:1" },
+		{ TT "mac = random\n", -EACCES, "t.conf:6" },
+		{ TT "mac = chosen\n", 0, "t.conf:1" },
+	};
+
+	ask.layer = WIRE_TAP;
+	ask.flags = WIRE_OPEN_MAC_SET;
+	ask.mac[0] = 2;
+	ck_assert_int_eq(decide(rows[_i].text), rows[_i].r);
+	ck_assert_str_eq(decision.rule, rows[_i].rule);
+	ask.flags = 0;
+	ck_assert_int_eq(decide(rows[_i].text), 0);
+}
+END_TEST
+
+/* ---- how a decision came about ---- */
+
+static char story[1024];
+
+static void tell(void *arg, const struct policy *policy, size_t rule,
+		 enum policy_match how)
+{
+	struct policy_description d = policy_describe(policy, rule);
+	size_t n = strlen(story);
+
+	ck_assert_ptr_eq(arg, &story);
+	snprintf(story + n, sizeof(story) - n, "%s@%s:%u=%d ", d.name, d.file,
+		 d.line, (int)how);
+}
+
+START_TEST(each_rule_that_is_tried_is_told)
+{
+	static const char text[] =
+		"[rule other]\naction=deny\nuser=7\n"
+		"[rule taps]\naction=deny\nuser=any\nkind=tap\n"
+		"[rule names]\naction=allow\nuser=any\nkind=tun\nname=vpn*\n"
+		TT
+		"[rule never]\naction=deny\nuser=any\n";
+	struct policy_trace trace = { tell, &story };
+	struct policy *p = parse(text);
+
+	story[0] = '\0';
+	strcpy(ask.name, "tt0");
+	ck_assert_int_eq(policy_explain(p, &peer, &ask, &usage, &trace, &out,
+					&decision), 0);
+	ck_assert_str_eq(story, "other@t.conf:1=1 taps@t.conf:4=2 "
+			 "names@t.conf:8=3 tt@t.conf:13=0 ");
+	/* The same answer without being asked how. */
+	ck_assert_int_eq(policy_decide(p, &peer, &ask, &usage, &out,
+				       &decision), 0);
+	ck_assert_str_eq(decision.rule, "t.conf:13");
+	policy_free(p);
+}
+END_TEST
+
+START_TEST(what_makes_no_sense_is_held_against_no_rule)
+{
+	struct policy_trace trace = { tell, &story };
+	struct policy *p = parse(TT);
+
+	story[0] = '\0';
+	ask.queues = 0;
+	ck_assert_int_eq(policy_explain(p, &peer, &ask, &usage, &trace, &out,
+					&decision), -EINVAL);
+	ck_assert_str_eq(story, "");
+	policy_free(p);
+}
+END_TEST
+
+START_TEST(a_rule_is_about_whom_it_names)
+{
+	struct policy *p = parse("[rule a]\naction=deny\nuser=1000\n"
+				 "[rule b]\naction=deny\nuser=1001\n"
+				 "[rule c]\naction=deny\ngroup=5\n"
+				 "[rule d]\naction=deny\nuser=any\n");
+	gid_t groups[] = { 4, 5 };
+
+	ck_assert(policy_is_about(p, 0, &peer));
+	ck_assert(!policy_is_about(p, 1, &peer));
+	ck_assert(!policy_is_about(p, 2, &peer));
+	ck_assert(policy_is_about(p, 3, &peer));
+	peer.groups = groups;
+	peer.n_groups = 2;
+	ck_assert(policy_is_about(p, 2, &peer));
+	peer.n_groups = 0;
+	peer.gid = 5;
+	ck_assert(policy_is_about(p, 2, &peer));
+	policy_free(p);
+}
+END_TEST
+
+/* ---- a policy written back ---- */
+
+/* The caller frees it. */
+static char *written(const struct policy *p)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *f = open_memstream(&text, &len);
+
+	for (size_t i = 0; i < policy_n_rules(p); i++)
+		policy_write_rule(p, i, f);
+	policy_write_global(p, f);
+	fclose(f);
+	return text;
+}
+
+START_TEST(a_rule_is_written_with_what_absent_keys_mean)
+{
+	struct policy *p = parse("\n" TT "source = auto\n"
+				 "mtu = 1280-\nroute=fd00:0::/8, 10.0.0.0/8\n");
+	char *text = written(p);
+
+	ck_assert_str_eq(text,
+		"[rule tt]\t; t.conf:2\n"
+		"action = allow\n"
+		"user = any\n"
+		"; group: none\n"
+		"kind = tun, tap\n"
+		"name = tt*\n"
+		"; address: none\n"
+		"source = auto\t; not obeyed yet\n"
+		"route = fd00::/8, 10.0.0.0/8\n"
+		"default-route = no\t; default\n"
+		"shadow = no\t; default\n"
+		"metric = 1000-\t; default\n"
+		"mtu = 1280-65535\n"
+		"max-devices = 2\t; default\n"
+		"max-queues = 4\t; default\n"
+		"max-addresses = 4\t; default\n"
+		"max-routes = 32\t; default\n"
+		"mac = random\t; default\n"
+		"dhcp = yes\t; default\t; not obeyed yet\n"
+		"offload = no\t; default\n"
+		"source-guard = required\t; default\t; not obeyed yet\n"
+		"on-tamper = revoke\t; default\t; not obeyed yet\n"
+		"[global]\n"
+		"max-devices = 4096\t; default\n");
+	free(text);
+	policy_free(p);
+}
+END_TEST
+
+START_TEST(a_rule_that_denies_has_no_limits)
+{
+	struct policy *p = parse("[rule d]\naction=deny\nuser=3,4\n"
+				 "[global]\nmax-devices=5\n");
+	char *text = written(p);
+
+	ck_assert_str_eq(text, "[rule d]\t; t.conf:1\naction = deny\n"
+			 "user = 3, 4\n[global]\t; t.conf:4\n"
+			 "max-devices = 5\n");
+	free(text);
+	policy_free(p);
+}
+END_TEST
+
+START_TEST(what_is_written_can_be_read)
+{
+	static const char *const texts[] = {
+		TT,
+		TT "source=10.0.0.0/8,fd00::/8\ndhcp=no\nsource-guard=off\n"
+		"on-tamper=log\nmac=chosen\noffload=yes\nshadow=yes\n"
+		"default-route=yes\nmetric=7\nmtu=1280-1500\ngroup=3,4\n"
+		"max-devices=5\nmax-queues=6\nmax-addresses=7\n"
+		"max-routes=8\naddress=10.0.0.0/8\nroute=fd00::/8\n",
+		"[rule d]\naction=deny\ngroup=3\nkind=tap\nname=a*,b[0-9]\n",
+	};
+	struct policy *p = parse(texts[_i]);
+	char *text = written(p), *again, *third;
+
+	policy_free(p);
+	p = parse(text);
+	again = written(p);
+	policy_free(p);
+	p = parse(again);
+	third = written(p);
+	policy_free(p);
+	/* Twice, as the first says what was not said before. */
+	ck_assert_str_eq(again, third);
+	free(text);
+	free(again);
+	free(third);
+}
+END_TEST
+
+/* ---- warnings ---- */
+
+static void note(void *arg, const char *text)
+{
+	size_t n = strlen(story);
+
+	ck_assert_ptr_eq(arg, &story);
+	snprintf(story + n, sizeof(story) - n, "%s\n", text);
+}
+
+#define USER(u, names)	"[rule r]\naction=allow\nuser=" u "\nkind=tun\n" \
+			"name=" names "\n"
+
+static const struct {
+	const char *text, *where, *what;	/* NULL: no warning */
+} warnings[] = {
+	{ USER("any", "tt%u-*"), NULL, NULL },
+	{ USER("any", "tun[0-9], vpn?"), NULL, NULL },
+	{ USER("any", "%u*"), NULL, NULL },
+	{ USER("any", "*"), "t.conf:5: name: ", "no letters to begin" },
+	{ USER("any", "tt*, ?x"), "t.conf:5: name: ", "`?x` has no letters" },
+	{ USER("any", "[a-z]*"), "t.conf:5: name: ", "no letters to begin" },
+	{ "[rule r]\naction=deny\nuser=any\nname=*\n", NULL, NULL },
+	{ USER("any", "vpn-%u*"), NULL, NULL },
+	{ USER("any", "vpn-x%u*"), "t.conf:5: name: ", "uid 4294967294" },
+	{ USER("any", "vpn-x%u"), NULL, NULL },
+	{ USER("any", "vpn-xy%u"), "t.conf:5: name: ", "uid 4294967294" },
+	{ USER("1000", "vpn-xyzabc%u"), NULL, NULL },
+	{ USER("1000", "vpn-xyzabcd%u*"), "t.conf:5: name: ", "uid 1000" },
+	{ USER("1\ngroup=2", "vpn-xyzabc%u"), "t.conf:6: name: ",
+	  "uid 4294967294" },
+	{ TT "source=auto\n", "t.conf:6: source: ", "does not obey it yet" },
+	{ TT "dhcp=no\n", "t.conf:6: dhcp: ", "does not obey it yet" },
+	{ TT "source-guard=off\n", "t.conf:6: source-guard: ",
+	  "does not obey it yet" },
+	{ TT "on-tamper=log\n", "t.conf:6: on-tamper: ",
+	  "does not obey it yet" },
+};
+
+START_TEST(what_is_hardly_meant_is_warned_of)
+{
+	struct policy *p = parse(warnings[_i].text);
+
+	story[0] = '\0';
+	policy_warn(p, note, &story);
+	policy_free(p);
+	if (!warnings[_i].where) {
+		ck_assert_str_eq(story, "");
+		return;
+	}
+	ck_assert_msg(strncmp(story, warnings[_i].where,
+			      strlen(warnings[_i].where)) == 0, "%s", story);
+	ck_assert_msg(strstr(story, warnings[_i].what) != NULL, "%s", story);
+	/* One, and not more. */
+	ck_assert_ptr_eq(strchr(story, '\n'), story + strlen(story) - 1);
+}
+END_TEST
+
+/* ---- what comes with tuntapd ---- */
+
+static int resolve_tuntap(void *arg, bool group, const char *name,
+			  uint32_t *ret)
+{
+	(void)arg;
+	*ret = 2000;
+	return group && strcmp(name, "tuntap") == 0 ? 0 : -ENOENT;
+}
+
+static const struct {
+	const char *address;
+	gid_t gid;
+	int r;
+} shipped[] = {
+	{ "198.19.0.1/17", 2000, 0 },
+	{ "198.19.127.254/24", 2000, 0 },
+	{ "198.19.128.1/24", 2000, -EACCES },
+	{ "198.18.0.1/24", 2000, -EACCES },
+	{ "192.168.1.1/24", 2000, -EACCES },
+	{ "fd0e:e9c7:abee:1::1/64", 2000, 0 },
+	{ "fd0e:e9c7:abef::1/64", 2000, -EACCES },
+	{ "198.19.0.1/24", 100, -EACCES },
+};
+
+START_TEST(the_shipped_policy_is_for_members)
+{
+	char text[4096];
+	struct policy *p = NULL;
+	FILE *f = fopen("policy/50-tuntap.conf", "re");
+	size_t n;
+
+	ck_assert_ptr_nonnull(f);
+	n = fread(text, 1, sizeof(text), f);
+	fclose(f);
+	ck_assert_int_eq(policy_parse("50-tuntap.conf", text, n, resolve_tuntap,
+				      NULL, &p, NULL), 0);
+	story[0] = '\0';
+	policy_warn(p, note, &story);
+	ck_assert_str_eq(story, "");
+	peer.gid = shipped[_i].gid;
+	ask.n_addresses = 1;
+	ck_assert_int_eq(prefix_parse(shipped[_i].address,
+				      &ask.addresses[0].local, NULL), 0);
+	ck_assert_int_eq(policy_decide(p, &peer, &ask, &usage, &out,
+				       &decision), shipped[_i].r);
+	if (shipped[_i].r == 0)
+		ck_assert_str_eq(out.name, "tt1000-0");
+	policy_free(p);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("policy_show");
+	TCase *t = tcase_create("show");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_checked_fixture(t, begin, NULL);
+	tcase_add_loop_test(t, all_devices_below_at_and_above_their_number,
+			    0, 2);
+	tcase_add_test(t, all_devices_have_a_number_unasked);
+	tcase_add_loop_test(t, mac_must_be_allowed, 0, 3);
+	tcase_add_test(t, each_rule_that_is_tried_is_told);
+	tcase_add_test(t, what_makes_no_sense_is_held_against_no_rule);
+	tcase_add_test(t, a_rule_is_about_whom_it_names);
+	tcase_add_test(t, a_rule_is_written_with_what_absent_keys_mean);
+	tcase_add_test(t, a_rule_that_denies_has_no_limits);
+	tcase_add_loop_test(t, what_is_written_can_be_read, 0, 3);
+	tcase_add_loop_test(t, what_is_hardly_meant_is_warned_of, 0,
+			    COUNT(warnings));
+	tcase_add_loop_test(t, the_shipped_policy_is_for_members, 0,
+			    COUNT(shipped));
+	suite_add_tcase(s, t);
+	runner = srunner_create(s);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
