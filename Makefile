@@ -130,7 +130,7 @@ $(B)/libtuntapd.so: $(B)/$(SOFILE)
 $(B)/libtuntapd.pc: libclient/libtuntapd.pc.in FORCE
 	$(Q)mkdir -p $(@D) && sed 's|@PREFIX@|$(PREFIX)|; s|@INCLUDEDIR@|$(INCDIR)|; s|@LIBDIR@|$(LIBDIR)|; s|@VERSION@|$(VERSION)|' $< > $@
 
-$(B)/tuntapctl: $(call obj,$(CTL) $(PROTO)) $(B)/libtuntapd.a
+$(B)/tuntapctl: $(call obj,$(CTL) $(POLICY) $(PROTO)) $(B)/libtuntapd.a
 	$(call say,LINK)
 	$(Q)$(LINK) -o $@ $^ $(CTL_LIBS)
 
@@ -170,7 +170,12 @@ $(B)/replay/%: $(B)/obj/tests/fuzz/fuzz_%.o $(B)/obj/tests/fuzz/replay.o $(TEST_
 	$(call say,LINK)
 	$(Q)mkdir -p $(@D) && $(LINK) -o $@ $^
 
-tests: all $(addprefix $(B)/,$(UNIT) $(LIVE)) $(B)/tuntapd-fault \
+# The evaluator for the reference's questions.
+$(B)/judge: $(B)/obj/tests/reference/judge.o $(TEST_OBJ)
+	$(call say,LINK)
+	$(Q)$(LINK) -o $@ $^ $(CTL_LIBS)
+
+tests: all $(B)/judge $(addprefix $(B)/,$(UNIT) $(LIVE)) $(B)/tuntapd-fault \
 	$(addprefix $(B)/replay/,$(FUZZ))
 .PHONY: tests
 
@@ -222,6 +227,8 @@ install: all
 	install -m 0644 $(B)/$(SOFILE) $(DESTDIR)$(LIBDIR)/$(SOFILE)
 	ln -sf $(SOFILE) $(DESTDIR)$(LIBDIR)/$(SONAME)
 	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libtuntapd.so
+	install -d $(DESTDIR)$(LIBDIR)/tuntapd/policy.d
+	install -m 0644 policy/50-tuntap.conf $(DESTDIR)$(LIBDIR)/tuntapd/policy.d/50-tuntap.conf
 	install -m 0644 $(B)/libtuntapd.pc $(DESTDIR)$(LIBDIR)/pkgconfig/libtuntapd.pc
 	for page in $(MAN); do \
 		install -d $(DESTDIR)$(MANDIR)/man$${page##*.} && \
@@ -237,7 +244,9 @@ uninstall:
 	 $(DESTDIR)$(INCDIR)/tuntapd.h $(DESTDIR)$(LIBDIR)/libtuntapd.a \
 	 $(DESTDIR)$(LIBDIR)/$(SOFILE) $(DESTDIR)$(LIBDIR)/$(SONAME) \
 	 $(DESTDIR)$(LIBDIR)/libtuntapd.so \
+	 $(DESTDIR)$(LIBDIR)/tuntapd/policy.d/50-tuntap.conf \
 	 $(DESTDIR)$(LIBDIR)/pkgconfig/libtuntapd.pc
+	rmdir $(DESTDIR)$(LIBDIR)/tuntapd/policy.d $(DESTDIR)$(LIBDIR)/tuntapd 2>/dev/null || :
 	for page in $(notdir $(MAN)); do \
 		rm -f $(DESTDIR)$(MANDIR)/man$${page##*.}/$$page; \
 	done

@@ -17,10 +17,14 @@ static bool is_row(const struct arg_row *row, const char *arg)
 
 static const struct arg_row *find(const struct arg_row *rows, const char *arg)
 {
-	for (; rows->name; rows++)
-		if (is_row(rows, arg))
-			return rows;
-	return NULL;
+	const struct arg_row *found = NULL;
+
+	for (; (rows->name || rows->rows) && !found; rows++)
+		if (rows->rows)
+			found = find(rows->rows, arg);
+		else if (is_row(rows, arg))
+			found = rows;
+	return found;
 }
 
 /* The option at argv[*i]; leaves *i at its last argument. */
@@ -89,9 +93,17 @@ static void help_row(const char *name, const char *value, const char *doc,
 		n < NAME_COLUMN ? NAME_COLUMN - n : NAME_COLUMN, "", doc);
 }
 
+static void help_rows(const struct arg_row *rows, FILE *out)
+{
+	for (; rows->name || rows->rows; rows++)
+		if (rows->rows)
+			help_rows(rows->rows, out);
+		else
+			help_row(rows->name, rows->value, rows->doc, out);
+}
+
 void args_help(const struct arg_row *rows, FILE *out)
 {
-	for (; rows->name; rows++)
-		help_row(rows->name, rows->value, rows->doc, out);
+	help_rows(rows, out);
 	help_row("--help", NULL, "this text", out);
 }

@@ -15,6 +15,7 @@ struct arg_row {
 	 * or -EINVAL with why: what goes behind "--mtu 12: ".
 	 */
 	int (*set)(void *into, const char *value, char why[ARGS_WHY_MAX]);
+	const struct arg_row *rows;	/* not NULL: these stand here */
 };
 
 #define ARGS_HELP	(-1000)	/* no errno has this number */
@@ -23,7 +24,7 @@ struct arg_row {
  * Reads options from argv[1] on, until "--" or the first argument that is
  * none; `--mtu 9000` and `--mtu=9000` are the same.  The index of what follows
  * them; ARGS_HELP where --help is among them; or -EINVAL with why filled.
- * rows end with one that has no name.
+ * rows end with one that has neither name nor rows.
  */
 int args_parse(const struct arg_row *rows, int argc, char **argv, void *into,
 	       char why[ARGS_WHY_MAX]);

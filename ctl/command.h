@@ -24,9 +24,11 @@ struct common_args {
 int set_socket(void *into, const char *value, char why[ARGS_WHY_MAX]);
 int set_json(void *into, const char *value, char why[ARGS_WHY_MAX]);
 #define ARG_SOCKET \
-	{ "--socket", "PATH", "the daemon's socket", set_socket }
+	{ "--socket", "PATH", "the daemon's socket", set_socket, NULL }
 #define ARG_JSON(doc) \
-	{ "--json", NULL, doc, set_json }
+	{ "--json", NULL, doc, set_json, NULL }
+#define ARG_END \
+	{ NULL, NULL, NULL, NULL, NULL }
 
 struct command {
 	const char *name;
@@ -39,7 +41,9 @@ struct command {
 		    const struct common_args *given);
 };
 
-extern const struct command command_run, command_list, command_status;
+extern const struct command command_run, command_list, command_status,
+	command_reload, command_policy, command_policy_check,
+	command_policy_test, command_policy_show;
 
 /*
  * Parses the options of c.  The index of the first argument behind them, or -1

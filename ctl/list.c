@@ -25,12 +25,13 @@ static int take(void *arg, const struct wire_message *m)
 
 static int list(const struct common_args *args, struct listing *l)
 {
+	const struct wire_message m = { .type = WIRE_LIST };
 	struct ttd_error error;
 	int r = args->json ? (l->json = json_array()) ? 0 : -ENOMEM
 			   : show_lease_head(&l->table);
 
 	if (r == 0)
-		r = ctl_request(socket_path(args->socket), WIRE_LIST, take, l,
+		r = ctl_request(socket_path(args->socket), &m, take, l,
 				&error);
 	if (r == EXIT_REFUSED || r == EXIT_NO_DAEMON) {
 		print_error(&error);
@@ -65,7 +66,7 @@ static int list_main(const struct command *c, int argc, char **argv,
 static const struct arg_row rows[] = {
 	ARG_SOCKET,
 	ARG_JSON("an array of objects, one a lease"),
-	{ NULL, NULL, NULL, NULL }
+	ARG_END
 };
 
 const struct command command_list = {

@@ -18,11 +18,26 @@
 #define REQUEST_ID	1	/* the connection's only one */
 #define RETRY_MS	5
 
+/* What each request is answered with. */
+static const struct exchange {
+	enum wire_type request;
+	enum wire_type each;	/* any number of these; 0: none */
+	enum wire_type last;
+} exchanges[] = {
+	{ WIRE_LIST, WIRE_LEASE, WIRE_DONE },
+	{ WIRE_STATUS, 0, WIRE_STATE },
+	{ WIRE_RELOAD, 0, WIRE_RELOADED },
+	{ WIRE_CHECK, 0, WIRE_VERDICT },
+	{ WIRE_POLICY, WIRE_RULE, WIRE_DONE },
+};
+#define N_EXCHANGES	(sizeof(exchanges) / sizeof(*exchanges))
+
 struct request {
 	const char *path;
 	int sock;
+	int timeout_ms;
 	int64_t deadline;	/* ms of the monotonic clock */
-	enum wire_type type;
+	const struct exchange *row;
 	struct ttd_error *error;
 	struct wire_message m;	/* the request, then each answer */
 };
@@ -74,7 +89,7 @@ static int connect_fault(const struct request *q, int error)
 	case EAGAIN:
 		return fail(q, -ETIMEDOUT, "connect", "tuntapd at %s accepted "
 			    "no connection within %d ms: its backlog is full",
-			    q->path, REQUEST_TIMEOUT_MS);
+			    q->path, q->timeout_ms);
 	default:
 		return fail(q, -error, "connect", "cannot connect to %s: %s",
 			    q->path, strerror(error));
@@ -111,7 +126,7 @@ static int answer_late(const struct request *q)
 {
 	return fail(q, -ETIMEDOUT, "answer", "tuntapd at %s did not answer "
 		    "within %d ms; look at its log, and restart it if it hangs",
-		    q->path, REQUEST_TIMEOUT_MS);
+		    q->path, q->timeout_ms);
 }
 
 static int wait_for(const struct request *q, short events)
@@ -127,11 +142,10 @@ static int wait_for(const struct request *q, short events)
 
 static int send_frame(struct request *q)
 {
-	uint8_t frame[WIRE_HEADER_LEN];
+	static uint8_t frame[WIRE_FRAME_MAX];
 	size_t off = 0;
 	int len, r;
 
-	q->m.type = (uint8_t)q->type;
 	q->m.id = REQUEST_ID;
 	len = wire_encode(&q->m, frame, sizeof(frame));
 	if (len < 0)
@@ -211,9 +225,9 @@ static int refused(const struct request *q)
 	return EXIT_REFUSED;
 }
 
+/* It ends with q->row->last, or as the answer says. */
 static int exchange(struct request *q, request_answer *answer, void *arg)
 {
-	enum wire_type last = q->type == WIRE_LIST ? WIRE_DONE : WIRE_STATE;
 	int r = connect_to(q);
 
 	if (r == 0)
@@ -224,29 +238,35 @@ static int exchange(struct request *q, request_answer *answer, void *arg)
 			break;
 		if (q->m.type == WIRE_REFUSED)
 			return refused(q);
-		if (q->m.id != REQUEST_ID ||
-		    (q->m.type != last &&
-		     (q->type != WIRE_LIST || q->m.type != WIRE_LEASE)))
+		if (q->m.id != REQUEST_ID || (q->m.type != q->row->last &&
+					      q->m.type != q->row->each))
 			return fail(q, -EPROTO, "answer", "tuntapd at %s "
 				    "answered with the message %s, which was "
 				    "not asked for", q->path,
 				    wire_row(q->m.type)->name);
 		r = answer(arg, &q->m);
-		if (q->m.type == last)
+		if (q->m.type == q->row->last)
 			break;
 	}
 	return r;
 }
 
-int ctl_request(const char *path, enum wire_type type, request_answer *answer,
-		void *arg, struct ttd_error *error)
+int ctl_request(const char *path, const struct wire_message *request,
+		request_answer *answer, void *arg, struct ttd_error *error)
 {
-	struct request q = {
-		.path = path, .sock = -1, .type = type, .error = error,
-		.deadline = now_ms() + REQUEST_TIMEOUT_MS
-	};
-	int r = exchange(&q, answer, arg);
+	static struct request q;	/* large */
+	int r;
 
+	q = (struct request){
+		.path = path, .sock = -1, .error = error, .m = *request,
+		.timeout_ms = request->type == WIRE_RELOAD ?
+			      RELOAD_TIMEOUT_MS : REQUEST_TIMEOUT_MS
+	};
+	q.deadline = now_ms() + q.timeout_ms;
+	for (size_t i = 0; i < N_EXCHANGES; i++)
+		if (exchanges[i].request == request->type)
+			q.row = &exchanges[i];
+	r = exchange(&q, answer, arg);
 	if (q.sock >= 0)
 		close(q.sock);
 	return r;

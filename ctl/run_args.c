@@ -303,34 +303,39 @@ static int set_down(void *into, const char *value, char why[ARGS_WHY_MAX])
 	return 0;
 }
 
-const struct arg_row run_rows[] = {
-	{ "--tun", NULL, "a TUN: IP packets", set_tun },
-	{ "--tap", NULL, "a TAP: Ethernet frames", set_tap },
+const struct arg_row device_rows[] = {
+	{ "--tun", NULL, "a TUN: IP packets", set_tun, NULL },
+	{ "--tap", NULL, "a TAP: Ethernet frames", set_tap, NULL },
 	{ "--name", "NAME", "default: the first free one the policy allows",
-	  set_name },
+	  set_name, NULL },
 	{ "--address", "P[,peer=P][,nodad]", "an address with its prefix; may "
-	  "be repeated", set_address },
+	  "be repeated", set_address, NULL },
 	{ "--route", "P[,via=GW][,metric=N]", "a route into the device; may "
-	  "be repeated", set_route },
-	{ "--mtu", "N", "longest packet, in bytes", set_mtu },
+	  "be repeated", set_route, NULL },
+	{ "--mtu", "N", "longest packet, in bytes", set_mtu, NULL },
 	{ "--txqueuelen", "N", "packets that may wait to be read",
-	  set_txqueuelen },
+	  set_txqueuelen, NULL },
 	{ "--queues", "N", "fds that packets are spread over; default 1",
-	  set_queues },
+	  set_queues, NULL },
 	{ "--mac", "MAC", "MAC address of a TAP; default: a random one",
-	  set_mac },
+	  set_mac, NULL },
 	{ "--vnet-hdr", NULL, "packets carry a struct virtio_net_hdr",
-	  set_vnet_hdr },
-	{ "--down", NULL, "leave the device down; default: up", set_down },
+	  set_vnet_hdr, NULL },
+	{ "--down", NULL, "leave the device down; default: up", set_down, NULL },
+	ARG_END
+};
+
+const struct arg_row run_rows[] = {
+	{ .rows = device_rows },
 	ARG_SOCKET,
 	ARG_JSON("tell of the device on standard error"),
-	{ NULL, NULL, NULL, NULL }
+	ARG_END
 };
 
 int run_args_check(const struct run_args *a, char why[ARGS_WHY_MAX])
 {
 	if (!a->layer)
-		return because(why, "run: say --tun (IP packets) or --tap "
+		return because(why, "say --tun (IP packets) or --tap "
 			       "(Ethernet frames)");
 	if (a->mac_set && a->layer != TTD_TAP)
 		return because(why, "--mac: only a TAP has a MAC address; say "
@@ -358,4 +363,41 @@ struct ttd_options run_args_options(const struct run_args *a)
 		o.flags |= TTD_DOWN;
 	memcpy(o.mac, a->mac, sizeof(o.mac));
 	return o;
+}
+
+static struct prefix wire_prefix(const struct ttd_prefix *p)
+{
+	struct prefix ret = { .family = p->family, .len = p->len };
+
+	memcpy(ret.ip, p->ip, sizeof(ret.ip));
+	return ret;
+}
+
+void run_args_wire(const struct run_args *a, struct wire_open *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	ret->layer = (uint8_t)a->layer;
+	ret->vnet_hdr = a->vnet_hdr;
+	ret->flags = (a->mac_set ? WIRE_OPEN_MAC_SET : 0) |
+		     (a->down ? WIRE_OPEN_DOWN : 0);
+	snprintf(ret->name, sizeof(ret->name), "%s", a->name ? a->name : "");
+	memcpy(ret->mac, a->mac, sizeof(ret->mac));
+	ret->mtu = a->mtu;
+	ret->txqueuelen = a->txqueuelen;
+	ret->queues = (uint16_t)(a->queues ? a->queues : 1);
+	for (size_t i = 0; i < a->n_addrs; i++) {
+		struct wire_address *w = &ret->addresses[ret->n_addresses++];
+
+		w->local = wire_prefix(&a->addrs[i].local);
+		w->peer = wire_prefix(&a->addrs[i].peer);
+		w->flags = a->addrs[i].flags & TTD_ADDR_NODAD ?
+			   WIRE_ADDRESS_NODAD : 0;
+	}
+	for (size_t i = 0; i < a->n_routes; i++) {
+		struct wire_route *w = &ret->routes[ret->n_routes++];
+
+		w->dst = wire_prefix(&a->routes[i].dst);
+		w->gateway = wire_prefix(&a->routes[i].gateway);
+		w->metric = a->routes[i].metric;
+	}
 }

@@ -1,4 +1,4 @@
-/* The options of `tuntapctl run`.  Pure: text in, values or a sentence out. */
+/* The options that describe a device.  Pure: text in, values or a sentence out. */
 #ifndef TUNTAPCTL_RUN_ARGS_H
 #define TUNTAPCTL_RUN_ARGS_H
 
@@ -19,13 +19,18 @@ struct run_args {
 	uint8_t mac[6];
 };
 
-/* For args_parse(); the rows point into a struct run_args. */
-extern const struct arg_row run_rows[];
+/*
+ * For args_parse(); the rows point into a struct run_args.  device_rows: those
+ * that describe the device.
+ */
+extern const struct arg_row device_rows[], run_rows[];
 
 /* Do they make sense together?  0, or -EINVAL with why filled. */
 int run_args_check(const struct run_args *a, char why[ARGS_WHY_MAX]);
 
 /* The same for ttd_open(); it points into a. */
 struct ttd_options run_args_options(const struct run_args *a);
+/* The same for the policy. */
+void run_args_wire(const struct run_args *a, struct wire_open *ret);
 
 #endif

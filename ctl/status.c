@@ -16,13 +16,14 @@ static int show(void *arg, const struct wire_message *m)
 static int status_main(const struct command *c, int argc, char **argv,
 		       const struct common_args *given)
 {
+	const struct wire_message m = { .type = WIRE_STATUS };
 	struct common_args args = *given;
 	struct ttd_error error = { .code = 0 };
 	int status;
 
 	if (!command_no_args(c, argc, argv, &args, &status))
 		return status;
-	status = ctl_request(socket_path(args.socket), WIRE_STATUS, show,
+	status = ctl_request(socket_path(args.socket), &m, show,
 			     &args, &error);
 	if (error.code)
 		print_error(&error);
@@ -32,7 +33,7 @@ static int status_main(const struct command *c, int argc, char **argv,
 static const struct arg_row rows[] = {
 	ARG_SOCKET,
 	ARG_JSON("one object"),
-	{ NULL, NULL, NULL, NULL }
+	ARG_END
 };
 
 const struct command command_status = {

@@ -8,7 +8,8 @@
 #include "../libclient/tuntapd.h"
 
 static const struct command *const commands[] = {
-	&command_run, &command_list, &command_status
+	&command_run, &command_list, &command_status, &command_reload,
+	&command_policy
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
@@ -27,9 +28,9 @@ static int set_version(void *into, const char *value, char why[ARGS_WHY_MAX])
 
 static const struct arg_row main_rows[] = {
 	{ "--socket", "PATH", "default: $TUNTAPD_SOCKET, or as built in",
-	  set_socket },
-	{ "--version", NULL, "the version", set_version },
-	{ NULL, NULL, NULL, NULL }
+	  set_socket, NULL },
+	{ "--version", NULL, "the version", set_version, NULL },
+	ARG_END
 };
 
 static void help(FILE *out)

@@ -59,8 +59,11 @@ static int judge(struct change *ch, bool *ret_shadow)
 	if (!ch->sets_mtu)
 		ask.mtu = 0;
 	usage.devices = registry_devices(&server->registry, ch->c->peer.uid);
-	if (ch->held->lease.counted)
+	usage.all_devices = server->registry.n_devices;
+	if (ch->held->lease.counted) {
 		usage.devices--;
+		usage.all_devices--;
+	}
 	error = policy_decide(server->policy, &ch->c->peer, &ask, &usage, &ask,
 			      &decision);
 	if (error) {

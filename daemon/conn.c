@@ -35,6 +35,11 @@ static void conn_free(struct conn *c)
 	free(c);
 }
 
+void conn_drop(struct conn *c)
+{
+	conn_free(c);
+}
+
 void conn_free_all(struct server *server)
 {
 	while (server->conns) {
@@ -169,8 +174,8 @@ static void settle(struct conn *c)
 	if (c->busy) {
 		event_del(&c->readable);
 		set_deadline(c, 0);
-	} else if (c->owing || c->cursor.active) {
-		/* Full, or a LIST goes on when others have had their turn. */
+	} else if (c->owing || c->more) {
+		/* Full, or a list goes on when others have had their turn. */
 		event_del(&c->readable);
 		event_add(&c->writable, NULL);
 		if (!c->sending || !error)
@@ -296,8 +301,8 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (c->out_len == 0 && c->cursor.active)
-		handle_list_more(c);
+	if (c->out_len == 0 && c->more)
+		c->more(c);
 	settle(c);
 }
 

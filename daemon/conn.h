@@ -28,8 +28,11 @@ struct conn {
 	uint8_t *out;			/* out_len bytes, out_off of them sent */
 	size_t out_len, out_off;
 	struct held *held;		/* its lease, or NULL */
+	/* Goes on with an answer of many messages; NULL: there is none. */
+	void (*more)(struct conn *c);
 	struct registry_cursor cursor;	/* of a LIST under way */
-	uint32_t told;			/* messages of it */
+	uint32_t rule, generation;	/* of a POLICY under way */
+	uint32_t told;			/* messages of either */
 	struct event readable, writable, deadline;
 	struct conn *prev, *next;
 };
@@ -47,6 +50,8 @@ void conn_refuse(struct conn *c, const struct wire_refused *why);
 void conn_wake(struct conn *c);
 /* The worker is done: go on with what was held back. */
 void conn_resume(struct conn *c);
+/* Ends it, and its lease with it. */
+void conn_drop(struct conn *c);
 /* Ends them all; their devices stay with their holders. */
 void conn_free_all(struct server *server);
 

@@ -6,41 +6,40 @@
 #include <unistd.h>
 
 #include "change.h"
-#include "host.h"
+#include "explain.h"
 #include "lease.h"
 #include "limits.h"
 #include "mirror.h"
 #include "refuse.h"
+#include "reload.h"
 
 static void handle_open(struct conn *c, const struct wire_message *m)
 {
 	static struct wire_open open;	/* large; used up before we return */
-	struct policy_usage usage = {
-		.name_taken = mirror_name_taken,
-	};
 	struct policy_decision decision = { .code = 0 };
 	struct wire_refused why;
-	int error = mirror_update();
 
-	if (error) {
-		refuse(&why, WIRE_E_FAILED, "create", "cannot see what the "
-		       "host has: %s", strerror(-error));
-		conn_refuse(c, &why);
-		return;
-	}
-	usage.devices = registry_devices(&c->server->registry, c->peer.uid);
-	error = policy_decide(c->server->policy, &c->peer, &m->open, &usage,
-			      &open, &decision);
-	if (error) {
-		refuse(&why, decision.code, decision.step, "%s", decision.text);
-		snprintf(why.rule, sizeof(why.rule), "%s", decision.rule);
-	} else {
-		error = host_check(&open, NULL, 0, decision.shadow, &why);
-	}
-	if (error)
+	if (explain_open(c->server, &c->peer, &m->open, NULL, &open, &decision,
+			 &why))
 		conn_refuse(c, &why);
 	else
 		lease_open(c, &open, decision.metric);
+}
+
+static void handle_check(struct conn *c, const struct wire_message *m)
+{
+	explain_check(c, &m->check);
+}
+
+static void handle_policy(struct conn *c, const struct wire_message *m)
+{
+	(void)m;
+	explain_policy(c);
+}
+
+static void handle_reload(struct conn *c, const struct wire_message *m)
+{
+	reload_begin(c, m->reload.enforce);
 }
 
 static void handle_add(struct conn *c, const struct wire_message *m)
@@ -114,7 +113,7 @@ static void tell_lease(struct conn *c, const struct lease *lease)
  * A few leases at a time: what a client can make us keep stays small, and the
  * others are served in between.
  */
-void handle_list_more(struct conn *c)
+static void tell_leases(struct conn *c)
 {
 	struct wire_message done = { .type = WIRE_DONE };
 
@@ -123,6 +122,7 @@ void handle_list_more(struct conn *c)
 
 		if (!lease) {
 			registry_cursor_stop(&c->server->registry, &c->cursor);
+			c->more = NULL;
 			done.done.count = c->told;
 			conn_answer(c, &done);
 			return;
@@ -142,7 +142,8 @@ static void handle_list(struct conn *c, const struct wire_message *m)
 	mirror_update();
 	c->told = 0;
 	registry_cursor_start(&c->server->registry, &c->cursor);
-	handle_list_more(c);
+	c->more = tell_leases;
+	tell_leases(c);
 }
 
 static void handle_status(struct conn *c, const struct wire_message *m)

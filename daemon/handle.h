@@ -6,7 +6,5 @@
 
 /* Carries out a request that is permitted on this connection. */
 void handle(struct conn *c, const struct wire_message *m);
-/* Goes on with a LIST whose earlier part is out. */
-void handle_list_more(struct conn *c);
 
 #endif

@@ -59,29 +59,50 @@ static struct held *held_of_job(struct worker_job *job)
 	return (struct held *)((char *)job - offsetof(struct held, job));
 }
 
+static void log_failure(const struct held *held, int error)
+{
+	if (error == -EPERM)
+		log_line(LOG_WARNING, "lease %s: what has index %u now does "
+			 "not bear its mark; left alone", held->lease.id,
+			 held->lease.ifindex);
+	else if (error)
+		log_line(LOG_WARNING, "lease %s: %s (index %u) could not be "
+			 "deleted: %s; it is tried again", held->lease.id,
+			 held->lease.name, held->lease.ifindex,
+			 strerror(-error));
+}
+
+/* The device is no more, its holder is still there. */
+static void revoked(struct held *held)
+{
+	registry_gone(&held->server->registry, &held->lease);
+	held->lease.state = WIRE_LEASE_DELETED;
+	held->news.ended = WIRE_ENDED_REVOKED;
+	conn_wake(held->conn);
+}
+
 /* fds that nobody was given are closed, and the device is no more. */
 static void on_done(struct worker_job *job)
 {
 	struct held *held = held_of_job(job);
 	struct conn *c = held->conn;
 	int error = job->result;
+	bool again = error && error != -EPERM;
 
 	held->working = false;
-	held->conn = NULL;
 	count_waiting(held, 0);
-	if (error && error != -EPERM) {
-		log_line(LOG_WARNING, "lease %s: %s (index %u) could not be "
-			 "deleted: %s; it is tried again", held->lease.id,
-			 held->lease.name, held->lease.ifindex,
-			 strerror(-error));
-		wait_for_the_end(held, LIMIT_RETRY_MS);
-	} else {
-		if (error)
-			log_line(LOG_WARNING, "lease %s: what has index %u now "
-				 "does not bear its mark; left alone",
-				 held->lease.id, held->lease.ifindex);
-		held_free(held);
+	log_failure(held, error);
+	if (held->revoked && c && !again) {
+		revoked(held);
+		return;
 	}
+	if (again)
+		wait_for_the_end(held, LIMIT_RETRY_MS);
+	if (held->revoked && c)
+		return;
+	held->conn = NULL;
+	if (!again)
+		held_free(held);
 	if (c) {
 		c->held = NULL;
 		conn_resume(c);
@@ -110,6 +131,10 @@ static void on_linger(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	if (held->conn && held->lease.counted) {
+		do_away(held);	/* it is revoked, and that failed before */
+		return;
+	}
 	if (held->conn) {
 		log_line(LOG_NOTICE, "lease %s: %s was deleted under uid %u",
 			 held->lease.id, held->lease.name, held->lease.uid);
@@ -121,6 +146,26 @@ static void on_linger(evutil_socket_t fd, short what, void *arg)
 	/* Unless the update told of its end, and freed it. */
 	if (registry_find(registry, ifindex) == &held->lease)
 		do_away(held);
+}
+
+struct held *lease_held(struct lease *lease)
+{
+	struct held *held = held_of(lease);
+
+	return held->conn && lease->counted && !held->working &&
+	       !held->revoked ? held : NULL;
+}
+
+void lease_revoke(struct held *held)
+{
+	/* The answer that says so is not out, and cannot be taken back. */
+	if (held->job.n_fds > 0) {
+		conn_drop(held->conn);
+		return;
+	}
+	held->revoked = true;
+	held->lease.state = WIRE_LEASE_ENDING;
+	do_away(held);
 }
 
 void lease_end(struct held *held)
@@ -298,8 +343,10 @@ bool lease_news(struct held *held, struct wire_event *ret)
 		ret->kind = WIRE_EVENT_ENDED;
 		ret->value = held->news.ended;
 		snprintf(ret->text, sizeof(ret->text), "the device %s (index "
-			 "%u) was deleted", held->lease.name,
-			 held->lease.ifindex);
+			 "%u) was %s", held->lease.name, held->lease.ifindex,
+			 held->news.ended == WIRE_ENDED_REVOKED ?
+			 "taken back: the policy no longer allows it" :
+			 "deleted");
 		held->news.ended = 0;
 		return true;
 	}

@@ -42,6 +42,7 @@ struct held {
 	uint32_t mtu;		/* of now, and the next likewise */
 	bool up;
 	bool restore;		/* it came up by others: its routes are lost */
+	bool revoked;		/* taken back, see lease_revoke() */
 	struct event changed;	/* something of the device is another */
 	struct lease_news news;
 	char alias[OS_ALIAS_MAX];
@@ -57,6 +58,13 @@ void lease_open(struct conn *c, const struct wire_open *open, uint32_t metric);
 void lease_handed_over(struct held *held);
 /* The connection has ended, however it did. */
 void lease_end(struct held *held);
+/* The lease as the daemon keeps it, or NULL if nobody holds its device. */
+struct held *lease_held(struct lease *lease);
+/*
+ * Takes the device back: it is deleted, and the holder told.  May end the
+ * connection, if that has not taken the fds yet.
+ */
+void lease_revoke(struct held *held);
 /* How its device is, as far as was asked for. */
 void lease_config(const struct held *held, struct wire_open *ret);
 /* 0 or -ENOMEM; ret->frame is the caller's to free. */

@@ -21,8 +21,13 @@
 #define LIMIT_IDLE_SECONDS	30	/* between requests, without a lease */
 #define LIMIT_WRITE_SECONDS	5	/* for the client to read an answer */
 
+/* For all names of users and groups of a policy to be looked up. */
+#define LIMIT_NAMES_SECONDS	10
+
 /* Leases that one turn of a LIST writes before others are served. */
 #define LIMIT_LEASES_A_TURN	4
+/* Likewise rules of the policy. */
+#define LIMIT_RULES_A_TURN	4
 
 /* What is still there so long after a lease's end is deleted by us. */
 #define LIMIT_LINGER_MS		100

@@ -6,8 +6,6 @@
  */
 #include <errno.h>
 #include <getopt.h>
-#include <grp.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +22,8 @@
 #include "log.h"
 #include "mirror.h"
 #include "os.h"
+#include "reload.h"
+#include "resolver.h"
 #include "worker.h"
 
 #define EXIT_USAGE 2
@@ -60,8 +60,8 @@ static void usage(FILE *to)
 	      "                       /usr/lib/tuntapd, /run/tuntapd and "
 	      "/etc/tuntapd\n"
 	      "  --check              read the policy, say what is wrong with "
-	      "it, and exit:\n"
-	      "                       0 good, 1 not\n"
+	      "it or hardly\n"
+	      "                       meant, and exit: 0 good, 1 not\n"
 	      "  --version            print the version and exit\n"
 	      "  --help               print this and exit\n"
 	      "\n"
@@ -127,64 +127,46 @@ static void parse_options(int argc, char **argv, struct options *o)
 
 /* --- stage 2: the policy ------------------------------------------------ */
 
-/* A policy_resolve by NSS. */
-static int resolve(void *unused, bool group, const char *name, uint32_t *ret)
+static void start_resolver(void)
 {
-	const struct passwd *pw = NULL;
-	const struct group *gr = NULL;
+	int error = resolver_start();
 
-	(void)unused;
-	errno = 0;
-	if (group)
-		gr = getgrnam(name);
-	else
-		pw = getpwnam(name);
-	if (!gr && !pw)
-		return errno ? -errno : -ENOENT;
-	*ret = gr ? gr->gr_gid : pw->pw_uid;
-	return 0;
+	if (error) {
+		log_line(LOG_ERR, "cannot start the process that looks names "
+			 "up: %s", strerror(-error));
+		exit(EXIT_FAILURE);
+	}
 }
 
-static int load_policy(const struct options *o, struct policy **ret,
-		       struct policy_fault *fault)
+static void print_warning(void *n, const char *text)
 {
-	return policy_load(o->folders, o->n_folders, resolve, NULL, ret, fault);
+	++*(unsigned *)n;
+	fprintf(stderr, "tuntapd: warning: %s\n", text);
 }
 
-static int check_policy(const struct options *o)
+static int check_policy(void)
 {
 	struct policy_fault fault;
 	struct policy *policy;
+	unsigned warnings = 0;
 
-	if (load_policy(o, &policy, &fault)) {
+	if (reload_first(&policy, &fault)) {
 		fprintf(stderr, "tuntapd: %s\n", fault.text);
 		return EXIT_FAILURE;
 	}
-	printf("policy: %zu rules, no faults\n", policy_n_rules(policy));
+	policy_warn(policy, print_warning, &warnings);
+	printf("policy: %zu rules, no faults, %u warnings\n",
+	       policy_n_rules(policy), warnings);
 	policy_free(policy);
 	return EXIT_SUCCESS;
 }
 
 static void on_hangup(evutil_socket_t sig, short what, void *arg)
 {
-	struct policy_fault fault;
-	struct policy *policy;
-
 	(void)sig;
 	(void)what;
-	if (load_policy(arg, &policy, &fault)) {
-		snprintf(server.policy_fault, sizeof(server.policy_fault), "%s",
-			 fault.text);
-		log_line(LOG_ERR, "%s; policy generation %u stays in force",
-			 fault.text, server.generation);
-		return;
-	}
-	policy_free(server.policy);
-	server.policy = policy;
-	server.policy_fault[0] = '\0';
-	server.generation++;
-	log_line(LOG_NOTICE, "policy generation %u: %zu rules",
-		 server.generation, policy_n_rules(policy));
+	(void)arg;
+	reload_begin(NULL, false);
 }
 
 /* --- stage 3: resources ------------------------------------------------- */
@@ -270,12 +252,12 @@ static void on_terminate(evutil_socket_t sig, short what, void *arg)
 	event_base_loopbreak(server.base);
 }
 
-static void serve(struct options *o, struct listeners *l)
+static void serve(struct listeners *l)
 {
 	struct event *events[] = {
 		evsignal_new(server.base, SIGTERM, on_terminate, NULL),
 		evsignal_new(server.base, SIGINT, on_terminate, NULL),
-		evsignal_new(server.base, SIGHUP, on_hangup, o),
+		evsignal_new(server.base, SIGHUP, on_hangup, NULL),
 		event_new(server.base, os_watch_fd(), EV_READ | EV_PERSIST,
 			  on_host_changed, NULL),
 	};
@@ -284,7 +266,7 @@ static void serve(struct options *o, struct listeners *l)
 	for (size_t i = 0; i < n; i++)
 		if (!events[i] || event_add(events[i], NULL))
 			exit(EXIT_FAILURE);
-	if (listen_start(l, &server))
+	if (reload_serve(&server) || listen_start(l, &server))
 		exit(EXIT_FAILURE);
 	log_line(LOG_NOTICE, "version " TUNTAPD_VERSION ", %zu rules; ready",
 		 policy_n_rules(server.policy));
@@ -301,9 +283,11 @@ int main(int argc, char **argv)
 	struct options o;
 
 	parse_options(argc, argv, &o);
+	start_resolver();
+	reload_from(o.folders, o.n_folders);
 	if (o.check)
-		return check_policy(&o);
-	if (load_policy(&o, &server.policy, &fault)) {
+		return check_policy();
+	if (reload_first(&server.policy, &fault)) {
 		log_line(LOG_ERR, "%s", fault.text);
 		return EXIT_FAILURE;
 	}
@@ -319,14 +303,16 @@ int main(int argc, char **argv)
 		fail(&why);
 	open_sockets(&o, &listeners);
 
-	serve(&o, &listeners);
+	serve(&listeners);
 
+	reload_stop();
 	listen_stop(&listeners);
 	conn_free_all(&server);
 	worker_stop();
 	lease_forget_all(&server);
 	mirror_stop();
 	os_stop();
+	resolver_stop();
 	policy_free(server.policy);
 	event_base_free(server.base);
 	libevent_global_shutdown();

@@ -103,6 +103,13 @@ int os_watch_read(void);
 /* Forgets and tells all again. */
 int os_watch_again(void);
 
+/*
+ * In a child of fork(2) that shall have no rights: gives up user, groups and
+ * capabilities, all fds but `keep` and the standard ones, and what would end
+ * it by mistake.  It ends when its parent does.  0 or -errno.
+ */
+int os_child(int keep);
+
 /* Reads who is on the other end of a connected socket; groups are owned. */
 int os_peer(int sock, struct peer *ret);
 

@@ -2,13 +2,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include <linux/capability.h>
 #include <linux/if.h>
 #include <linux/if_arp.h>
 #include <linux/if_tun.h>
@@ -19,6 +24,7 @@
 #include "rtnl.h"
 
 #define TUN_NODE "/dev/net/tun"
+#define NOBODY 65534		/* nobody and nogroup, on every Linux */
 
 /* Linux 6.16; older headers do not have it. */
 #ifndef SO_PASSRIGHTS
@@ -407,6 +413,40 @@ int os_watch_again(void)
 }
 
 /* --- peers -------------------------------------------------------------- */
+
+static int drop_rights(void)
+{
+	struct __user_cap_header_struct header = {
+		.version = _LINUX_CAPABILITY_VERSION_3
+	};
+	struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = { 0 };
+
+	if (geteuid() == 0 && (setgroups(0, NULL) < 0 ||
+			       setresgid(NOBODY, NOBODY, NOBODY) < 0 ||
+			       setresuid(NOBODY, NOBODY, NOBODY) < 0))
+		return -errno;
+	/* A service manager may have given us some without root's uid. */
+	if (syscall(SYS_capset, &header, none) < 0 ||
+	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+	    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		return -errno;
+	return 0;
+}
+
+int os_child(int keep)
+{
+	/* Meant for the daemon, and sent to its group or cgroup. */
+	static const int not_ours[] = { SIGHUP, SIGINT, SIGTERM };
+
+	for (size_t i = 0; i < sizeof(not_ours) / sizeof(*not_ours); i++)
+		signal(not_ours[i], SIG_IGN);
+	if (keep > STDERR_FILENO + 1)
+		close_range(STDERR_FILENO + 1, (unsigned)keep - 1, 0);
+	close_range((unsigned)keep + 1, ~0u, 0);
+	/* prctl(2): a change of uid takes the last one back. */
+	return drop_rights() ? -EPERM :
+	       prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+}
 
 int os_peer(int sock, struct peer *ret)
 {

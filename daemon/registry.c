@@ -71,6 +71,7 @@ void registry_reserve(struct registry *r, struct lease *lease)
 
 	a->leases++;
 	a->devices++;
+	r->n_devices++;
 	lease->counted = true;
 	r->n_leases++;
 	DL_APPEND(r->leases, lease);
@@ -87,6 +88,7 @@ void registry_gone(struct registry *r, struct lease *lease)
 	if (!lease->counted)
 		return;
 	find(r, lease->uid)->devices--;
+	r->n_devices--;
 	lease->counted = false;
 	if (lease->ifindex)
 		HASH_DELETE(by_index, r->by_index, lease);

@@ -36,7 +36,7 @@ struct registry {
 	struct lease *leases, *by_index;
 	struct account *accounts;
 	struct registry_cursor *cursors;
-	unsigned n_leases, n_connections;
+	unsigned n_leases, n_devices, n_connections;
 };
 
 /* A place in the list of leases that survives their coming and going. */
@@ -51,7 +51,7 @@ int registry_connect(struct registry *r, uid_t uid);
 void registry_disconnect(struct registry *r, uid_t uid);
 unsigned registry_connections(const struct registry *r, uid_t uid);
 
-/* Devices of this uid that are, or may be, there. */
+/* Devices of this uid that are, or may be, there; n_devices: of all. */
 unsigned registry_devices(const struct registry *r, uid_t uid);
 
 /*

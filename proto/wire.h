@@ -27,11 +27,16 @@
 #define WIRE_RULE_MAX		131
 #define WIRE_VERSION_TEXT_MAX	31
 #define WIRE_EVENT_TEXT_MAX	111
+#define WIRE_GROUPS_MAX		512
+#define WIRE_TRIED_MAX		64
+#define WIRE_RULE_NAME_MAX	47
+#define WIRE_RULE_TEXT_MAX	4095
 
 enum wire_layer { WIRE_TAP = 2, WIRE_TUN = 3 };
 #define WIRE_ADDRESS_NODAD	1u	/* address.flags */
 #define WIRE_OPEN_DOWN		1u	/* open.flags */
 #define WIRE_OPEN_MAC_SET	2u
+#define WIRE_UID_CALLER		UINT32_MAX	/* check.uid */
 #define WIRE_SET_MTU		1u	/* set.what */
 #define WIRE_SET_UP		2u
 enum wire_event_kind {			/* event.kind */

@@ -238,8 +238,8 @@ printf '[rule x]\nno-such-key = 1\n' >"$work/policy.d/50-example.conf"
 sed -n 's/^| `\([a-z-]*\)` |.*/\1/p' README.md | sort >"$work/explained"
 diff "$work/keys" "$work/explained" >>"$work/wrong" ||
 	echo 'README.md has not the keys (<) that tuntapd knows' >>"$work/wrong"
-sed -n 's/^\.It Cm \([a-z-]*\).*/\1/p' man/tuntapd.conf.5 |
-	sort >"$work/explained"
+sed -n 's/^\.It Cm \([a-z-]*\) No.*/\1/p' man/tuntapd.conf.5 |
+	sort -u >"$work/explained"
 diff "$work/keys" "$work/explained" >>"$work/wrong" ||
 	echo 'tuntapd.conf(5) has not those (<)' >>"$work/wrong"
 judge policy-keys "$work/wrong"

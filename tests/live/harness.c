@@ -39,6 +39,7 @@ const char rig_policy_nobody[] =
 	"max-queues = 4\n"
 	"max-addresses = 64\n"
 	"max-routes = 256\n"
+	"mac = chosen\n"
 	"offload = yes\n";
 
 /* --- small things ------------------------------------------------------- */

@@ -17,6 +17,7 @@ static char dir[64], path[96];
 static pid_t daemon_pid;
 static struct ttd_error error;
 static unsigned n_leases, n_others;
+static const struct wire_message list = { .type = WIRE_LIST };
 
 /* What the daemon says. */
 static size_t said;
@@ -91,7 +92,9 @@ static int take(void *arg, const struct wire_message *m)
 
 static int ask(enum wire_type type)
 {
-	return ctl_request(path, type, take, NULL, &error);
+	const struct wire_message m = { .type = (uint8_t)type };
+
+	return ctl_request(path, &m, take, NULL, &error);
 }
 
 static void failed_with(const char *step, const char *text)
@@ -138,7 +141,7 @@ START_TEST(who_takes_answers_may_stop)
 	say(&lease);
 	say(&lease);
 	start_daemon(true);
-	ck_assert_int_eq(ctl_request(path, WIRE_LIST, take, &result, &error),
+	ck_assert_int_eq(ctl_request(path, &list, take, &result, &error),
 			 -ENOMEM);
 	ck_assert_uint_eq(n_leases, 1);
 }
@@ -195,10 +198,10 @@ START_TEST(paths_that_cannot_be)
 
 	memset(longer, 'x', sizeof(longer) - 1);
 	longer[sizeof(longer) - 1] = '\0';
-	ck_assert_int_eq(ctl_request(longer, WIRE_LIST, take, NULL, &error),
+	ck_assert_int_eq(ctl_request(longer, &list, take, NULL, &error),
 			 EXIT_NO_DAEMON);
 	failed_with("connect", "199 bytes");
-	ck_assert_int_eq(ctl_request("", WIRE_LIST, take, NULL, &error),
+	ck_assert_int_eq(ctl_request("", &list, take, NULL, &error),
 			 EXIT_NO_DAEMON);
 	failed_with("connect", "0 bytes");
 }

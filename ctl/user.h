@@ -1,0 +1,18 @@
+/* Users and groups by name, from this host's databases. */
+#ifndef TUNTAPCTL_USER_H
+#define TUNTAPCTL_USER_H
+
+#include <stdbool.h>
+
+#include "../policy/policy.h"
+
+/*
+ * Who that is: a name, or a uid, of which nobody needs to have heard; NULL: who
+ * runs this.  0 with *ret, whose groups are free(3)'s, or -ENOENT, -ENOMEM.
+ */
+int user_find(const char *text, struct peer *ret);
+
+/* A policy_resolve. */
+int user_resolve(void *unused, bool group, const char *name, uint32_t *ret);
+
+#endif

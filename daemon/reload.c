@@ -1,0 +1,316 @@
+#include "reload.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+
+#include "conn.h"
+#include "lease.h"
+#include "limits.h"
+#include "log.h"
+#include "refuse.h"
+#include "resolver.h"
+#include "table.h"
+
+/* A file may change between two readings; if it always does, that is it. */
+#define READINGS_MAX	4
+
+static struct {
+	const char *const *folders;
+	size_t n_folders;
+	struct server *server;
+	struct event answered, late;
+	bool running;
+	bool again;		/* asked for while one was running */
+	unsigned readings;
+	struct conn *waiting;	/* for the one that is running, or NULL */
+	bool enforce;
+} reload;
+
+void reload_from(const char *const *folders, size_t n)
+{
+	reload.folders = folders;
+	reload.n_folders = n;
+}
+
+/*
+ * 0 with *ret; -EAGAIN if names are to be asked for first; or -errno with the
+ * fault.
+ */
+static int read_files(struct policy **ret, struct policy_fault *fault)
+{
+	int error = policy_load(reload.folders, reload.n_folders, resolver_find,
+				NULL, ret, fault);
+
+	/* Also for a fault: that of a name may stand above it. */
+	if (!resolver_wants())
+		return error;
+	if (!error)
+		policy_free(*ret);
+	if (++reload.readings < READINGS_MAX)
+		return -EAGAIN;
+	snprintf(fault->text, sizeof(fault->text), "the policy files change "
+		 "while they are read; try again when they are as they shall "
+		 "be");
+	return -EINVAL;
+}
+
+static void start_over(void)
+{
+	resolver_forget();
+	reload.readings = 0;
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+int reload_first(struct policy **ret, struct policy_fault *fault)
+{
+	const int64_t end = now_ms() + LIMIT_NAMES_SECONDS * 1000;
+	int64_t left;
+	int error;
+
+	start_over();
+	while ((error = read_files(ret, fault)) == -EAGAIN) {
+		left = end - now_ms();
+		while (left > 0 && !resolver_step((int)left))
+			left = end - now_ms();
+		if (left <= 0)
+			resolver_give_up();
+	}
+	resolver_forget();
+	return error;
+}
+
+/* --- beside the loop ---------------------------------------------------- */
+
+static void warn(void *arg, const char *text)
+{
+	(void)arg;
+	log_line(LOG_WARNING, "%s", text);
+}
+
+/* Would the policy give this device, if these were there already? */
+static bool would_give(const struct server *server, const struct held *held,
+		       unsigned devices, unsigned all_devices)
+{
+	static struct wire_open ask;	/* large; used up before we return */
+	struct policy_usage usage = { devices, all_devices, NULL, NULL };
+	struct policy_decision decision = { .code = 0 };
+
+	lease_config(held, &ask);
+	if (policy_decide(server->policy, &held->conn->peer, &ask, &usage,
+			  &ask, &decision) == 0)
+		return true;
+	log_line(LOG_NOTICE, "lease %s: %s of uid %u ends: %s (%s)",
+		 held->lease.id, held->lease.name, held->lease.uid,
+		 decision.text, decision.rule);
+	return false;
+}
+
+/* How many devices a uid may keep so far. */
+struct kept {
+	uid_t uid;
+	unsigned devices;
+	UT_hash_handle hh;
+};
+
+static struct kept *kept_of(struct kept **all, uid_t uid)
+{
+	struct kept *k;
+
+	HASH_FIND(hh, *all, &uid, sizeof(uid), k);
+	if (k)
+		return k;
+	k = calloc(1, sizeof(*k));
+	if (!k)
+		uthash_fatal("");
+	k->uid = uid;
+	HASH_ADD(hh, *all, uid, sizeof(uid), k);
+	return k;
+}
+
+static void forget_kept(struct kept **all)
+{
+	struct kept *k = *all, *next;
+
+	HASH_CLEAR(hh, *all);
+	for (; k; k = next) {
+		next = k->hh.next;
+		free(k);
+	}
+}
+
+/*
+ * From the oldest lease on, as if they were opened anew: of those that are too
+ * many the last ones go.  How many were ended.
+ */
+static unsigned enforce(struct server *server)
+{
+	struct lease *lease, *next;
+	struct kept *kept = NULL;
+	unsigned all = 0, ended = 0;
+
+	DL_FOREACH_SAFE(server->registry.leases, lease, next) {
+		struct held *held = lease_held(lease);
+		struct kept *own;
+
+		if (!held)
+			continue;
+		own = kept_of(&kept, lease->uid);
+		if (would_give(server, held, own->devices, all)) {
+			own->devices++;
+			all++;
+		} else {
+			ended++;
+			lease_revoke(held);
+		}
+	}
+	forget_kept(&kept);
+	return ended;
+}
+
+static void answer(const struct wire_refused *why, unsigned ended)
+{
+	struct wire_message m = { .type = WIRE_RELOADED };
+	struct conn *c = reload.waiting;
+
+	reload.waiting = NULL;
+	if (!c)
+		return;
+	m.reloaded.generation = reload.server->generation;
+	m.reloaded.rules = (uint32_t)policy_n_rules(reload.server->policy);
+	m.reloaded.ended = ended;
+	if (why)
+		conn_refuse(c, why);
+	else
+		conn_answer(c, &m);
+	conn_resume(c);
+}
+
+static void fail(const char *text)
+{
+	struct server *server = reload.server;
+	struct wire_refused why;
+
+	snprintf(server->policy_fault, sizeof(server->policy_fault), "%s",
+		 text);
+	log_line(LOG_ERR, "%s; policy generation %u stays in force", text,
+		 server->generation);
+	refuse(&why, WIRE_E_INVALID, "reload", "%s; the policy in force stays",
+	       text);
+	answer(&why, 0);
+}
+
+static void take_effect(struct policy *policy)
+{
+	struct server *server = reload.server;
+	unsigned ended = 0;
+
+	policy_free(server->policy);
+	server->policy = policy;
+	server->policy_fault[0] = '\0';
+	server->generation++;
+	log_line(LOG_NOTICE, "policy generation %u: %zu rules",
+		 server->generation, policy_n_rules(policy));
+	policy_warn(policy, warn, NULL);
+	if (reload.enforce)
+		ended = enforce(server);
+	answer(NULL, ended);
+}
+
+static void go_on(void)
+{
+	struct timeval patience = { .tv_sec = LIMIT_NAMES_SECONDS };
+	struct policy *policy = NULL;
+	struct policy_fault fault;
+	int error;
+
+	while ((error = read_files(&policy, &fault)) == -EAGAIN)
+		if (!resolver_step(0)) {
+			event_add(&reload.answered, NULL);
+			if (!event_pending(&reload.late, EV_TIMEOUT, NULL))
+				event_add(&reload.late, &patience);
+			return;
+		}
+	event_del(&reload.answered);
+	event_del(&reload.late);
+	resolver_forget();
+	reload.running = false;
+	if (error)
+		fail(fault.text);
+	else
+		take_effect(policy);
+	if (reload.again)
+		reload_begin(NULL, false);
+}
+
+static void on_answered(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	if (resolver_step(0))
+		go_on();
+}
+
+static void on_late(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	resolver_give_up();
+	go_on();
+}
+
+int reload_serve(struct server *server)
+{
+	reload.server = server;
+	if (event_assign(&reload.answered, server->base, resolver_fd(),
+			 EV_READ | EV_PERSIST, on_answered, NULL) < 0 ||
+	    evtimer_assign(&reload.late, server->base, on_late, NULL) < 0)
+		return -ENOMEM;
+	policy_warn(server->policy, warn, NULL);
+	return 0;
+}
+
+void reload_stop(void)
+{
+	if (!reload.server)
+		return;
+	event_del(&reload.answered);
+	event_del(&reload.late);
+	reload.server = NULL;
+}
+
+void reload_begin(struct conn *c, bool with_enforce)
+{
+	struct wire_refused why;
+
+	if (reload.running && c) {
+		refuse(&why, WIRE_E_BUSY, "reload", "the policy is being read "
+		       "already; try again");
+		conn_refuse(c, &why);
+		return;
+	}
+	reload.again = reload.running;
+	if (reload.running)
+		return;
+	reload.running = true;
+	reload.enforce = with_enforce;
+	reload.waiting = c;
+	if (c)
+		c->busy = true;
+	start_over();
+	/* Not from here: c is in the middle of its request. */
+	event_active(&reload.answered, EV_READ, 0);
+}

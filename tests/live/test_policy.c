@@ -1,0 +1,793 @@
+/* The policy of a running daemon: asked, shown, read anew, enforced. */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "harness.h"
+
+#define COUNT(a)	(sizeof(a) / sizeof(*(a)))
+#define NAMES_SECONDS	10	/* LIMIT_NAMES_SECONDS */
+
+static struct rig rig;
+
+static void start(const char *policy)
+{
+	const struct rig_options o = { .policy = policy };
+
+	rig_start(&rig, &o);
+}
+
+static struct wire_message admin_asks(struct wire_message m)
+{
+	int sock = raw_connect(rig.admin);
+
+	ck_assert_int_ge(sock, 0);
+	m.id = 3;
+	raw_send(sock, &m);
+	raw_receive(sock, &m);
+	close(sock);
+	return m;
+}
+
+static struct wire_message reload(bool enforce)
+{
+	return admin_asks((struct wire_message){ .type = WIRE_RELOAD,
+						 .reload.enforce = enforce });
+}
+
+static struct wire_message state(void)
+{
+	return admin_asks((struct wire_message){ .type = WIRE_STATUS });
+}
+
+static void write_file(const char *name, const char *text, size_t len)
+{
+	char path[192];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", rig.policy, name);
+	f = fopen(path, "we");
+	ck_assert_ptr_nonnull(f);
+	ck_assert_uint_eq(fwrite(text, 1, len, f), len);
+	fclose(f);
+}
+
+static void write_policy(const char *text)
+{
+	write_file("10-test.conf", text, strlen(text));
+}
+
+#define RULE(name, user)	"[rule " name "]\naction = allow\n" \
+	"user = " user "\nkind = tun, tap\nname = tt*\n" \
+	"address = 10.9.0.0/16\nroute = 10.0.0.0/8, 0.0.0.0/0\n"
+
+/* In this process, as root. */
+static int open_device(const char *name, struct ttd_device **ret,
+		       struct ttd_error *error)
+{
+	struct ttd_options o = TTD_OPTIONS_INIT(TTD_TUN);
+
+	o.socket_path = rig.socket;
+	o.name = name;
+	return ttd_open(&o, ret, error);
+}
+
+static struct ttd_device *opened(const char *name)
+{
+	struct ttd_device *dev = NULL;
+	struct ttd_error error = { .code = 0 };
+
+	ck_assert_msg(open_device(name, &dev, &error) == 0, "%s", error.text);
+	return dev;
+}
+
+static void is_refused(const char *says)
+{
+	struct ttd_device *dev = NULL;
+	struct ttd_error error = { .code = 0 };
+
+	ck_assert_int_lt(open_device(NULL, &dev, &error), 0);
+	ck_assert_msg(strstr(error.text, says) || strstr(error.rule, says),
+		      "%s (%s)", error.text, error.rule);
+}
+
+/* --- broken files ------------------------------------------------------- */
+
+#define BAD	"20-bad.conf"
+
+/* commands: what makes it, after the text has been written; %s: its path. */
+static const struct {
+	const char *what, *text, *command, *told;
+} broken[] = {
+	{ "unknown key", "[rule b]\ncolour = red\n", NULL, BAD ":2: colour" },
+	{ "unknown section", "\n[rules]\n", NULL, BAD ":2: section" },
+	{ "bad prefix", RULE("b", "1") "source = 10.0.0.1/8\n", NULL,
+	  BAD ":8: source" },
+	{ "bad number", RULE("b", "1") "mtu = 12ab\n", NULL, BAD ":8: mtu" },
+	{ "value out of bounds", RULE("b", "1") "max-queues = 65\n", NULL,
+	  BAD ":8: max-queues" },
+	{ "bad pattern", "[rule b]\nname = a/b\n", NULL, BAD ":2: name" },
+	{ "no such user", "[rule b]\naction = deny\nuser = nobody!\n", NULL,
+	  BAD ":3: user: there is no user" },
+	{ "no such group", "[rule b]\naction = deny\ngroup = no group\n", NULL,
+	  BAD ":3: group: there is no group" },
+	{ "missing key", "\n\n[rule b]\nuser = any\n", NULL, BAD ":3: " },
+	{ "key twice", "[rule b]\nuser = 1\nuser = 2\n", NULL, BAD ":3: user" },
+	{ "rule twice", RULE("a", "1"), NULL, BAD ":1: " },
+	{ "two [global]", "[global]\n[global]\n", NULL, BAD ":2: " },
+	{ "half written", RULE("b", "1") "route = 10.0.0.0/8, fd", NULL,
+	  BAD ":8: route" },
+	{ "cut in a header", "[rule", NULL, BAD ":1: " },
+	{ "no key", "[rule b]\nallow everything\n", NULL, BAD ":2: " },
+	{ "wrong owner", "; fine\n", "chown 1 %s", BAD ": it belongs to" },
+	{ "writable by all", "; fine\n", "chmod 0646 %s", BAD ": it is writ" },
+	{ "writable by a group", "; fine\n", "chmod 0664 %s",
+	  BAD ": it is writ" },
+	{ "symbolic link", "; fine\n", "mv %s %s.x && ln -s %s.x %s",
+	  BAD ": it is a symbolic link" },
+	{ "directory", "", "rm %s && mkdir %s", BAD ": it is not a regular" },
+	{ "FIFO", "", "rm %s && mkfifo %s", BAD ": it is not a regular" },
+	{ "device node", "", "rm %s && mknod %s c 1 5",
+	  BAD ": it is not a regular" },
+	{ "1 MiB", "", "head -c 1048576 /dev/zero | tr '\\0' '#' >%s",
+	  BAD ":1: the file is over" },
+	{ "long line", "", "head -c 2000 /dev/zero | tr '\\0' '#' >%s",
+	  BAD ":1: the line is over" },
+	{ "NUL", "", "printf '[rule b]\\n\\0\\n' >%s", BAD ":2: a NUL" },
+	{ "CR LF", "[rule b]\r\naction = deny\r\n", NULL, BAD ":1: a carriage" },
+	{ "byte order mark", "\xef\xbb\xbf[rule b]\n", NULL,
+	  BAD ":1: it begins with a byte order mark" },
+	{ "UTF-8 in a value", "[rule b]\nuser = J\xc3\xb6rg\n", NULL,
+	  BAD ":2: " },
+	{ "escape sequence", "[rule b]\nuser = \033[31m\n", NULL, BAD ":2: " },
+};
+
+/* The command's %s are all the same path. */
+static void make_broken(const char *command)
+{
+	char line[1024];
+	size_t n;
+
+	n = (size_t)snprintf(line, sizeof(line), "cd %s && ", rig.policy);
+	for (const char *c = command; *c; c++) {
+		if (c[0] == '%' && c[1] == 's') {
+			n += (size_t)snprintf(line + n, sizeof(line) - n, BAD);
+			c++;
+		} else {
+			line[n++] = *c;
+		}
+	}
+	line[n] = '\0';
+	ck_assert_int_eq(sh_status("%s", line), 0);
+}
+
+START_TEST(a_broken_file_changes_nothing)
+{
+	struct wire_message m;
+	struct ttd_device *dev, *other;
+	char *log;
+
+	start(RULE("a", "0"));
+	dev = opened("tt0");
+	write_file(BAD, broken[_i].text, strlen(broken[_i].text));
+	if (broken[_i].command)
+		make_broken(broken[_i].command);
+	for (int enforce = 0; enforce < 2; enforce++) {
+		m = reload(enforce);
+		ck_assert_int_eq(m.type, WIRE_REFUSED);
+		ck_assert_uint_eq(m.refused.code, WIRE_E_INVALID);
+		ck_assert_msg(strstr(m.refused.text, broken[_i].told) != NULL,
+			      "%s: %s", broken[_i].what, m.refused.text);
+	}
+	m = state();
+	ck_assert_uint_eq(m.state.policy_generation, 1);
+	ck_assert_ptr_nonnull(strstr(m.state.policy_fault, broken[_i].told));
+	log = rig_log(&rig);
+	ck_assert_ptr_nonnull(strstr(log, broken[_i].told));
+	free(log);
+	/* What was allowed is, and what was given is there. */
+	other = opened("tt1");
+	ttd_free(other);
+	ck_assert(link_exists("tt0"));
+
+	ck_assert_int_eq(sh_status("rm -r %s/" BAD, rig.policy), 0);
+	m = reload(false);
+	ck_assert_int_eq(m.type, WIRE_RELOADED);
+	ck_assert_uint_eq(m.reloaded.generation, 2);
+	ck_assert_uint_eq(m.reloaded.rules, 1);
+	m = state();
+	ck_assert_uint_eq(m.state.policy_generation, 2);
+	ck_assert_str_eq(m.state.policy_fault, "");
+	ttd_free(dev);
+	rig_end(&rig);
+}
+END_TEST
+
+/* --- another policy ----------------------------------------------------- */
+
+START_TEST(a_reload_leaves_leases_alone_unless_told)
+{
+	struct wire_message m;
+	struct ttd_device *dev;
+
+	start(RULE("a", "0"));
+	dev = opened("tt0");
+	write_policy("; nothing\n");
+	m = reload(false);
+	ck_assert_int_eq(m.type, WIRE_RELOADED);
+	ck_assert_uint_eq(m.reloaded.rules, 0);
+	ck_assert_uint_eq(m.reloaded.ended, 0);
+	sleep_ms(200);
+	ck_assert(link_exists("tt0"));
+	is_refused("none of 0 rules");
+	m = reload(true);
+	ck_assert_uint_eq(m.reloaded.ended, 1);
+	link_goes("tt0");
+	ttd_free(dev);
+	rig_end(&rig);
+}
+END_TEST
+
+static void is_told_of_the_end(struct ttd_device *dev)
+{
+	struct ttd_event e = TTD_EVENT_INIT;
+
+	do
+		ck_assert_int_eq(ttd_next_event(dev, &e, DEADLINE_MS), 0);
+	while (e.type != TTD_EVENT_ENDED);
+	ck_assert_uint_eq(e.value, WIRE_ENDED_REVOKED);
+	ck_assert_ptr_nonnull(strstr(e.text, "policy"));
+}
+
+START_TEST(the_newest_go_where_there_are_too_many)
+{
+	struct ttd_device *dev[4];
+	struct wire_message m;
+	char packet[100];
+
+	start(RULE("a", "0") "max-devices = 4\n");
+	for (int i = 0; i < 4; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "tt%d", i);
+		dev[i] = opened(name);
+	}
+	write_policy(RULE("a", "0") "max-devices = 2\n");
+	m = reload(true);
+	ck_assert_uint_eq(m.reloaded.ended, 2);
+	for (int i = 2; i < 4; i++) {
+		is_told_of_the_end(dev[i]);
+		ck_assert_int_lt(ttd_recv(dev[i], packet, sizeof(packet), 100),
+				 0);
+		ck_assert_int_lt(ttd_set_mtu(dev[i], 1400, NULL), 0);
+	}
+	link_goes("tt2");
+	link_goes("tt3");
+	for (int i = 0; i < 2; i++)
+		ck_assert_int_eq(ttd_set_mtu(dev[i], 1400, NULL), 0);
+	/* A second time there is nothing to end. */
+	ck_assert_uint_eq(reload(true).reloaded.ended, 0);
+	is_refused("max-devices");
+	for (int i = 0; i < 4; i++)
+		ttd_free(dev[i]);
+	dev[0] = opened("tt0");
+	ttd_free(dev[0]);
+	rig_end(&rig);
+}
+END_TEST
+
+static const struct {
+	const char *policy;
+	unsigned ended;
+} enforced[] = {
+	{ RULE("a", "0") "mtu = 1280-1500\n", 0 },
+	{ RULE("a", "0") "mtu = 1280-1400\n", 1 },
+	{ "[rule a]\naction = allow\nuser = 0\nkind = tun\nname = tt*\n"
+	  "address = 10.9.0.0/24\n", 0 },
+	{ "[rule a]\naction = allow\nuser = 0\nkind = tun\nname = tt*\n"
+	  "address = 10.8.0.0/24\n", 1 },
+	{ "[rule a]\naction = allow\nuser = 0\nkind = tap\nname = tt*\n"
+	  "address = 10.9.0.0/24\n", 1 },
+	{ "[rule a]\naction = allow\nuser = 0\nkind = tun\nname = vpn*\n"
+	  "address = 10.9.0.0/24\n", 1 },
+	{ "[rule n]\naction = deny\nuser = 0\nname = tt0\n" RULE("a", "0"), 1 },
+	{ RULE("a", "65534"), 1 },
+	{ "[global]\nmax-devices = 1\n" RULE("a", "0"), 0 },
+};
+
+START_TEST(a_lease_ends_if_the_policy_would_not_give_it)
+{
+	struct ttd_options o = TTD_OPTIONS_INIT(TTD_TUN);
+	struct ttd_addr a = { .local = prefix("10.9.0.1/24") };
+	struct ttd_device *dev;
+
+	start(RULE("a", "0"));
+	o.socket_path = rig.socket;
+	o.addrs = &a;
+	o.n_addrs = 1;
+	ck_assert_int_eq(ttd_open(&o, &dev, NULL), 0);
+	write_policy(enforced[_i].policy);
+	ck_assert_uint_eq(reload(true).reloaded.ended, enforced[_i].ended);
+	if (enforced[_i].ended)
+		link_goes("tt0");
+	else
+		ck_assert(link_exists("tt0"));
+	ttd_free(dev);
+	rig_end(&rig);
+}
+END_TEST
+
+static int may_not_reload(void *unused)
+{
+	struct wire_message m = { .type = WIRE_RELOAD, .id = 1 };
+	int sock = raw_connect(rig.socket);
+
+	(void)unused;
+	raw_send(sock, &m);
+	raw_receive(sock, &m);
+	return m.type == WIRE_REFUSED &&
+	       m.refused.code == WIRE_E_NOT_PERMITTED && raw_closed(sock) ?
+	       0 : 1;
+}
+
+START_TEST(reload_is_roots_alone)
+{
+	start(RULE("a", "0"));
+	as_nobody(may_not_reload, NULL);
+	ck_assert_uint_eq(state().state.policy_generation, 1);
+	rig_end(&rig);
+}
+END_TEST
+
+/* --- names -------------------------------------------------------------- */
+
+static pid_t resolver_pid(void)
+{
+	char *text = sh("cat /proc/%d/task/*/children", (int)rig.daemon);
+	pid_t pid = (pid_t)strtol(text, NULL, 10);
+
+	free(text);
+	ck_assert_int_gt(pid, 0);
+	return pid;
+}
+
+START_TEST(names_are_looked_up_when_a_policy_is_read)
+{
+	start(RULE("a", "root") "group = root\n");
+	ttd_free(opened("tt0"));
+	write_policy(RULE("a", "nobody, daemon"));
+	ck_assert_int_eq(reload(false).type, WIRE_RELOADED);
+	is_refused("none of 1 rules");
+	ck_assert_int_eq(sh_status("%s policy show --socket %s | "
+				   "grep -qx 'user = 65534, 1'",
+				   rig_built("tuntapctl"), rig.admin), 0);
+	rig_end(&rig);
+}
+END_TEST
+
+START_TEST(who_looks_names_up_has_no_rights)
+{
+	pid_t pid;
+	char *text;
+
+	start(RULE("a", "0"));
+	pid = resolver_pid();
+	text = sh("grep -E '^(Uid|Gid|Groups|CapEff|CapPrm|NoNewPrivs):' "
+		  "/proc/%d/status | tr -s '\\t ' ' ' | tr '\\n' ';'",
+		  (int)pid);
+	ck_assert_str_eq(text, "Uid: 65534 65534 65534 65534;"
+			 "Gid: 65534 65534 65534 65534;Groups: ;"
+			 "CapPrm: 0000000000000000;CapEff: 0000000000000000;"
+			 "NoNewPrivs: 1;");
+	free(text);
+	/* The standard ones, and the socket to the daemon. */
+	text = sh("ls /proc/%d/fd | wc -l", (int)pid);
+	ck_assert_int_eq(atoi(text), 4);
+	free(text);
+	rig_kill(&rig, SIGKILL);
+	for (int i = 0; i < 100 && kill(pid, 0) == 0; i++)
+		sleep_ms(20);
+	ck_assert_int_ne(kill(pid, 0), 0);
+	rig_end(&rig);
+}
+END_TEST
+
+START_TEST(names_that_take_their_time_hold_nobody_up)
+{
+	struct wire_message m = { .type = WIRE_RELOAD, .id = 9 };
+	struct wire_message other;
+	pid_t pid;
+	int sock;
+
+	start(RULE("a", "0"));
+	pid = resolver_pid();
+	kill(pid, SIGSTOP);
+	write_policy(RULE("a", "root"));
+	sock = raw_connect(rig.admin);
+	raw_send(sock, &m);
+	/* Everybody else is served, by the policy in force. */
+	sleep_ms(100);
+	ttd_free(opened("tt0"));
+	ck_assert_uint_eq(state().state.policy_generation, 1);
+	other = reload(false);
+	ck_assert_int_eq(other.type, WIRE_REFUSED);
+	ck_assert_uint_eq(other.refused.code, WIRE_E_BUSY);
+	sleep_ms(NAMES_SECONDS * 1000 / 2);
+	raw_receive(sock, &m);
+	ck_assert_int_eq(m.type, WIRE_REFUSED);
+	ck_assert_uint_eq(m.id, 9);
+	ck_assert_ptr_nonnull(strstr(m.refused.text, "10-test.conf:3: user"));
+	ck_assert_ptr_nonnull(strstr(m.refused.text, "timed out"));
+	close(sock);
+	/* Its late answer is nobody's. */
+	kill(pid, SIGCONT);
+	ck_assert_int_eq(reload(false).type, WIRE_RELOADED);
+	ttd_free(opened("tt0"));
+	/* Without it there are numbers still. */
+	kill(pid, SIGKILL);
+	m = reload(false);
+	ck_assert_int_eq(m.type, WIRE_REFUSED);
+	ck_assert_ptr_nonnull(strstr(m.refused.text, "10-test.conf:3: user"));
+	write_policy(RULE("a", "0"));
+	ck_assert_int_eq(reload(false).type, WIRE_RELOADED);
+	rig_end(&rig);
+}
+END_TEST
+
+/* --- asked -------------------------------------------------------------- */
+
+static struct wire_message check_of(uint32_t uid)
+{
+	return (struct wire_message){
+		.type = WIRE_CHECK, .id = 5,
+		.check = { .uid = uid, .gid = uid, .layer = WIRE_TUN,
+			   .queues = 1 },
+	};
+}
+
+#define THREE	"[rule others]\naction = deny\nuser = 7\n" \
+		"[rule taps]\naction = deny\nuser = any\nkind = tap\n" \
+		RULE("mine", "65534") RULE("roots", "0")
+
+static void verdict_is(const struct wire_message *m, unsigned code,
+		       unsigned n_tried, const char *last)
+{
+	ck_assert_int_eq(m->type, WIRE_VERDICT);
+	ck_assert_uint_eq(m->verdict.code, code);
+	ck_assert_uint_eq(m->verdict.n_tried, n_tried);
+	if (n_tried)
+		ck_assert_str_eq(m->verdict.tried[n_tried - 1].name, last);
+}
+
+static int asks_about_himself(void *unused)
+{
+	static const uint32_t others[] = { 0, 7, 1000 };
+	struct wire_message m = check_of(WIRE_UID_CALLER);
+	int sock = raw_connect(rig.socket);
+
+	(void)unused;
+	raw_send(sock, &m);
+	raw_receive(sock, &m);
+	/* The rules of others are not told, the one for all is. */
+	verdict_is(&m, 0, 2, "mine");
+	ck_assert_str_eq(m.verdict.tried[0].name, "taps");
+	ck_assert_str_eq(m.verdict.name, "tt0");
+	m = check_of(NOBODY);
+	m.check.layer = WIRE_TAP;
+	raw_send(sock, &m);
+	raw_receive(sock, &m);
+	verdict_is(&m, WIRE_E_POLICY, 1, "taps");
+	for (size_t i = 0; i < COUNT(others); i++) {
+		m = check_of(others[i]);
+		raw_send(sock, &m);
+		raw_receive(sock, &m);
+		ck_assert_int_eq(m.type, WIRE_REFUSED);
+		ck_assert_uint_eq(m.refused.code, WIRE_E_NOT_PERMITTED);
+	}
+	/* Groups that he does not have he cannot give himself. */
+	m = check_of(WIRE_UID_CALLER);
+	m.check.n_groups = 1;
+	m.check.groups[0].gid = 0;
+	raw_send(sock, &m);
+	raw_receive(sock, &m);
+	verdict_is(&m, 0, 2, "mine");
+	close(sock);
+	return 0;
+}
+
+START_TEST(a_user_is_answered_about_himself)
+{
+	char *before;
+
+	start("[rule wheel]\naction = deny\ngroup = 0\n" THREE);
+	before = host_state();
+	as_nobody(asks_about_himself, NULL);
+	host_unchanged(before);
+	ck_assert_uint_eq(state().state.leases, 0);
+	rig_end(&rig);
+}
+END_TEST
+
+START_TEST(root_is_answered_about_everybody)
+{
+	struct wire_message m;
+
+	start(THREE);
+	m = admin_asks(check_of(7));
+	verdict_is(&m, WIRE_E_POLICY, 1, "others");
+	m = admin_asks(check_of(NOBODY));
+	verdict_is(&m, 0, 3, "mine");
+	m = admin_asks(check_of(1234));
+	verdict_is(&m, WIRE_E_POLICY, 4, "roots");
+	m = admin_asks(check_of(WIRE_UID_CALLER));
+	verdict_is(&m, 0, 4, "roots");
+	rig_end(&rig);
+}
+END_TEST
+
+static const struct {
+	const char *options;
+	int status;
+	const char *says;
+} asked[] = {
+	{ "--tun --address 10.9.0.1/24", 0, "allowed: tt0, metric 1000" },
+	{ "--tun --name vpn0", 1, "rule a is about other names" },
+	{ "--tap --mac 02:00:00:00:00:01", 1, "`mac = chosen`" },
+	{ "--tun --address 10.8.0.1/24", 1, "10-test.conf:6" },
+	{ "--tun --route 0.0.0.0/0", 1, "default-route" },
+	{ "--tun --route 0.0.0.0/1", 1, "default-route" },
+	{ "--tun --mtu 1000 --user 7", 1, "none of 1 rules" },
+	{ "--tun --user nobody!", 2, "there is no such user" },
+	{ "--tun --mtu none", 2, "it is a number" },
+	{ "--address 10.9.0.1/24", 2, "--tun (IP packets) or --tap" },
+	{ "--tun extra", 2, "takes no arguments" },
+	{ "--tun --socket /nowhere", 2, "there is no socket" },
+};
+
+START_TEST(tuntapctl_explains)
+{
+	const char *name = "check --socket";
+	char *said;
+
+	start(RULE("a", "0"));
+	for (int way = 0; way < 2; way++) {
+		/* The same from the files, without the daemon. */
+		if (way && strstr(asked[_i].options, "--socket"))
+			break;
+		said = sh("{ %s policy %s %s %s; echo exit $?; } 2>&1",
+			  rig_built("tuntapctl"),
+			  way ? "test --policy" : name,
+			  way ? rig.policy : rig.admin, asked[_i].options);
+		if (way && !strstr(asked[_i].options, "--t"))
+			ck_assert_ptr_nonnull(strstr(said, "no faults"));
+		else
+			ck_assert_msg(strstr(said, asked[_i].says) != NULL &&
+				      said[strlen(said) - 2] ==
+				      '0' + asked[_i].status, "%s", said);
+		free(said);
+	}
+	rig_end(&rig);
+}
+END_TEST
+
+/* --- shown -------------------------------------------------------------- */
+
+static char *shown(int sock)
+{
+	struct wire_message m = { .type = WIRE_POLICY, .id = 1 };
+	char *text = calloc(1, 1);
+
+	raw_send(sock, &m);
+	for (;;) {
+		raw_receive(sock, &m);
+		if (m.type != WIRE_RULE)
+			break;
+		text = realloc(text, strlen(text) + strlen(m.rule.text) + 1);
+		strcat(text, m.rule.text);
+	}
+	ck_assert_int_eq(m.type, WIRE_DONE);
+	return text;
+}
+
+static int sees_his_own(void *unused)
+{
+	int sock = raw_connect(rig.socket);
+	char *text = shown(sock);
+
+	(void)unused;
+	ck_assert_ptr_nonnull(strstr(text, "[global]"));
+	ck_assert_ptr_nonnull(strstr(text, "[rule taps]"));
+	ck_assert_ptr_nonnull(strstr(text, "[rule mine]"));
+	ck_assert_ptr_null(strstr(text, "[rule others]"));
+	ck_assert_ptr_null(strstr(text, "[rule roots]"));
+	free(text);
+	close(sock);
+	return 0;
+}
+
+START_TEST(a_user_sees_the_rules_about_himself)
+{
+	char *text;
+	int sock;
+
+	start(THREE);
+	as_nobody(sees_his_own, NULL);
+	sock = raw_connect(rig.admin);
+	text = shown(sock);
+	ck_assert_ptr_nonnull(strstr(text, "[rule others]"));
+	ck_assert_ptr_nonnull(strstr(text, "[rule roots]"));
+	free(text);
+	close(sock);
+	rig_end(&rig);
+}
+END_TEST
+
+/* Long ones come in pieces, and many of them whole. */
+START_TEST(a_large_policy_is_shown_whole)
+{
+	char *text, *end;
+	unsigned found = 0;
+	FILE *f;
+	char path[192];
+	int sock;
+
+	start("; empty\n");
+	snprintf(path, sizeof(path), "%s/20-large.conf", rig.policy);
+	f = fopen(path, "we");
+	for (int i = 0; i < 100; i++) {
+		fprintf(f, "[rule r%d]\naction=allow\nuser=any\nkind=tun\n"
+			"name=", i);
+		for (int j = 0; j < 60; j++)
+			fprintf(f, "%sx%d-%03d", j ? "," : "", i, j);
+		fputs("\naddress=", f);
+		for (int j = 0; j < 60; j++)
+			fprintf(f, "%s10.%d.%d.0/24", j ? "," : "", i, j);
+		fputs("\nroute=", f);
+		for (int j = 0; j < 60; j++)
+			fprintf(f, "%s10.%d.%d.0/24", j ? "," : "", i, j);
+		fputs("\nsource=", f);
+		for (int j = 0; j < 60; j++)
+			fprintf(f, "%s10.%d.%d.0/24", j ? "," : "", i, j);
+		fputs("\n", f);
+		if (i % 10 == 9) {
+			fclose(f);
+			snprintf(path, sizeof(path), "%s/3%d-large.conf",
+				 rig.policy, i);
+			f = fopen(path, "we");
+		}
+	}
+	fclose(f);
+	ck_assert_uint_eq(reload(false).reloaded.rules, 100);
+	sock = raw_connect(rig.socket);
+	text = shown(sock);
+	for (end = text; (end = strstr(end, "[rule r")); end++)
+		found++;
+	ck_assert_uint_eq(found, 100);
+	ck_assert_ptr_nonnull(strstr(text, "10.99.59.0/24\n"));
+	free(text);
+	close(sock);
+	rig_end(&rig);
+}
+END_TEST
+
+/* --- quotas ------------------------------------------------------------- */
+
+static int as_uid(uid_t uid, unsigned n, int expect)
+{
+	pid_t pid = fork();
+	int status;
+
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		struct ttd_device *dev;
+		struct ttd_error error;
+		int r = 0;
+
+		if (setgroups(0, NULL) || setresgid(uid, uid, uid) ||
+		    setresuid(uid, uid, uid))
+			_exit(99);
+		for (unsigned i = 0; i < n; i++)
+			if (open_device(NULL, &dev, &error) < 0)
+				_exit(98);
+		r = open_device(NULL, &dev, &error);
+		_exit(r == expect ? 0 : 97);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+START_TEST(quotas_count_over_connections_and_rules)
+{
+	struct ttd_device *dev[3];
+
+	start("[rule one]\naction = allow\nuser = any\nkind = tun\n"
+	      "name = tta*\nmax-devices = 2\n"
+	      "[rule two]\naction = allow\nuser = any\nkind = tun\n"
+	      "name = ttb*\nmax-devices = 3\n[global]\nmax-devices = 5\n");
+	dev[0] = opened("tta0");
+	dev[1] = opened("ttb0");
+	/* Two by two rules: the first has had enough, the second has not. */
+	is_refused("max-devices = 2");
+	dev[2] = opened("ttb1");
+	/* Others have their own, and all together five. */
+	ck_assert_int_eq(as_uid(1001, 2, -EDQUOT), 0);
+	ck_assert_int_eq(as_uid(1002, 2, -EDQUOT), 0);
+	for (int i = 0; i < 3; i++)
+		ttd_free(dev[i]);
+	rig_end(&rig);
+}
+END_TEST
+
+static int add_route(struct ttd_device *dev, const char *dst,
+		     struct ttd_error *error)
+{
+	struct ttd_route route = { .dst = prefix(dst) };
+
+	return ttd_add_routes(dev, &route, 1, error);
+}
+
+START_TEST(halves_and_covers_in_two_requests)
+{
+	static const char *const pairs[][2] = {
+		{ "10.0.0.0/8", "11.0.0.0/8" },
+		{ "fd00::/16", "fd01::/16" },
+	};
+	static const char *const alone[] = {
+		"0.0.0.0/1", "128.0.0.0/1", "0.0.0.0/0", "::/1", "8000::/1",
+	};
+	struct ttd_device *dev;
+	struct ttd_error error;
+	char *before;
+
+	start("[rule a]\naction = allow\nuser = 0\nkind = tun\nname = tt*\n"
+	      "route = 0.0.0.0/0, ::/0\n");
+	dev = opened("tt0");
+	for (size_t i = 0; i < COUNT(alone); i++) {
+		ck_assert_int_eq(add_route(dev, alone[i], &error), -EACCES);
+		ck_assert_ptr_nonnull(strstr(error.text, "default"));
+	}
+	for (size_t i = 0; i < COUNT(pairs); i++) {
+		ck_assert_int_eq(add_route(dev, pairs[i][0], &error), 0);
+		before = host_state();
+		ck_assert_int_eq(add_route(dev, pairs[i][1], &error), -EACCES);
+		ck_assert_ptr_nonnull(strstr(error.text, "together cover"));
+		host_unchanged(before);
+	}
+	ttd_free(dev);
+	rig_end(&rig);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("policy");
+	TCase *t = tcase_create("live");
+
+	tcase_set_timeout(t, 60);
+	tcase_add_loop_test(t, a_broken_file_changes_nothing, 0,
+			    COUNT(broken));
+	tcase_add_test(t, a_reload_leaves_leases_alone_unless_told);
+	tcase_add_test(t, the_newest_go_where_there_are_too_many);
+	tcase_add_loop_test(t, a_lease_ends_if_the_policy_would_not_give_it,
+			    0, COUNT(enforced));
+	tcase_add_test(t, reload_is_roots_alone);
+	tcase_add_test(t, names_are_looked_up_when_a_policy_is_read);
+	tcase_add_test(t, who_looks_names_up_has_no_rights);
+	tcase_add_test(t, names_that_take_their_time_hold_nobody_up);
+	tcase_add_test(t, a_user_is_answered_about_himself);
+	tcase_add_test(t, root_is_answered_about_everybody);
+	tcase_add_loop_test(t, tuntapctl_explains, 0, COUNT(asked));
+	tcase_add_test(t, a_user_sees_the_rules_about_himself);
+	tcase_add_test(t, a_large_policy_is_shown_whole);
+	tcase_add_test(t, quotas_count_over_connections_and_rules);
+	tcase_add_test(t, halves_and_covers_in_two_requests);
+	suite_add_tcase(s, t);
+	return live_main("policy", s);
+}
