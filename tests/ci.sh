@@ -138,6 +138,12 @@ check_memory() {
 	[ "$n" -gt 0 ]
 }
 
+# A wrong policy must be noticed.
+check_mutants() {
+	PYTHONDONTWRITEBYTECODE=1 python3 tests/reference/mutants.py \
+		"$build/gcc"
+}
+
 # The library's tests under the thread sanitizer.  Check's fork would leave a
 # child of a process with threads, so each of its tests is a process by itself
 # only where the test says so; the sanitizer itself does not mind.
@@ -229,6 +235,7 @@ step gcc compile gcc
 step clang compile clang
 step clang-tidy tidy
 step cppcheck check_cpp
+step mutants check_mutants
 step valgrind check_memory
 step threads check_threads
 step wire check_wire

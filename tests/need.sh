@@ -12,7 +12,7 @@ build='gcc libc6-dev make pkgconf binutils
 libmnl-dev libevent-dev libmd-dev libjansson-dev uthash-dev check
 iproute2 iputils-ping util-linux iperf3'
 ci='clang clang-tidy clang-format libclang-rt-14-dev cppcheck
-valgrind libc6-dbg mandoc shellcheck debootstrap git'
+valgrind libc6-dbg mandoc shellcheck debootstrap git python3'
 
 wanted=
 for group; do

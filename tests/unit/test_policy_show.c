@@ -99,6 +99,74 @@ START_TEST(mac_must_be_allowed)
 }
 END_TEST
 
+/* As tuntapd.conf(5) has them; each line is mended in turn. */
+START_TEST(limits_are_told_in_their_order)
+{
+	static const char *const keys[] = {
+		"mac", "offload", "mtu", "max-queues", "max-addresses",
+		"max-routes", "address", "route", "metric"
+	};
+	static const char *const wrong[] = {
+		"random", "no", "1280", "1", "0", "0", "10.1.0.0/16",
+		"10.2.0.0/16", "5-9"
+	};
+	static const char *const right[] = {
+		"chosen", "yes", "1280-", "2", "1", "2", "10.0.0.0/8",
+		"0.0.0.0/0", "5-"
+	};
+	const size_t n = COUNT(keys);
+
+	ask.layer = WIRE_TAP;
+	ask.flags = WIRE_OPEN_MAC_SET;
+	ask.mac[0] = 2;
+	ask.vnet_hdr = 1;
+	ask.mtu = 2000;
+	ask.queues = 2;
+	ask.n_addresses = 1;
+	ck_assert_int_eq(prefix_parse("10.9.0.1/24", &ask.addresses[0].local,
+				      NULL), 0);
+	ask.n_routes = 2;
+	ck_assert_int_eq(prefix_parse("10.3.0.0/16", &ask.routes[0].dst, NULL),
+			 0);
+	ask.routes[0].metric = 10;
+	ck_assert_int_eq(prefix_parse("12.0.0.0/7", &ask.routes[1].dst, NULL),
+			 0);
+	usage.devices = usage.all_devices = 1;
+	/* Then default-route, max-devices, that of [global], and the name. */
+	for (size_t mended = 0; mended <= n + 3; mended++) {
+		char text[1024] = TT, rule[32];
+
+		for (size_t i = 0; i < n; i++)
+			snprintf(text + strlen(text),
+				 sizeof(text) - strlen(text), "%s = %s\n",
+				 keys[i], i < mended ? right[i] : wrong[i]);
+		snprintf(text + strlen(text), sizeof(text) - strlen(text),
+			 "default-route = %s\nmax-devices = %d\n"
+			 "[global]\nmax-devices = %d\n",
+			 mended > n ? "yes" : "no", mended > n + 1 ? 2 : 1,
+			 mended > n + 2 ? 2 : 1);
+		snprintf(rule, sizeof(rule), "t.conf:%zu",
+			 mended < n + 2 ? mended + 6 : mended + 7);
+		if (mended == n + 3) {
+			ck_assert_int_eq(decide(text), 0);
+			break;
+		}
+		ck_assert_int_lt(decide(text), 0);
+		ck_assert_msg(strcmp(decision.rule, rule) == 0, "%s, not %s: "
+			      "%s", decision.rule, rule, decision.text);
+	}
+}
+END_TEST
+
+START_TEST(all_of_this_network_is_refused)
+{
+	ask.n_addresses = 1;
+	ck_assert_int_eq(prefix_parse("0.200.0.1/24", &ask.addresses[0].local,
+				      NULL), 0);
+	ck_assert_int_eq(decide(TT "address = 0.0.0.0/0\n"), -EINVAL);
+}
+END_TEST
+
 /* ---- how a decision came about ---- */
 
 static char story[1024];
@@ -392,6 +460,8 @@ int main(void)
 			    0, 2);
 	tcase_add_test(t, all_devices_have_a_number_unasked);
 	tcase_add_loop_test(t, mac_must_be_allowed, 0, 3);
+	tcase_add_test(t, limits_are_told_in_their_order);
+	tcase_add_test(t, all_of_this_network_is_refused);
 	tcase_add_test(t, each_rule_that_is_tried_is_told);
 	tcase_add_test(t, what_makes_no_sense_is_held_against_no_rule);
 	tcase_add_test(t, a_rule_is_about_whom_it_names);
