@@ -91,6 +91,8 @@ const char *pattern_fault(const char *pattern)
 
 	if (strlen(pattern) > POLICY_PATTERN_MAX)
 		return "it is over 63 bytes long";
+	if (strpbrk(pattern, ";#"))
+		return "it has a ; or #, with which comments begin";
 	for (const char *at = pattern; *at && !why; at++) {
 		if (*at <= ' ' || *at >= 0x7f)
 			why = "it has white space or a byte beyond ASCII";

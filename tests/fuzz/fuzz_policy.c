@@ -1,7 +1,9 @@
 /*
  * Any bytes as a policy file.  Whatever parses must decide, and what it allows
- * must be a device that may be: a name, metrics, an MTU.
+ * must be a device that may be: a name, metrics, an MTU.  It can be written
+ * back, and that be read.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,13 +36,57 @@ static void must(bool holds)
 		abort();
 }
 
+static void no_warning(void *n, const char *text)
+{
+	must(*text);
+	++*(unsigned *)n;
+}
+
+/* The caller frees it; *ret_long: a line of it is too long for a file. */
+static char *written(const struct policy *policy, bool *ret_long)
+{
+	char *text = NULL, *line, *end;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+
+	must(out != NULL);
+	for (size_t i = 0; i < policy_n_rules(policy); i++)
+		policy_write_rule(policy, i, out);
+	policy_write_global(policy, out);
+	must(fclose(out) == 0);
+	*ret_long = len > CONF_FILE_MAX;
+	for (line = text; (end = strchr(line, '\n')); line = end + 1)
+		if (end - line > CONF_LINE_MAX)
+			*ret_long = true;
+	return text;
+}
+
+/* What is written can be read, and is then written the same. */
+static void write_and_read(const struct policy *policy)
+{
+	struct policy *again = NULL;
+	bool is_long = false;
+	char *texts[3] = { written(policy, &is_long) };
+
+	for (int i = 1; i < 3 && !is_long; i++) {
+		must(policy_parse("w", texts[i - 1], strlen(texts[i - 1]), NULL,
+				  NULL, &again, NULL) == 0);
+		must(policy_n_rules(again) == policy_n_rules(policy));
+		texts[i] = written(again, &is_long);
+		policy_free(again);
+	}
+	must(is_long || strcmp(texts[1], texts[2]) == 0);
+	for (int i = 0; i < 3; i++)
+		free(texts[i]);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const struct prefix net = { { 10, 50 }, 4, 16 };
 	static const struct prefix everything = { { 0 }, 4, 0 };
 	static struct wire_open ask, out;
 	struct peer peer = { .uid = 1000, .gid = 100 };
-	unsigned tries = 0;
+	unsigned tries = 0, warnings = 0;
 	struct policy_usage usage = { 1, 7, is_taken, &tries };
 	struct policy_decision decision;
 	struct policy_fault fault = { "" };
@@ -51,6 +97,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		must(!policy && strncmp(fault.text, "fuzz.conf:", 10) == 0);
 		return 0;
 	}
+	policy_warn(policy, no_warning, &warnings);
+	write_and_read(policy);
 	memset(&ask, 0, sizeof(ask));
 	ask.layer = size % 2 ? WIRE_TUN : WIRE_TAP;
 	ask.queues = 1;

@@ -577,6 +577,52 @@ START_TEST(tuntapctl_explains)
 }
 END_TEST
 
+static void ctl_says(const char *arguments, const char *socket, int status,
+		     const char *says)
+{
+	char *said = sh("{ %s %s --socket %s; echo exit $?; } 2>&1",
+			rig_built("tuntapctl"), arguments, socket);
+	char end[32];
+
+	snprintf(end, sizeof(end), "exit %d\n", status);
+	ck_assert_msg(strstr(said, says) && strstr(said, end), "%s: %s",
+		      arguments, said);
+	free(said);
+}
+
+START_TEST(tuntapctl_reloads_and_tells_in_json)
+{
+	struct ttd_device *dev;
+
+	start(RULE("a", "0"));
+	dev = opened("tt0");
+	ctl_says("policy check --tun --json", rig.admin, 0, "{\"allowed\": true, "
+		 "\"code\": null, \"step\": null, \"text\": null, \"rule\": ");
+	ctl_says("policy check --tun --json", rig.admin, 0, "\"name\": "
+		 "\"tt1\", \"mtu\": null, \"metric\": 1000, \"tried\": "
+		 "[{\"rule\": ");
+	ctl_says("policy check --tap --user 7 --json", rig.admin, 1,
+		 "\"match\": \"is about other users\"}], \"more\": 0}");
+	ctl_says("policy show --json", rig.admin, 0, "[{\"section\": "
+		 "\"global\", \"rule\": null, \"keys\": {\"max-devices\": "
+		 "\"4096\"}}, {\"section\": \"rule a\", \"rule\": \"");
+	ctl_says("reload --json", rig.admin, 0, "{\"generation\": 2, "
+		 "\"rules\": 1, \"ended\": 0}");
+	write_policy("[rule a]\nuser = any\n");
+	ctl_says("reload --enforce", rig.admin, 1, "10-test.conf:1: rule a has "
+		 "no action");
+	write_policy("; nothing\n");
+	ctl_says("reload --enforce", rig.admin, 0, "policy generation 3: 0 "
+		 "rules; 1 lease ended");
+	ctl_says("reload", rig.socket, 1, "admin socket");
+	ctl_says("policy", rig.admin, 2, "there is no such command");
+	ctl_says("policy tell", rig.admin, 2, "there is no such command");
+	ctl_says("reload now", rig.admin, 2, "reload takes no arguments");
+	ttd_free(dev);
+	rig_end(&rig);
+}
+END_TEST
+
 /* --- shown -------------------------------------------------------------- */
 
 static char *shown(int sock)
@@ -784,6 +830,7 @@ int main(void)
 	tcase_add_test(t, a_user_is_answered_about_himself);
 	tcase_add_test(t, root_is_answered_about_everybody);
 	tcase_add_loop_test(t, tuntapctl_explains, 0, COUNT(asked));
+	tcase_add_test(t, tuntapctl_reloads_and_tells_in_json);
 	tcase_add_test(t, a_user_sees_the_rules_about_himself);
 	tcase_add_test(t, a_large_policy_is_shown_whole);
 	tcase_add_test(t, quotas_count_over_connections_and_rules);

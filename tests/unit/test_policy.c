@@ -172,6 +172,8 @@ static const struct {
 	  "has no name" },
 	{ R "action = permit\n", "t.conf:2: action: ", "allow or deny" },
 	{ R "kind = tun, tub\n", "t.conf:2: kind: ", "`tub` is not known" },
+	{ R "name = a*,;b\n", "t.conf:2: name: ", "comments begin" },
+	{ R "name = a[!#]\n", "t.conf:2: name: ", "comments begin" },
 	{ R "offload = on\n", "t.conf:2: offload: ", "yes or no" },
 	{ R "user = alice,\n", "t.conf:2: user: ", "entry of the list" },
 	{ R "user = ,alice\n", "t.conf:2: user: ", "entry of the list" },
