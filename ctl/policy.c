@@ -11,13 +11,6 @@
 #include "user.h"
 #include "verdict.h"
 
-/* As the daemon reads them; see tuntapd.conf(5). */
-static const char *const default_folders[] = {
-	"/usr/lib/tuntapd/policy.d",
-	"/run/tuntapd/policy.d",
-	"/etc/tuntapd/policy.d",
-};
-
 /* In the place of 3: check and test tell refused (1) from all else (2). */
 static int error_status(int status)
 {
@@ -234,9 +227,8 @@ static int test_main(const struct command *c, int argc, char **argv,
 	if (args.device.layer && run_args_check(&args.device, why) < 0)
 		return usage_error(why);
 	if (args.n_folders == 0) {
-		args.n_folders = sizeof(default_folders) /
-				 sizeof(*default_folders);
-		memcpy(args.folders, default_folders, sizeof(default_folders));
+		args.n_folders = POLICY_FOLDERS;
+		memcpy(args.folders, policy_folders, sizeof(policy_folders));
 	}
 	if (policy_load(args.folders, args.n_folders, user_resolve, NULL,
 			&policy, &fault))

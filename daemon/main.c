@@ -28,12 +28,6 @@
 
 #define EXIT_USAGE 2
 
-static const char *const default_folders[] = {
-	"/usr/lib/tuntapd/policy.d",
-	"/run/tuntapd/policy.d",
-	"/etc/tuntapd/policy.d",
-};
-
 struct options {
 	const char *socket, *admin_socket;
 	const char *const *folders;
@@ -57,8 +51,9 @@ static void usage(FILE *to)
 	      ")\n"
 	      "  --policy DIR         read *.conf from here alone, instead of "
 	      "policy.d in\n"
-	      "                       /usr/lib/tuntapd, /run/tuntapd and "
-	      "/etc/tuntapd\n"
+	      "                       /usr/lib/tuntapd, /usr/local/lib/tuntapd, "
+	      "/run/tuntapd\n"
+	      "                       and /etc/tuntapd\n"
 	      "  --check              read the policy, say what is wrong with "
 	      "it or hardly\n"
 	      "                       meant, and exit: 0 good, 1 not\n"
@@ -87,8 +82,8 @@ static void parse_options(int argc, char **argv, struct options *o)
 	*o = (struct options){
 		.socket = TUNTAPD_SOCKET_PATH,
 		.admin_socket = TUNTAPD_ADMIN_SOCKET_PATH,
-		.folders = default_folders,
-		.n_folders = sizeof(default_folders) / sizeof(*default_folders),
+		.folders = policy_folders,
+		.n_folders = POLICY_FOLDERS,
 	};
 	while ((opt = getopt_long(argc, argv, "", known, NULL)) != -1) {
 		switch (opt) {

@@ -7,6 +7,14 @@
 
 #include "rules.h"
 
+/* Of the distribution, of who built it here, until the next boot, of root. */
+const char *const policy_folders[POLICY_FOLDERS] = {
+	"/usr/lib/tuntapd/policy.d",
+	"/usr/local/lib/tuntapd/policy.d",
+	"/run/tuntapd/policy.d",
+	"/etc/tuntapd/policy.d",
+};
+
 static int no_memory(struct policy_fault *fault, const char *file)
 {
 	conf_fault(fault, file, 0, NULL, "out of memory");

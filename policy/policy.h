@@ -59,6 +59,10 @@ typedef int policy_resolve(void *arg, bool group, const char *name,
 
 struct policy;			/* one generation, immutable */
 
+/* Where the daemon reads its policy, see tuntapd.conf(5). */
+#define POLICY_FOLDERS	4
+extern const char *const policy_folders[POLICY_FOLDERS];
+
 /*
  * Reads *.conf of the folders, in the order of their file names over all
  * folders; a file of a later folder replaces the one of the same name in an
