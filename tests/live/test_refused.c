@@ -123,6 +123,13 @@ static const struct refusal refusals[] = {
 	  .says = { "flag" } },
 };
 
+static bool has_local_route(void *unused)
+{
+	(void)unused;
+	return sh_status("ip -6 route show table local dev ttveth | "
+			 "grep -q fd09:0:200::1") == 0;
+}
+
 /* A device, an interface of another kind, addresses that are taken. */
 static void furnish_host(void)
 {
@@ -130,6 +137,8 @@ static void furnish_host(void)
 				   " ip addr add 10.9.200.1/32 dev ttveth &&"
 				   " ip addr add fd09:0:200::1/128 dev ttveth nodad &&"
 				   " ip tuntap add ttpersist mode tun"), 0);
+	/* The kernel makes IPv6 routes a little later (a workqueue). */
+	ck_assert(eventually(has_local_route, NULL));
 }
 
 START_TEST(refused_each_with_its_own_error)

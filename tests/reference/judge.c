@@ -86,15 +86,20 @@ static void read_ask(const json_t *ask, struct wire_open *open)
 	open->queues = (uint16_t)number(ask, "queues");
 	open->vnet_hdr = json_is_true(json_object_get(ask, "vnet_hdr"));
 	read_mac(ask, open);
+	/* More than there is room for is for the evaluator to refuse. */
 	json_array_foreach(json_object_get(ask, "addresses"), i, value) {
-		struct wire_address *a = &open->addresses[open->n_addresses++];
+		struct wire_address *a = &open->addresses[i];
 
+		if (open->n_addresses++ >= WIRE_ADDRESSES_MAX)
+			continue;
 		a->local = prefix(value, "local");
 		a->peer = prefix(value, "peer");
 	}
 	json_array_foreach(json_object_get(ask, "routes"), i, value) {
-		struct wire_route *r = &open->routes[open->n_routes++];
+		struct wire_route *r = &open->routes[i];
 
+		if (open->n_routes++ >= WIRE_ROUTES_MAX)
+			continue;
 		r->dst = prefix(value, "dst");
 		r->gateway = prefix(value, "gateway");
 		r->metric = number(value, "metric");
@@ -149,6 +154,11 @@ static json_t *judge(const struct policy *policy, const json_t *in)
 		groups[peer.n_groups++] = (gid_t)json_integer_value(value);
 	}
 	read_ask(json_object_get(in, "ask"), &ask);
+	/* No message carries such a name. */
+	value = json_object_get(json_object_get(in, "ask"), "name");
+	if (json_string_length(value) > WIRE_NAME_MAX)
+		return json_pack("{s:b, s:s, s:s}", "allowed", 0, "code",
+				 "invalid", "rule", "");
 	if (policy_decide(policy, &peer, &ask, &usage, &out, &decision))
 		return json_pack("{s:b, s:s, s:s, s:s}", "allowed", 0,
 				 "code", code_text(decision.code),
