@@ -6,6 +6,8 @@
 #	CI_STEPS	only the steps of these names
 #	FUZZ_SECONDS	for each fuzz target (60)
 #	WIRE_SECONDS	for each run of iperf3 across tun-wire (30)
+#	DIFFERENTIAL_REQUESTS	for the policy and its reference (120000)
+#	DIFFERENTIAL_SEED	another one, other policies and requests (1)
 set -eu
 
 usage='usage: ci.sh BUILD'
@@ -15,6 +17,8 @@ cd "$(dirname "$0")/.."
 
 fuzz_seconds=${FUZZ_SECONDS:-60}
 wire_seconds=${WIRE_SECONDS:-30}
+requests=${DIFFERENTIAL_REQUESTS:-120000}
+seed=${DIFFERENTIAL_SEED:-1}
 rooms='daemon policy proto libclient ctl'
 jobs=$(nproc)
 log=$build/ci
@@ -144,6 +148,12 @@ check_mutants() {
 		"$build/gcc"
 }
 
+# The policy answers what a second implementation of its manual page does.
+check_differential() {
+	PYTHONDONTWRITEBYTECODE=1 python3 tests/reference/reference.py \
+		--judge "$build/gcc/judge" --count "$requests" --seed "$seed"
+}
+
 # The library's tests under the thread sanitizer.  Check's fork would leave a
 # child of a process with threads, so each of its tests is a process by itself
 # only where the test says so; the sanitizer itself does not mind.
@@ -236,6 +246,7 @@ step clang compile clang
 step clang-tidy tidy
 step cppcheck check_cpp
 step mutants check_mutants
+step differential check_differential
 step valgrind check_memory
 step threads check_threads
 step wire check_wire
