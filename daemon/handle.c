@@ -172,6 +172,24 @@ static void handle_status(struct conn *c, const struct wire_message *m)
 	conn_answer(c, &answer);
 }
 
+static void handle_reclaim(struct conn *c, const struct wire_message *m)
+{
+	struct wire_refused why;
+
+	(void)m;
+	refuse(&why, WIRE_E_NOT_FOUND, "reclaim", "no such lease waits for its "
+	       "client");
+	conn_refuse(c, &why);
+}
+
+static void handle_close(struct conn *c, const struct wire_message *m)
+{
+	struct wire_message closed = { .type = WIRE_CLOSED };
+
+	(void)m;
+	conn_answer(c, &closed);
+}
+
 /* A request of messages.def without a function here does not compile. */
 void handle(struct conn *c, const struct wire_message *m)
 {

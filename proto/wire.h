@@ -37,6 +37,7 @@ enum wire_layer { WIRE_TAP = 2, WIRE_TUN = 3 };
 #define WIRE_OPEN_DOWN		1u	/* open.flags */
 #define WIRE_OPEN_MAC_SET	2u
 #define WIRE_UID_CALLER		UINT32_MAX	/* check.uid */
+#define WIRE_UID_ANY		UINT32_MAX	/* close.uid */
 #define WIRE_SET_MTU		1u	/* set.what */
 #define WIRE_SET_UP		2u
 enum wire_event_kind {			/* event.kind */
@@ -47,7 +48,8 @@ enum wire_ended {			/* value of WIRE_EVENT_ENDED */
 	WIRE_ENDED_DELETED = 2, WIRE_ENDED_REVOKED
 };
 enum wire_lease_state {
-	WIRE_LEASE_HELD = 1, WIRE_LEASE_ENDING, WIRE_LEASE_DELETED
+	WIRE_LEASE_HELD = 1, WIRE_LEASE_ENDING, WIRE_LEASE_DELETED,
+	WIRE_LEASE_ORPHAN
 };
 
 /* One struct a record and a message: struct wire_route, struct wire_open. */
