@@ -205,7 +205,7 @@ static int judge(const struct policy *policy, const struct policy_args *args)
 	} else {
 		memcpy(v.name, open.name, sizeof(v.name));
 		v.mtu = open.mtu;
-		v.metric = d.metric;
+		v.metric = d.terms.metric;
 	}
 	memcpy(v.rule, d.rule, sizeof(v.rule));
 	free(peer.groups);

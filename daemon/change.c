@@ -47,7 +47,7 @@ static int begin(struct conn *c)
  * and it counts already.  An MTU that is not asked for now is not the holder's
  * doing.
  */
-static int judge(struct change *ch, bool *ret_shadow)
+static int judge(struct change *ch, struct policy_terms *ret)
 {
 	static struct wire_open ask;	/* large; used up before we return */
 	struct server *server = ch->c->server;
@@ -73,28 +73,48 @@ static int judge(struct change *ch, bool *ret_shadow)
 		return error;
 	}
 	memcpy(ch->to.routes, ask.routes, sizeof(ask.routes));
-	*ret_shadow = decision.shadow;
+	*ret = decision.terms;
 	return 0;
+}
+
+/* The guards before and after; NULL where nothing of it changes. */
+static int make_guards(struct change *ch, struct os_state *from,
+		       struct os_state *to)
+{
+	struct held *held = ch->held;
+	unsigned ifindex = held->lease.ifindex;
+	int error = source_program(&held->source, &ch->to, ifindex, 0,
+				   &to->guard, &ch->why);
+
+	/* What is there fitted once; if the host has more now, no undoing. */
+	if (!error && source_program(&held->source, &ch->from, ifindex, 1,
+				     &from->guard, NULL))
+		from->guard = NULL;
+	return error;
 }
 
 /* Brings the device there. */
 static int carry_out(struct change *ch)
 {
 	struct held *held = ch->held;
+	struct os_state from = { &ch->from, NULL }, to = { &ch->to, NULL };
 	struct config config;
-	int error;
+	int error = make_guards(ch, &from, &to);
 
+	if (error)
+		return error;
 	if (config_pack(&ch->to, &config))
 		return refuse(&ch->why, WIRE_E_NO_MEMORY, "change",
 			      "out of memory");
 	error = os_device_change(held->lease.ifindex, held->connected_metric,
-				 &ch->from, &ch->to, &ch->why);
+				 &from, &to, &ch->why);
 	if (error) {
 		free(config.frame);
 		return error;
 	}
 	free(held->config.frame);
 	held->config = config;
+	source_in_force(&held->source, to.guard);
 	held->up = held->news.up = !(ch->to.flags & WIRE_OPEN_DOWN);
 	held->mtu = held->news.mtu = ch->to.mtu;
 	mirror_readdress(held->lease.ifindex, ch->from.addresses,
@@ -116,12 +136,15 @@ static void answer(struct change *ch, int error)
 /* What is asked for is more than the device has. */
 static int grow(struct change *ch)
 {
-	bool shadow = false;
-	int error = judge(ch, &shadow);
+	struct policy_terms terms;
+	int error = judge(ch, &terms);
 
 	if (!error)
 		error = host_check(&ch->to, &ch->from, ch->held->lease.ifindex,
-				   shadow, &ch->why);
+				   terms.shadow, &ch->why);
+	if (!error && source_set(&ch->held->source, &terms))
+		error = refuse(&ch->why, WIRE_E_NO_MEMORY, "change",
+			       "out of memory");
 	return error ? error : carry_out(ch);
 }
 

@@ -85,7 +85,7 @@ static void put_events(struct conn *c)
 
 	if (c->busy || c->finishing || c->out || !c->held)
 		return;
-	while (lease_news(c->held, &m.event))
+	while (watch_news(c->held, &m.event))
 		put(c, &m);
 }
 

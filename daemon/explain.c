@@ -32,7 +32,7 @@ int explain_open(struct server *server, const struct peer *peer,
 		memcpy(why->rule, ret_decision->rule, sizeof(why->rule));
 		return error;
 	}
-	return host_check(ret_open, NULL, 0, ret_decision->shadow, why);
+	return host_check(ret_open, NULL, 0, ret_decision->terms.shadow, why);
 }
 
 /* --- one request -------------------------------------------------------- */
@@ -133,7 +133,7 @@ void explain_check(struct conn *c, const struct wire_check *check)
 		memcpy(v->rule, decision.rule, sizeof(v->rule));
 		memcpy(v->name, open.name, sizeof(v->name));
 		v->mtu = open.mtu;
-		v->metric = decision.metric;
+		v->metric = decision.terms.metric;
 	}
 	conn_answer(c, &answer);
 }

@@ -23,7 +23,7 @@ static void handle_open(struct conn *c, const struct wire_message *m)
 			 &why))
 		conn_refuse(c, &why);
 	else
-		lease_open(c, &open, decision.metric);
+		lease_open(c, &open, &decision.terms);
 }
 
 static void handle_check(struct conn *c, const struct wire_message *m)
@@ -174,20 +174,12 @@ static void handle_status(struct conn *c, const struct wire_message *m)
 
 static void handle_reclaim(struct conn *c, const struct wire_message *m)
 {
-	struct wire_refused why;
-
-	(void)m;
-	refuse(&why, WIRE_E_NOT_FOUND, "reclaim", "no such lease waits for its "
-	       "client");
-	conn_refuse(c, &why);
+	adopt_reclaim(c, &m->reclaim);
 }
 
 static void handle_close(struct conn *c, const struct wire_message *m)
 {
-	struct wire_message closed = { .type = WIRE_CLOSED };
-
-	(void)m;
-	conn_answer(c, &closed);
+	adopt_close(c, &m->close);
 }
 
 /* A request of messages.def without a function here does not compile. */

@@ -1,6 +1,7 @@
 #include "lease.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +17,7 @@
 #include "refuse.h"
 #include "token.h"
 
-static struct held *held_of(struct lease *lease)
+struct held *held_of(struct lease *lease)
 {
 	return (struct held *)lease;	/* its first member */
 }
@@ -31,6 +32,8 @@ static void held_free(struct held *held)
 {
 	event_del(&held->linger);
 	event_del(&held->changed);
+	source_forget(held);
+	source_free(&held->source);
 	count_waiting(held, 0);
 	free(held->config.frame);
 	for (unsigned i = 0; i < held->job.n_fds; i++)
@@ -47,7 +50,7 @@ void lease_forget_all(struct server *server)
 
 /* --- the end ------------------------------------------------------------ */
 
-static void wait_for_the_end(struct held *held, int ms)
+void lease_wait(struct held *held, int ms)
 {
 	struct timeval tv = { ms / 1000, (ms % 1000) * 1000 };
 
@@ -97,7 +100,7 @@ static void on_done(struct worker_job *job)
 		return;
 	}
 	if (again)
-		wait_for_the_end(held, LIMIT_RETRY_MS);
+		lease_wait(held, LIMIT_RETRY_MS);
 	if (held->revoked && c)
 		return;
 	held->conn = NULL;
@@ -109,8 +112,7 @@ static void on_done(struct worker_job *job)
 	}
 }
 
-/* Has the worker close what there is, and delete the device. */
-static void do_away(struct held *held)
+void lease_do_away(struct held *held)
 {
 	held->working = true;
 	held->job.ifindex = held->lease.counted ? held->lease.ifindex : 0;
@@ -131,13 +133,24 @@ static void on_linger(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	/* Its client may be among those that are not heard yet. */
+	if (held->lease.state == WIRE_LEASE_ORPHAN &&
+	    held->server->more_to_accept) {
+		lease_wait(held, LIMIT_LINGER_MS);
+		return;
+	}
+	if (held->lease.state == WIRE_LEASE_ORPHAN)
+		log_line(LOG_NOTICE, "lease %s: nobody came for %s of uid %u; "
+			 "it is deleted", held->lease.id, held->lease.name,
+			 held->lease.uid);
 	if (held->conn && held->lease.counted) {
-		do_away(held);	/* it is revoked, and that failed before */
+		lease_do_away(held);	/* it is revoked, and that failed before */
 		return;
 	}
 	if (held->conn) {
-		log_line(LOG_NOTICE, "lease %s: %s was deleted under uid %u",
-			 held->lease.id, held->lease.name, held->lease.uid);
+		log_line(LOG_WARNING, "lease %s: %s of uid %u %s",
+			 held->lease.id, held->lease.name, held->lease.uid,
+			 held->why);
 		held->news.ended = WIRE_ENDED_DELETED;
 		conn_wake(held->conn);
 		return;
@@ -145,7 +158,7 @@ static void on_linger(evutil_socket_t fd, short what, void *arg)
 	mirror_update();
 	/* Unless the update told of its end, and freed it. */
 	if (registry_find(registry, ifindex) == &held->lease)
-		do_away(held);
+		lease_do_away(held);
 }
 
 struct held *lease_held(struct lease *lease)
@@ -156,16 +169,27 @@ struct held *lease_held(struct lease *lease)
 	       !held->revoked ? held : NULL;
 }
 
-void lease_revoke(struct held *held)
+void lease_revoke(struct held *held, const char *fmt, ...)
 {
+	va_list args;
+
+	/* It is on its way out already. */
+	if (held->revoked || held->working || !held->lease.counted)
+		return;
+	va_start(args, fmt);
+	vsnprintf(held->why, sizeof(held->why), fmt, args);
+	va_end(args);
+	log_line(LOG_NOTICE, "lease %s: %s of uid %u is taken back: %s",
+		 held->lease.id, held->lease.name, held->lease.uid, held->why);
 	/* The answer that says so is not out, and cannot be taken back. */
-	if (held->job.n_fds > 0) {
+	if (held->conn && held->job.n_fds > 0) {
 		conn_drop(held->conn);
 		return;
 	}
 	held->revoked = true;
 	held->lease.state = WIRE_LEASE_ENDING;
-	do_away(held);
+	event_del(&held->linger);
+	lease_do_away(held);
 }
 
 void lease_end(struct held *held)
@@ -178,9 +202,9 @@ void lease_end(struct held *held)
 	log_line(LOG_INFO, "lease %s: %s of uid %u ends", held->lease.id,
 		 held->lease.name, held->lease.uid);
 	if (held->job.n_fds > 0)
-		do_away(held);
+		lease_do_away(held);
 	else if (held->lease.counted)
-		wait_for_the_end(held, LIMIT_LINGER_MS);
+		lease_wait(held, LIMIT_LINGER_MS);
 	else
 		held_free(held);
 }
@@ -197,9 +221,9 @@ void lease_handed_over(struct held *held)
 	count_waiting(held, 0);
 }
 
-void lease_device_gone(unsigned ifindex, struct server *server)
+void lease_device_gone(const struct os_link *link, struct server *server)
 {
-	struct lease *lease = registry_find(&server->registry, ifindex);
+	struct lease *lease = registry_find(&server->registry, link->ifindex);
 	struct held *held;
 
 	if (!lease)
@@ -209,15 +233,18 @@ void lease_device_gone(unsigned ifindex, struct server *server)
 	if (held->working)
 		return;		/* goes on when the worker is done */
 	if (held->conn) {
+		snprintf(held->why, sizeof(held->why), "%s", link->moved ?
+			 "was moved to another network namespace, where no "
+			 "lease is" : "was deleted");
 		/* A client that dies may lose its socket a little later. */
 		lease->state = WIRE_LEASE_DELETED;
-		wait_for_the_end(held, LIMIT_LINGER_MS);
+		lease_wait(held, LIMIT_LINGER_MS);
 	} else {
 		held_free(held);
 	}
 }
 
-/* --- meanwhile ---------------------------------------------------------- */
+/* --- how it is ---------------------------------------------------------- */
 
 void lease_config(const struct held *held, struct wire_open *ret)
 {
@@ -247,142 +274,61 @@ int config_pack(const struct wire_open *open, struct config *ret)
 	return 0;
 }
 
-static void restore(struct held *held)
-{
-	static struct wire_open is;	/* large; used up before we return */
-	struct wire_refused why;
-
-	lease_config(held, &is);
-	if (os_device_restore(held->lease.ifindex, held->connected_metric, &is,
-			      &why))
-		log_line(LOG_WARNING, "lease %s: %s was set up again, but not "
-			 "all that it had came back: %s", held->lease.id,
-			 held->lease.name, why.text);
-}
-
-/* Not while the mirror speaks: it may be at a dump, on the same socket. */
-static void on_changed(evutil_socket_t fd, short what, void *arg)
-{
-	struct held *held = arg;
-
-	(void)fd;
-	(void)what;
-	if (held->restore && held->up && held->conn)
-		restore(held);
-	held->restore = false;
-	if (held->conn)
-		conn_wake(held->conn);
-}
-
-void lease_link_changed(const struct os_link *before,
-			const struct os_link *now, struct server *server)
-{
-	struct lease *lease = registry_find(&server->registry, now->ifindex);
-	struct held *held;
-
-	if (!lease)
-		return;
-	held = held_of(lease);
-	memcpy(lease->name, now->name, sizeof(lease->name));
-	/* What a request of the holder's did is known here already. */
-	if (!held->up && now->up)
-		held->restore = true;
-	held->up = now->up;
-	held->mtu = now->mtu;
-	if (before->type != now->type) {
-		held->news.tampered = now->type;
-		log_line(LOG_WARNING, "lease %s: the link type of %s was "
-			 "changed from %u to %u", lease->id, lease->name,
-			 before->type, now->type);
-	}
-	event_active(&held->changed, EV_TIMEOUT, 0);
-}
-
-static bool news_of_link(struct held *held, const struct os_link *now,
-			 struct wire_event *ret)
-{
-	struct lease_news *told = &held->news;
-
-	if (strcmp(told->name, now->name) != 0) {
-		memcpy(told->name, now->name, sizeof(told->name));
-		ret->kind = WIRE_EVENT_RENAMED;
-		snprintf(ret->text, sizeof(ret->text), "%s", now->name);
-	} else if (memcmp(told->mac, now->mac, sizeof(told->mac)) != 0) {
-		memcpy(told->mac, now->mac, sizeof(told->mac));
-		ret->kind = WIRE_EVENT_HWADDR;
-		snprintf(ret->text, sizeof(ret->text),
-			 "%02x:%02x:%02x:%02x:%02x:%02x", now->mac[0],
-			 now->mac[1], now->mac[2], now->mac[3], now->mac[4],
-			 now->mac[5]);
-	} else if (told->mtu != now->mtu) {
-		ret->kind = WIRE_EVENT_MTU;
-		ret->value = told->mtu = now->mtu;
-	} else if (told->up != now->up) {
-		told->up = now->up;
-		ret->kind = WIRE_EVENT_LINK;
-		ret->value = now->up;
-	} else {
-		return false;
-	}
-	return true;
-}
-
-bool lease_news(struct held *held, struct wire_event *ret)
-{
-	const struct os_link *now = mirror_link(held->lease.ifindex);
-
-	*ret = (struct wire_event){ .kind = 0 };
-	if (held->news.tampered) {
-		ret->kind = WIRE_EVENT_TAMPERED;
-		snprintf(ret->text, sizeof(ret->text), "its link type was "
-			 "changed to %u", held->news.tampered);
-		held->news.tampered = 0;
-		return true;
-	}
-	if (held->news.ended) {
-		ret->kind = WIRE_EVENT_ENDED;
-		ret->value = held->news.ended;
-		snprintf(ret->text, sizeof(ret->text), "the device %s (index "
-			 "%u) was %s", held->lease.name, held->lease.ifindex,
-			 held->news.ended == WIRE_ENDED_REVOKED ?
-			 "taken back: the policy no longer allows it" :
-			 "deleted");
-		held->news.ended = 0;
-		return true;
-	}
-	return now && held->lease.counted && news_of_link(held, now, ret);
-}
-
 /* --- the beginning ------------------------------------------------------ */
 
-static struct held *reserve(struct conn *c, const struct wire_open *open,
-			    uint8_t token[WIRE_TOKEN_LEN])
+struct held *lease_new(struct server *server, const struct wire_open *open,
+		       const char *id, uid_t uid)
 {
 	struct held *held = calloc(1, sizeof(*held) +
 				   open->queues * sizeof(int));
 
-	if (!held || config_pack(open, &held->config) || token_new(token)) {
-		if (held)
-			free(held->config.frame);
+	if (!held || config_pack(open, &held->config)) {
 		free(held);
 		return NULL;
 	}
-	held->server = c->server;
-	held->conn = c;
+	held->server = server;
 	held->job.fds = held->fds;
 	held->job.alias = held->alias;
-	held->lease.uid = c->peer.uid;
-	held->lease.pid = c->peer.pid;
+	held->lease.uid = uid;
 	held->lease.layer = open->layer;
 	held->lease.queues = open->queues;
+	memcpy(held->lease.id, id, sizeof(held->lease.id));
+	memcpy(held->lease.name, open->name, sizeof(held->lease.name));
+	snprintf(held->alias, sizeof(held->alias), OS_ALIAS "%s:%u", id, uid);
+	evtimer_assign(&held->linger, server->base, on_linger, held);
+	evtimer_assign(&held->changed, server->base, watch_changed, held);
+	return held;
+}
+
+void lease_free_new(struct held *held)
+{
+	source_free(&held->source);
+	free(held->config.frame);
+	free(held);
+}
+
+static struct held *reserve(struct conn *c, const struct wire_open *open,
+			    const struct policy_terms *terms,
+			    uint8_t token[WIRE_TOKEN_LEN])
+{
+	char id[WIRE_LEASE_ID_LEN + 1];
+	struct held *held;
+
+	if (token_new(token))
+		return NULL;
+	token_lease_id(token, id);
+	held = lease_new(c->server, open, id, c->peer.uid);
+	if (held && source_set(&held->source, terms)) {
+		lease_free_new(held);
+		held = NULL;
+	}
+	if (!held)
+		return NULL;
+	held->conn = c;
+	held->connected_metric = terms->metric;
+	held->lease.pid = c->peer.pid;
 	held->lease.state = WIRE_LEASE_HELD;
 	held->lease.opened = time(NULL);
-	memcpy(held->lease.name, open->name, sizeof(held->lease.name));
-	token_lease_id(token, held->lease.id);
-	snprintf(held->alias, sizeof(held->alias), "tuntapd:1:%s:%u",
-		 held->lease.id, held->lease.uid);
-	evtimer_assign(&held->linger, c->server->base, on_linger, held);
-	evtimer_assign(&held->changed, c->server->base, on_changed, held);
 	registry_reserve(&c->server->registry, &held->lease);
 	return held;
 }
@@ -405,17 +351,33 @@ static void answer_opened(struct conn *c, const struct os_device *dev,
 
 /* The device is there: this is how, and the holder is about to know. */
 static void settle(struct held *held, const struct wire_open *open,
-		   const struct os_device *dev, uint32_t metric)
+		   const struct os_device *dev)
 {
 	memcpy(held->lease.name, dev->name, sizeof(held->lease.name));
-	held->connected_metric = metric;
 	held->mtu = held->news.mtu = dev->mtu;
 	held->up = held->news.up = !(open->flags & WIRE_OPEN_DOWN);
+	memcpy(held->mac, dev->mac, sizeof(held->mac));
 	memcpy(held->news.name, dev->name, sizeof(held->news.name));
 	memcpy(held->news.mac, dev->mac, sizeof(held->news.mac));
 }
 
-void lease_open(struct conn *c, const struct wire_open *open, uint32_t metric)
+/* Makes the device.  0, or -errno; it may hold fds then. */
+static int make(struct held *held, const struct wire_open *open,
+		struct os_device *dev, struct wire_refused *why)
+{
+	const struct guard_program *guard;
+	int error = source_program(&held->source, open, 0, 0, &guard, why);
+
+	if (!error)
+		error = os_device_open(open, held->alias,
+				       held->connected_metric, guard, dev, why);
+	if (!error)
+		source_in_force(&held->source, guard);
+	return error;
+}
+
+void lease_open(struct conn *c, const struct wire_open *open,
+		const struct policy_terms *terms)
 {
 	struct os_device dev = OS_DEVICE_INIT;
 	uint8_t token[WIRE_TOKEN_LEN];
@@ -429,14 +391,14 @@ void lease_open(struct conn *c, const struct wire_open *open, uint32_t metric)
 		conn_refuse(c, &why);
 		return;
 	}
-	held = reserve(c, open, token);
+	held = reserve(c, open, terms, token);
 	if (!held) {
 		refuse(&why, WIRE_E_NO_MEMORY, "create", "out of memory");
 		conn_refuse(c, &why);
 		return;
 	}
 	c->held = held;
-	error = os_device_open(open, held->alias, metric, &dev, &why);
+	error = make(held, open, &dev, &why);
 	memcpy(held->fds, dev.fds, dev.n_fds * sizeof(int));
 	held->job.n_fds = dev.n_fds;
 	count_waiting(held, dev.n_fds);
@@ -458,10 +420,10 @@ void lease_open(struct conn *c, const struct wire_open *open, uint32_t metric)
 		c->busy = true;
 		held->job.alias = NULL;
 		held->lease.state = WIRE_LEASE_ENDING;
-		do_away(held);
+		lease_do_away(held);
 		return;
 	}
-	settle(held, open, &dev, metric);
+	settle(held, open, &dev);
 	mirror_add(dev.ifindex, dev.name, open->addresses, open->n_addresses);
 	answer_opened(c, &dev, open, token);
 	explicit_bzero(token, sizeof(token));

@@ -1,12 +1,18 @@
 /*
  * The life of a lease: from the reservation to the moment when nothing of its
  * device is left.
+ *
+ *	lease.c		beginning and end
+ *	watch.c		what happens to its device meanwhile
+ *	source.c	where its packets may come from
+ *	adopt.c		what a daemon before this one left
  */
 #ifndef TUNTAPD_LEASE_H
 #define TUNTAPD_LEASE_H
 
 #include "conn.h"
 #include "os.h"
+#include "source.h"
 #include "worker.h"
 
 /* What a holder knows of his device, and what he has not been told. */
@@ -15,8 +21,8 @@ struct lease_news {
 	uint8_t mac[6];
 	uint32_t mtu;
 	bool up;
+	const char *tampered;	/* how, to be told; or NULL */
 	uint32_t ended;		/* enum wire_ended, to be told; or 0 */
-	uint16_t tampered;	/* the link type it has, to be told; or 0 */
 };
 
 /*
@@ -32,28 +38,36 @@ struct config {
 struct held {
 	struct lease lease;	/* first: the registry knows this alone */
 	struct server *server;
-	struct conn *conn;	/* NULL once the connection has ended */
+	struct conn *conn;	/* NULL: ended, or nobody has come for it yet */
 	struct event linger;
 	struct worker_job job;
 	bool working;		/* job is with the worker */
 	unsigned waiting;	/* fds counted in server->fds_waiting */
 	struct config config;
+	struct source source;
 	uint32_t connected_metric;
+	uint8_t mac[6];		/* of a TAP, as it was made */
 	uint32_t mtu;		/* of now, and the next likewise */
 	bool up;
 	bool restore;		/* it came up by others: its routes are lost */
 	bool revoked;		/* taken back, see lease_revoke() */
+	unsigned tampered;	/* OS_TAMPER_* that were noticed */
 	struct event changed;	/* something of the device is another */
 	struct lease_news news;
+	char why[WIRE_EVENT_TEXT_MAX + 1];	/* it ended, for its holder */
+	struct held *prev, *next;	/* whose guards are to be made anew */
 	char alias[OS_ALIAS_MAX];
 	int fds[];		/* job.n_fds of them, not handed over yet */
 };
+
+struct held *held_of(struct lease *lease);
 
 /*
  * Makes the device for c, as policy_decide() narrowed it, and queues OPENED,
  * or REFUSED; that one is held until nothing of the device is left.
  */
-void lease_open(struct conn *c, const struct wire_open *open, uint32_t metric);
+void lease_open(struct conn *c, const struct wire_open *open,
+		const struct policy_terms *terms);
 /* Closes our copies of the fds: they are on their way to the client. */
 void lease_handed_over(struct held *held);
 /* The connection has ended, however it did. */
@@ -61,25 +75,56 @@ void lease_end(struct held *held);
 /* The lease as the daemon keeps it, or NULL if nobody holds its device. */
 struct held *lease_held(struct lease *lease);
 /*
- * Takes the device back: it is deleted, and the holder told.  May end the
- * connection, if that has not taken the fds yet.
+ * Takes the device back: it is deleted, and the holder, if there is one, told
+ * why.  May end his connection, if that has not taken the fds yet.
  */
-void lease_revoke(struct held *held);
+void lease_revoke(struct held *held, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
 /* How its device is, as far as was asked for. */
 void lease_config(const struct held *held, struct wire_open *ret);
 /* 0 or -ENOMEM; ret->frame is the caller's to free. */
 int config_pack(const struct wire_open *open, struct config *ret);
+/* Some device of the host has gone. */
+void lease_device_gone(const struct os_link *link, struct server *server);
+/* Frees all of them without touching their devices. */
+void lease_forget_all(struct server *server);
+
+/*
+ * A lease with the given id, not reserved yet, for as many fds as it has
+ * queues; NULL without memory.
+ */
+struct held *lease_new(struct server *server, const struct wire_open *open,
+		       const char *id, uid_t uid);
+/* Of one that was not reserved. */
+void lease_free_new(struct held *held);
+/* Has the worker close what there is, and delete the device. */
+void lease_do_away(struct held *held);
+/* Ends in so many ms, unless somebody comes for it. */
+void lease_wait(struct held *held, int ms);
+
+/* watch.c */
+
 /*
  * The next thing that the holder is to be told.  False if there is none; then
  * he knows the device as it is.
  */
-bool lease_news(struct held *held, struct wire_event *ret);
-/* A mirror_changed, for all devices. */
-void lease_link_changed(const struct os_link *before,
+bool watch_news(struct held *held, struct wire_event *ret);
+/* What he knows from now on is how it is now. */
+void watch_told(struct held *held, const struct os_link *now);
+/* A mirror_listener's, for all devices. */
+void watch_link_changed(const struct os_link *before,
 			const struct os_link *now, struct server *server);
-/* Some device of the host has gone. */
-void lease_device_gone(unsigned ifindex, struct server *server);
-/* Frees all of them without touching their devices. */
-void lease_forget_all(struct server *server);
+void watch_storm(unsigned ifindex, struct server *server);
+/* An event's: looks after what has changed of the device. */
+void watch_changed(evutil_socket_t fd, short what, void *held);
+
+/* adopt.c */
+
+/* Takes over the devices that are there.  0 or -errno with *why filled. */
+int adopt_all(struct server *server, struct wire_refused *why);
+/* A connection has come for a lease that waits; answers it. */
+void adopt_reclaim(struct conn *c, const struct wire_reclaim *reclaim);
+/* Ends leases, and answers. */
+void adopt_close(struct conn *c, const struct wire_close *close);
 
 #endif

@@ -29,8 +29,30 @@
 /* Likewise rules of the policy. */
 #define LIMIT_RULES_A_TURN	4
 
+/* Events of one link in a second: whose holder makes more loses it. */
+#define LIMIT_LINK_EVENTS	1000
+/* Between two dumps of all that the host has, where events were lost. */
+#define LIMIT_DUMP_MS		100
+/* Datagrams of events that are read before others are served. */
+#define LIMIT_EVENTS_A_TURN	256
+/* And before a decision: if there are more, a dump tells what they would. */
+#define LIMIT_EVENTS_A_DECISION	16384
+
+/* How often a guard is made anew, as the host changes. */
+#define LIMIT_GUARD_MS		100
+/* Guards that one turn makes anew. */
+#define LIMIT_GUARDS_A_TURN	32
+/* Prefixes that a guard is made from. */
+#define LIMIT_GUARD_NETS	65536
+
+/* After a restart: how long devices wait to be taken back (--grace). */
+#define LIMIT_GRACE_SECONDS	10
+#define LIMIT_GRACE_SECONDS_MAX	3600
+
 /* What is still there so long after a lease's end is deleted by us. */
 #define LIMIT_LINGER_MS		100
+/* Devices that are deleted together. */
+#define LIMIT_DELETIONS_AT_ONCE	1024
 /* A device that could not be deleted is tried again. */
 #define LIMIT_RETRY_MS		1000
 

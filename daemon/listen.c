@@ -201,6 +201,9 @@ static void on_readable(evutil_socket_t sock, short what, void *arg)
 	for (int i = 0; i < LIMIT_ACCEPTS_A_TURN; i++) {
 		int fd = os_accept(sock);
 
+		if (!li->admin)
+			li->server->more_to_accept = fd != -EAGAIN;
+
 		if (fd >= 0) {
 			/* Connected before the listener refused them? */
 			os_bytes_only(fd);

@@ -32,6 +32,7 @@ struct options {
 	const char *socket, *admin_socket;
 	const char *const *folders;
 	size_t n_folders;
+	unsigned grace;			/* seconds */
 	bool check;
 };
 
@@ -42,7 +43,8 @@ static struct server server;
 static void usage(FILE *to)
 {
 	fputs("usage: tuntapd [--socket PATH] [--admin-socket PATH] "
-	      "[--policy DIR] [--check]\n"
+	      "[--policy DIR]\n"
+	      "               [--grace SECONDS] [--check]\n"
 	      "       tuntapd --version | --help\n"
 	      "\n"
 	      "  --socket PATH        for everyone; the policy decides "
@@ -54,6 +56,9 @@ static void usage(FILE *to)
 	      "                       /usr/lib/tuntapd, /usr/local/lib/tuntapd, "
 	      "/run/tuntapd\n"
 	      "                       and /etc/tuntapd\n"
+	      "  --grace SECONDS      how long devices of a daemon before wait "
+	      "for their clients\n"
+	      "                       to take them back, 1 to 3600 (10)\n"
 	      "  --check              read the policy, say what is wrong with "
 	      "it or hardly\n"
 	      "                       meant, and exit: 0 good, 1 not\n"
@@ -65,12 +70,26 @@ static void usage(FILE *to)
 	      "holders.\n", to);
 }
 
+static unsigned parse_grace(const char *text)
+{
+	char *end;
+	unsigned long n = strtoul(text, &end, 10);
+
+	if (*text >= '0' && *text <= '9' && !*end && n >= 1 &&
+	    n <= LIMIT_GRACE_SECONDS_MAX)
+		return (unsigned)n;
+	fprintf(stderr, "tuntapd: --grace %s: write a number of seconds, 1 to "
+		"%d\n", text, LIMIT_GRACE_SECONDS_MAX);
+	exit(EXIT_USAGE);
+}
+
 static void parse_options(int argc, char **argv, struct options *o)
 {
 	static const struct option known[] = {
 		{ "socket", required_argument, NULL, 's' },
 		{ "admin-socket", required_argument, NULL, 'a' },
 		{ "policy", required_argument, NULL, 'p' },
+		{ "grace", required_argument, NULL, 'g' },
 		{ "check", no_argument, NULL, 'c' },
 		{ "version", no_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, 'h' },
@@ -84,6 +103,7 @@ static void parse_options(int argc, char **argv, struct options *o)
 		.admin_socket = TUNTAPD_ADMIN_SOCKET_PATH,
 		.folders = policy_folders,
 		.n_folders = POLICY_FOLDERS,
+		.grace = LIMIT_GRACE_SECONDS,
 	};
 	while ((opt = getopt_long(argc, argv, "", known, NULL)) != -1) {
 		switch (opt) {
@@ -97,6 +117,9 @@ static void parse_options(int argc, char **argv, struct options *o)
 			only_folder[0] = optarg;
 			o->folders = only_folder;
 			o->n_folders = 1;
+			break;
+		case 'g':
+			o->grace = parse_grace(optarg);
 			break;
 		case 'c':
 			o->check = true;
@@ -213,25 +236,54 @@ static void open_sockets(const struct options *o, struct listeners *l)
 	}
 }
 
-static void on_link_gone(unsigned ifindex)
+static void on_link_gone(const struct os_link *link)
 {
-	lease_device_gone(ifindex, &server);
+	lease_device_gone(link, &server);
 }
 
 static void on_link_changed(const struct os_link *before,
 			    const struct os_link *now)
 {
-	lease_link_changed(before, now, &server);
+	watch_link_changed(before, now, &server);
 }
 
+static void on_link_storm(unsigned ifindex)
+{
+	watch_storm(ifindex, &server);
+}
+
+static void on_touched(unsigned ifindex)
+{
+	source_touched(ifindex, &server);
+}
+
+static void on_addressed(void)
+{
+	source_addressed(&server);
+}
+
+static const struct mirror_listener listener = {
+	.gone = on_link_gone,
+	.changed = on_link_changed,
+	.storm = on_link_storm,
+	.touched = on_touched,
+	.addressed = on_addressed,
+};
+
+static struct event *host_later;
+
+/* Of the events' socket, and later again where that is not all. */
 static void on_host_changed(evutil_socket_t fd, short what, void *arg)
 {
-	int error = mirror_update();
+	const struct timeval later = { 0, LIMIT_DUMP_MS * 1000 };
+	int error = mirror_follow();
 
 	(void)fd;
 	(void)what;
 	(void)arg;
-	if (error)
+	if (error == -EAGAIN)
+		event_add(host_later, &later);
+	else if (error)
 		log_line(LOG_WARNING, "cannot follow the host's interfaces: %s",
 			 strerror(-error));
 }
@@ -258,6 +310,9 @@ static void serve(struct listeners *l)
 	};
 	const size_t n = sizeof(events) / sizeof(*events);
 
+	host_later = evtimer_new(server.base, on_host_changed, NULL);
+	if (!host_later)
+		exit(EXIT_FAILURE);
 	for (size_t i = 0; i < n; i++)
 		if (!events[i] || event_add(events[i], NULL))
 			exit(EXIT_FAILURE);
@@ -268,6 +323,7 @@ static void serve(struct listeners *l)
 	event_base_dispatch(server.base);
 	for (size_t i = 0; i < n; i++)
 		event_free(events[i]);
+	event_free(host_later);
 }
 
 int main(int argc, char **argv)
@@ -294,7 +350,11 @@ int main(int argc, char **argv)
 	server.base = event_base_new();
 	if (!server.base || worker_start(server.base))
 		return EXIT_FAILURE;
-	if (os_start(&why) || mirror_start(on_link_gone, on_link_changed, &why))
+	if (source_start(server.base))
+		return EXIT_FAILURE;
+	server.grace_ms = (int)o.grace * 1000;
+	if (os_start(&why) || mirror_start(&listener, &why) ||
+	    adopt_all(&server, &why))
 		fail(&why);
 	open_sockets(&o, &listeners);
 
@@ -306,6 +366,7 @@ int main(int argc, char **argv)
 	worker_stop();
 	lease_forget_all(&server);
 	mirror_stop();
+	source_stop();
 	os_stop();
 	resolver_stop();
 	policy_free(server.policy);

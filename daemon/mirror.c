@@ -4,139 +4,121 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
+#include "../policy/bounds.h"
+#include "limits.h"
+#include "nets.h"
 #include "table.h"
 
-/* A prefix that is on-link somewhere, and the reasons why. */
-struct onlink {
-	struct prefix net;		/* family 0: this is no reason */
-	unsigned ifindex;
-	struct onlink *prev, *next;	/* of the same prefix */
-};
-struct network {
-	struct prefix net;
-	struct onlink *reasons;
-	UT_hash_handle hh;
-};
-
-/* Keys are compared as bytes: made from zeros. */
-struct address_key {
-	struct prefix local, peer;
-	unsigned ifindex;
-};
 struct address {
-	struct address_key key;
-	struct prefix host;		/* without its length: who has it? */
-	struct onlink onlink;
+	struct prefix local, peer;
+	struct net own, onlink;
 	struct address *prev, *next;	/* of the same link */
-	UT_hash_handle by_key, by_host;
-};
-
-struct route_key {
-	struct prefix dst;
-	unsigned ifindex;
-	uint32_t table, metric;
-};
-struct route {
-	struct route_key key;
-	struct onlink onlink;
-	struct route *prev, *next;	/* of the same link */
-	UT_hash_handle hh;
 };
 
 struct link {
 	struct os_link os;
 	bool known;			/* from the kernel, not from us alone */
 	struct address *addresses;
-	struct route *routes;
+	struct net *routes;
 	unsigned epoch;			/* of the last dump that told it */
+	time_t second;			/* in which so many events came */
+	unsigned events;
 	UT_hash_handle by_index, by_name;
 };
 
 static struct {
 	struct link *by_index, *by_name;
-	struct address *by_key, *by_host;
-	struct route *routes;
-	struct network *networks;
-	mirror_gone *gone;
-	mirror_changed *changed;
+	struct net *loose;	/* routes of no link, or of an unknown one */
+	struct mirror_listener listener;
 	unsigned epoch;
+	uint32_t serial;
+	bool dumping;
 	bool stale;		/* something is missing: ask for all anew */
+	int64_t dumped;		/* when that was done last, in ms */
 } mirror;
 
 static const struct prefix link_local = { { 0xfe, 0x80 }, 6, 10 };
 
+
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
 /* A default route, or the most of one, is nobody's network. */
-#define SHORTEST_IPV4	8
-#define SHORTEST_IPV6	16
-
-/* --- what is on-link ---------------------------------------------------- */
-
-static struct network *find_network(const struct prefix *net)
+static bool is_short(const struct prefix *p)
 {
-	struct network *n;
-
-	HASH_FIND(hh, mirror.networks, net, sizeof(*net), n);
-	return n;
+	return p->len < (p->family == 4 ? POLICY_SHORTEST_IPV4 : POLICY_SHORTEST_IPV6);
 }
 
-/* `net` has no host bits. */
-static void add_reason(struct onlink *o, const struct prefix *net,
-		       unsigned ifindex)
-{
-	struct network *n = find_network(net);
+/* --- who is touched by what comes and goes ------------------------------ */
 
-	if (!n) {
-		n = calloc(1, sizeof(*n));
-		if (!n) {
-			mirror.stale = true;
-			return;
-		}
-		n->net = *net;
-		HASH_ADD(hh, mirror.networks, net, sizeof(n->net), n);
+/*
+ * What leads to a network that this lies in has one more, or one less, in it.
+ * Of a dump it is said once, at its end.
+ */
+static void touch(const struct net *net)
+{
+	const struct mirror_listener *l = &mirror.listener;
+	struct prefix p = net->prefix;
+
+	if (mirror.dumping)
+		return;
+	if (net->kind == NET_OWN && l->addressed)
+		l->addressed();
+	if (!l->touched)
+		return;
+	for (int len = nets_length(p.family, p.len); len >= 0;
+	     len = nets_length(p.family, len - 1)) {
+		p.len = (uint8_t)len;
+		p = prefix_network(&p);
+		for (struct net *n = nets_of(&p, NET_ADDRESS); n;
+		     n = nets_next(n))
+			if (n->ifindex)
+				l->touched(n->ifindex);
 	}
-	o->net = *net;
-	o->ifindex = ifindex;
-	DL_APPEND(n->reasons, o);
 }
 
-static void drop_reason(struct onlink *o)
+static void add_net(struct net *net)
 {
-	struct network *n = o->net.family ? find_network(&o->net) : NULL;
+	if (nets_add(net))
+		touch(net);
+}
 
-	if (!n)
+static void drop_net(struct net *net)
+{
+	if (!net->prefix.family)
 		return;
-	DL_DELETE(n->reasons, o);
-	if (n->reasons)
-		return;
-	HASH_DEL(mirror.networks, n);
-	free(n);
+	touch(net);
+	nets_remove(net);
 }
 
 /* --- forgetting --------------------------------------------------------- */
 
 static void forget_address(struct link *link, struct address *a)
 {
-	/* What is in a table has a table: the analyzer thinks it may not. */
-	HASH_DELETE(by_key, mirror.by_key, a); /* NOLINT(clang-analyzer-*) */
-	HASH_DELETE(by_host, mirror.by_host, a); /* NOLINT(clang-analyzer-*) */
-	drop_reason(&a->onlink);
+	drop_net(&a->own);
+	drop_net(&a->onlink);
 	DL_DELETE(link->addresses, a);
 	free(a);
 }
 
-static void forget_route(struct link *link, struct route *r)
+static void forget_route(struct net **list, struct net *r)
 {
-	HASH_DEL(mirror.routes, r); /* NOLINT(clang-analyzer-*) */
-	drop_reason(&r->onlink);
-	DL_DELETE(link->routes, r);
+	drop_net(r);
+	DL_DELETE2(*list, r, prev, next);
 	free(r);
 }
 
-static void forget_routes(struct link *link)
+static void forget_routes(struct net **list)
 {
-	while (link->routes)
-		forget_route(link, link->routes);
+	while (*list)
+		forget_route(list, *list);
 }
 
 static void forget_addresses(struct link *link)
@@ -148,7 +130,7 @@ static void forget_addresses(struct link *link)
 static void forget_link(struct link *link)
 {
 	forget_addresses(link);
-	forget_routes(link);
+	forget_routes(&link->routes);
 	HASH_DELETE(by_index, mirror.by_index, link);
 	HASH_DELETE(by_name, mirror.by_name, link);
 	free(link);
@@ -193,7 +175,34 @@ static bool same_link(const struct os_link *a, const struct os_link *b)
 {
 	return strcmp(a->name, b->name) == 0 && a->up == b->up &&
 	       a->mtu == b->mtu && a->type == b->type &&
-	       memcmp(a->mac, b->mac, sizeof(a->mac)) == 0;
+	       memcmp(a->mac, b->mac, sizeof(a->mac)) == 0 &&
+	       a->persist == b->persist && a->has_owner == b->has_owner &&
+	       a->owner == b->owner && a->has_group == b->has_group &&
+	       strcmp(a->alias, b->alias) == 0;
+}
+
+/* One more event of a link; are they too many? */
+static void count_event(struct link *link)
+{
+	time_t second = (time_t)(now_ms() / 1000);
+
+	if (mirror.dumping)
+		return;
+	if (link->second != second)
+		link->events = 0;
+	link->second = second;
+	if (++link->events == LIMIT_LINK_EVENTS && mirror.listener.storm)
+		mirror.listener.storm(link->os.ifindex);
+}
+
+static void link_gone(struct link *link, bool moved)
+{
+	struct os_link os = link->os;
+
+	os.moved = moved;
+	forget_link(link);
+	if (mirror.listener.gone)
+		mirror.listener.gone(&os);
 }
 
 static void on_link(void *arg, const struct os_link *os, bool gone)
@@ -205,8 +214,7 @@ static void on_link(void *arg, const struct os_link *os, bool gone)
 	(void)arg;
 	if (gone) {
 		if (link)
-			forget_link(link);
-		mirror.gone(os->ifindex);
+			link_gone(link, os->moved);
 		return;
 	}
 	known = link && link->known;
@@ -220,41 +228,61 @@ static void on_link(void *arg, const struct os_link *os, bool gone)
 	link->epoch = mirror.epoch;
 	/* Its routes go with that, and the kernel tells nothing of it. */
 	if (!os->up)
-		forget_routes(link);
-	if (known && !same_link(&before, os))
-		mirror.changed(&before, &link->os);
+		forget_routes(&link->routes);
+	if (known && !same_link(&before, os) && mirror.listener.changed)
+		mirror.listener.changed(&before, &link->os);
+	count_event(link);
 }
 
-static struct address *new_address(const struct address_key *key)
+static uint32_t new_serial(void)
+{
+	if (++mirror.serial == 0)
+		mirror.serial = 1;
+	return mirror.serial;
+}
+
+static struct address *new_address(const struct os_address *os)
 {
 	struct address *a = calloc(1, sizeof(*a));
-	const struct prefix *far;
-	struct prefix net;
+	const struct prefix *far = os->peer.family ? &os->peer : &os->local;
 
 	if (!a)
 		return NULL;
-	memcpy(&a->key, key, sizeof(*key));
-	a->host = prefix_host(&key->local);
-	far = key->peer.family ? &key->peer : &key->local;
-	net = prefix_network(far);
+	a->local = os->local;
+	a->peer = os->peer;
+	a->own.prefix = prefix_host(&os->local);
+	a->own.kind = NET_OWN;
+	a->own.ifindex = a->onlink.ifindex = os->ifindex;
+	a->own.serial = a->onlink.serial = new_serial();
+	a->onlink.kind = NET_ADDRESS;
 	if (!prefix_is_full(far) && !prefix_contains(&link_local, far))
-		add_reason(&a->onlink, &net, key->ifindex);
+		a->onlink.prefix = prefix_network(far);
+	return a;
+}
+
+static struct address *find_address(struct link *link,
+				    const struct os_address *os)
+{
+	struct address *a;
+
+	DL_FOREACH(link->addresses, a)
+		if (a->local.len == os->local.len &&
+		    prefix_same_address(&a->local, &os->local) &&
+		    a->peer.family == os->peer.family &&
+		    (!a->peer.family ||
+		     (a->peer.len == os->peer.len &&
+		      prefix_same_address(&a->peer, &os->peer))))
+			break;
 	return a;
 }
 
 static void on_address(void *arg, const struct os_address *os, bool gone)
 {
 	struct link *link = find_link(os->ifindex);
-	struct address_key key;
-	struct address *a;
+	struct address *a = link ? find_address(link, os) : NULL;
 
 	(void)arg;
-	memset(&key, 0, sizeof(key));
-	key.local = os->local;
-	key.peer = os->peer;
-	key.ifindex = os->ifindex;
-	HASH_FIND(by_key, mirror.by_key, &key, sizeof(key), a);
-	if (gone && a && link)
+	if (gone && a)
 		forget_address(link, a);
 	/* Routes may go with an address, and the kernel tells nothing of it. */
 	if (gone && link && link->routes)
@@ -262,92 +290,112 @@ static void on_address(void *arg, const struct os_address *os, bool gone)
 	/* An address is told again whenever its flags change. */
 	if (gone || a || !link)
 		return;
-	a = new_address(&key);
+	a = new_address(os);
 	if (!a) {
 		mirror.stale = true;
 		return;
 	}
-	HASH_ADD(by_key, mirror.by_key, key, sizeof(a->key), a);
-	HASH_ADD(by_host, mirror.by_host, host, sizeof(a->host), a);
+	add_net(&a->own);
+	if (a->onlink.prefix.family)
+		add_net(&a->onlink);
 	DL_APPEND(link->addresses, a);
 }
 
-/* Does it make a network on-link that is the host's? */
-static bool counts(const struct os_route *r)
+static struct net **routes_of(unsigned ifindex)
 {
-	return !r->gateway && !r->ours &&
-	       r->dst.len >= (r->dst.family == 4 ? SHORTEST_IPV4 :
-			      SHORTEST_IPV6) &&
-	       !prefix_contains(&link_local, &r->dst);
+	struct link *link = find_link(ifindex);
+
+	return link ? &link->routes : &mirror.loose;
+}
+
+/* Takes the place of what is there with the same destination and metric. */
+static void replace_route(const struct net *by)
+{
+	struct net *n = nets_of(&by->prefix, NET_DIRECT), *next, *old = NULL;
+
+	for (; n; n = next) {
+		next = nets_next(n);
+		if (n->table != by->table || n->metric != by->metric)
+			continue;
+		/* Which of several it was, only a dump tells. */
+		if (old)
+			mirror.stale = true;
+		old = n;
+	}
+	if (old)
+		forget_route(routes_of(old->ifindex), old);
 }
 
 static void on_route(void *arg, const struct os_route *os, bool gone)
 {
-	struct link *link = find_link(os->ifindex);
-	struct prefix net = prefix_network(&os->dst);
-	struct route_key key;
-	struct route *r;
+	struct net **list = routes_of(os->ifindex), *r;
+	struct net key = {
+		.prefix = prefix_network(&os->dst), .ifindex = os->ifindex,
+		.table = os->table, .metric = os->metric, .which = os->which,
+	};
 
 	(void)arg;
-	/* Replaced, of whichever link: only a dump says what is left. */
-	if (gone && !os->ifindex && find_network(&net))
+	key.kind = os->direct && !os->ours && !is_short(&os->dst) &&
+		   list != &mirror.loose &&
+		   !prefix_contains(&link_local, &os->dst) ?
+		   NET_DIRECT : NET_ROUTE;
+	/* Several next hops are told one at a time, or together: not both. */
+	if (!os->ifindex && !mirror.dumping)
 		mirror.stale = true;
-	if (!link || !counts(os))
-		return;
-	memset(&key, 0, sizeof(key));
-	key.dst = net;
-	key.ifindex = os->ifindex;
-	key.table = os->table;
-	key.metric = os->metric;
-	HASH_FIND(hh, mirror.routes, &key, sizeof(key), r);
-	/* One that differs in what is not in the key alone may be left. */
-	if (gone && r) {
-		forget_route(link, r);
-		mirror.stale = true;
-	}
+	if (os->replaces)
+		replace_route(&key);
+	r = nets_find(&key);
+	if (gone && r)
+		forget_route(list, r);
 	if (gone || r)
 		return;
-	r = calloc(1, sizeof(*r));
+	r = malloc(sizeof(*r));
 	if (!r) {
 		mirror.stale = true;
 		return;
 	}
-	memcpy(&r->key, &key, sizeof(key));
-	add_reason(&r->onlink, &net, os->ifindex);
-	HASH_ADD(hh, mirror.routes, key, sizeof(r->key), r);
-	DL_APPEND(link->routes, r);
+	*r = key;
+	add_net(r);
+	DL_APPEND2(*list, r, prev, next);
 }
 
 static void on_dump(void *arg, bool begins)
 {
 	struct link *link, *next;
-	unsigned ifindex;
 
 	(void)arg;
 	if (begins)
 		mirror.epoch++;
+	mirror.dumping = true;
+	if (begins)
+		forget_routes(&mirror.loose);
 	HASH_ITER(by_index, mirror.by_index, link, next) {
 		if (begins) {
 			forget_addresses(link);
-			forget_routes(link);
+			forget_routes(&link->routes);
 		} else if (link->epoch != mirror.epoch) {
-			ifindex = link->os.ifindex;
-			forget_link(link);
-			mirror.gone(ifindex);
+			link_gone(link, false);
 		}
 	}
+	if (begins)
+		return;
+	mirror.dumping = false;
+	mirror.dumped = now_ms();
+	if (mirror.listener.addressed)
+		mirror.listener.addressed();
+	if (mirror.listener.touched)
+		mirror.listener.touched(0);
 }
 
 /* --- asking ------------------------------------------------------------- */
 
-int mirror_start(mirror_gone *gone, mirror_changed *changed,
+int mirror_start(const struct mirror_listener *listener,
 		 struct wire_refused *why)
 {
 	const struct os_watcher watcher = { on_link, on_address, on_route,
 					    on_dump, NULL };
 
-	mirror.gone = gone;
-	mirror.changed = changed;
+	mirror.listener = *listener;
 	return os_watch_start(&watcher, why);
 }
 
@@ -355,24 +403,41 @@ void mirror_stop(void)
 {
 	struct link *link, *next;
 
+	mirror.listener = (struct mirror_listener){ .gone = NULL };
 	HASH_ITER(by_index, mirror.by_index, link, next)
 		forget_link(link);
+	forget_routes(&mirror.loose);
 }
 
-int mirror_update(void)
+/* Events were lost, or a dump failed and has left less than there is. */
+static int look_again(void)
 {
-	int error = os_watch_read();
+	int error;
 
-	/* A dump that failed has left less than there is. */
-	if (error)
-		mirror.stale = true;
-	if (!mirror.stale)
-		return 0;
 	mirror.stale = false;
 	error = os_watch_again();
 	if (error)
 		mirror.stale = true;
 	return mirror.stale && !error ? -ENOMEM : error;
+}
+
+int mirror_update(void)
+{
+	if (os_watch_read(LIMIT_EVENTS_A_DECISION))
+		mirror.stale = true;
+	return mirror.stale ? look_again() : 0;
+}
+
+int mirror_follow(void)
+{
+	int error = os_watch_read(LIMIT_EVENTS_A_TURN);
+
+	if (error && error != -EAGAIN)
+		mirror.stale = true;
+	if (!mirror.stale)
+		return 0;
+	return now_ms() - mirror.dumped < LIMIT_DUMP_MS ? -EAGAIN :
+	       look_again();
 }
 
 const struct os_link *mirror_link(unsigned ifindex)
@@ -394,32 +459,13 @@ bool mirror_name_taken(void *unused, const char *name)
 const char *mirror_address_owner(const struct prefix *address)
 {
 	struct prefix host = prefix_host(address);
-	struct address *a;
+	struct net *own = nets_of(&host, NET_OWN);
 	struct link *link;
 
-	HASH_FIND(by_host, mirror.by_host, &host, sizeof(host), a);
-	if (!a)
+	if (!own || own->kind != NET_OWN)
 		return NULL;
-	link = find_link(a->key.ifindex);
+	link = find_link(own->ifindex);
 	return link ? link->os.name : NULL;
-}
-
-/* Who else than `except` has this very prefix on-link? */
-static struct link *other_owner(const struct prefix *net, unsigned except)
-{
-	struct network *n = find_network(net);
-	struct link *link = NULL;
-	struct onlink *o;
-
-	if (!n)
-		return NULL;
-	/* Those of one link are few: its addresses and routes there. */
-	DL_FOREACH(n->reasons, o) {
-		link = o->ifindex == except ? NULL : find_link(o->ifindex);
-		if (link)
-			break;
-	}
-	return link;
 }
 
 const char *mirror_onlink_owner(const struct prefix *p, unsigned except,
@@ -428,18 +474,34 @@ const char *mirror_onlink_owner(const struct prefix *p, unsigned except,
 	struct prefix net = *p;
 	struct link *link;
 
-	/* From itself to ever wider ones: 33 or 129 at most. */
-	for (unsigned len = p->len;; len--) {
+	/* From itself to ever wider ones, as far as there are any. */
+	for (int len = nets_length(p->family, p->len); len >= 0;
+	     len = nets_length(p->family, len - 1)) {
 		net.len = (uint8_t)len;
 		net = prefix_network(&net);
-		link = other_owner(&net, except);
-		if (link) {
+		for (struct net *n = nets_of(&net, NET_ADDRESS);
+		     n && n->kind <= NET_DIRECT; n = nets_next(n)) {
+			link = n->ifindex == except ? NULL :
+			       find_link(n->ifindex);
+			if (!link)
+				continue;
 			*ret = net;
 			return link->os.name;
 		}
-		if (len == 0)
-			return NULL;
 	}
+	return NULL;
+}
+
+bool mirror_within(const struct prefix *net,
+		   bool (*what)(void *arg, const struct prefix *p,
+				unsigned ifindex, bool own), void *arg)
+{
+	struct prefix in = prefix_network(net);
+
+	for (struct net *n = nets_within(&in); n; n = nets_next_within(n, &in))
+		if (!what(arg, &n->prefix, n->ifindex, n->kind == NET_OWN))
+			return false;
+	return true;
 }
 
 unsigned mirror_addresses(unsigned ifindex, struct wire_address *ret,
@@ -452,10 +514,10 @@ unsigned mirror_addresses(unsigned ifindex, struct wire_address *ret,
 	if (!link)
 		return 0;
 	DL_FOREACH(link->addresses, a) {
-		if (n == max || prefix_contains(&link_local, &a->key.local))
+		if (n == max || prefix_contains(&link_local, &a->local))
 			continue;
-		ret[n++] = (struct wire_address){ .local = a->key.local,
-						  .peer = a->key.peer };
+		ret[n++] = (struct wire_address){ .local = a->local,
+						  .peer = a->peer };
 	}
 	return n;
 }
@@ -464,7 +526,9 @@ static void tell_addresses(unsigned ifindex, const struct wire_address *a,
 			   unsigned n, bool gone)
 {
 	for (unsigned i = 0; i < n; i++) {
-		struct os_address os = { ifindex, a[i].local, a[i].peer };
+		struct os_address os = { .ifindex = ifindex,
+					 .local = a[i].local,
+					 .peer = a[i].peer };
 
 		on_address(NULL, &os, gone);
 	}

@@ -1,22 +1,32 @@
 /*
  * What the host has, kept from the kernel's events, so that a question costs
- * the same with ten thousand interfaces: links, their addresses, and the routes
- * of the host's own that make a network on-link.
+ * the same with ten thousand interfaces: links, their addresses, and routes.
  */
 #ifndef TUNTAPD_MIRROR_H
 #define TUNTAPD_MIRROR_H
 
 #include "os.h"
 
-/* Told when a link has gone, after the mirror has forgotten it. */
-typedef void mirror_gone(unsigned ifindex);
-
-/* Told when something of a known link is another than before. */
-typedef void mirror_changed(const struct os_link *before,
-			    const struct os_link *now);
+/* Who wants to know what the mirror learns; each may be NULL. */
+struct mirror_listener {
+	/* A link has gone, and the mirror has forgotten it. */
+	void (*gone)(const struct os_link *link);
+	/* Something of a known link is another than before. */
+	void (*changed)(const struct os_link *before,
+			const struct os_link *now);
+	/* More is told of a link than anybody needs: LIMIT_LINK_EVENTS. */
+	void (*storm)(unsigned ifindex);
+	/*
+	 * Something came or went inside of a network or route of this link;
+	 * 0: maybe of any.
+	 */
+	void (*touched)(unsigned ifindex);
+	/* The host has an address more or less. */
+	void (*addressed)(void);
+};
 
 /* Subscribes and fills it.  0 or -errno. */
-int mirror_start(mirror_gone *gone, mirror_changed *changed,
+int mirror_start(const struct mirror_listener *listener,
 		 struct wire_refused *why);
 void mirror_stop(void);
 /*
@@ -24,6 +34,11 @@ void mirror_stop(void);
  * as long as what it has is not the whole.
  */
 int mirror_update(void);
+/*
+ * The same when no decision waits for it: where events were lost, it asks for
+ * all anew at most each LIMIT_DUMP_MS.  -EAGAIN: call again after that.
+ */
+int mirror_follow(void);
 
 /* The link, or NULL; valid until the next update. */
 const struct os_link *mirror_link(unsigned ifindex);
@@ -40,6 +55,13 @@ const char *mirror_address_owner(const struct prefix *address);
  */
 const char *mirror_onlink_owner(const struct prefix *p, unsigned except,
 				struct prefix *ret);
+/*
+ * Hands over what the host has in this network: its own addresses (own), and
+ * networks and routes of links.  False from `what` ends it, and is returned.
+ */
+bool mirror_within(const struct prefix *net,
+		   bool (*what)(void *arg, const struct prefix *p,
+				unsigned ifindex, bool own), void *arg);
 /*
  * Copies up to max of the link's addresses, IPv6 link-local ones left out.
  * How many.

@@ -9,8 +9,10 @@
 
 #include "../policy/policy.h"
 #include "../proto/wire.h"
+#include "guard.h"
 
 /* "tuntapd:1:<lease id>:<uid>", the mark of ours on a device. */
+#define OS_ALIAS	"tuntapd:1:"
 #define OS_ALIAS_MAX	64
 
 /* A device that was made.  Begin with OS_DEVICE_INIT. */
@@ -30,36 +32,53 @@ void os_stop(void);
 
 /*
  * Makes the device that `open` describes (a policy_decide() result: names and
- * metrics are settled), marks it with the alias, configures it, and makes the
- * connected routes of its addresses with the given metric.  0 or -errno with
- * *why filled.
+ * metrics are settled), marks it with the alias, puts the guard (NULL: none)
+ * before it, configures it, and makes the connected routes of its addresses
+ * with the given metric.  0 or -errno with *why filled.
  *
  * On failure *dev may hold fds: the half-made device hangs on them, and
  * closing the last one takes the kernel about 20 ms.  The caller has them
  * closed by the worker.
  */
 int os_device_open(const struct wire_open *open, const char *alias,
-		   uint32_t connected_metric, struct os_device *dev,
-		   struct wire_refused *why);
+		   uint32_t connected_metric, const struct guard_program *guard,
+		   struct os_device *dev, struct wire_refused *why);
 
+/* What a device is described by, for later: its guard may be NULL. */
+struct os_state {
+	const struct wire_open *open;
+	const struct guard_program *guard;
+};
 /*
- * Brings a device from one description to another: addresses, routes, MTU, up
- * or down.  All, or it is as before: 0, or -errno with *why filled.
+ * Brings a device from one state to another: addresses, routes, MTU, up or
+ * down, and its guard.  All, or it is as before: 0, or -errno with *why filled.
  */
 int os_device_change(unsigned ifindex, uint32_t connected_metric,
-		     const struct wire_open *from, const struct wire_open *to,
+		     const struct os_state *from, const struct os_state *to,
 		     struct wire_refused *why);
+/*
+ * Puts a guard before a device that is there, or another one in its place.  0
+ * or -errno (-ENODEV: the device is gone) with *why filled.
+ */
+int os_device_guard(unsigned ifindex, const struct guard_program *guard,
+		    struct wire_refused *why);
 /* Makes anew what the kernel dropped while the device was down; it is up. */
 int os_device_restore(unsigned ifindex, uint32_t connected_metric,
 		      const struct wire_open *is, struct wire_refused *why);
 
 /*
- * Deletes the device with this index if it bears this alias; NULL: whatever it
- * bears, for one that was made just now.  0 if it is gone, by us or by itself;
- * -EPERM if it is not that device; else -errno.  For the worker's thread
- * alone: takes about 20 ms.
+ * Deletes devices, each if it has this index and this alias; NULL: whatever it
+ * bears, for one that was made just now.  result: 0 if it is gone, by us or by
+ * itself; -EPERM if it is not that device; else -errno.  For the worker's
+ * thread alone: takes about 20 ms, of many at once hardly more.
  */
-int os_device_delete(unsigned ifindex, const char *alias);
+struct os_deletion {
+	unsigned ifindex;
+	const char *alias;
+	unsigned tag;		/* the caller's: they are put in order */
+	int result;
+};
+void os_devices_delete(struct os_deletion *d, unsigned n);
 
 /* What the host has: told by a first dump and then as it changes. */
 struct os_link {
@@ -70,19 +89,33 @@ struct os_link {
 	uint32_t mtu;
 	uint8_t mac[6];
 	uint16_t type;		/* ARPHRD_* */
+	bool moved;		/* gone: to another network namespace */
+	/* Of a TUN/TAP device, else all 0. */
+	uint8_t layer;		/* enum wire_layer */
+	bool persist, vnet_hdr, has_owner, has_group;
+	uint32_t owner;		/* uid */
+	uint32_t queues;	/* of a device that takes several, else 0 */
+	uint32_t txqueuelen;
+	uint32_t link_group;	/* IFLA_GROUP; has_group is about gids */
 };
 struct os_address {
 	unsigned ifindex;
 	struct prefix local;	/* the own address, with its prefix length */
 	struct prefix peer;	/* the far end likewise, or family 0 */
+	uint32_t flags;		/* WIRE_ADDRESS_* */
+	bool noprefixroute;	/* as ours are */
 };
 /* A unicast route that is not in the kernel's local table. */
 struct os_route {
-	unsigned ifindex;
+	unsigned ifindex;	/* 0: it has several next hops */
 	struct prefix dst;
+	struct prefix gateway;	/* family 0: none of this family */
 	uint32_t table, metric;
-	bool gateway;		/* it has one */
+	uint32_t which;		/* tells apart what differs in the rest */
+	bool direct;		/* it has no gateway at all */
+	bool source;		/* it prefers one of the host's addresses */
 	bool ours;		/* a daemon of ours made it */
+	bool replaces;		/* what else this table has to dst with metric */
 };
 struct os_watcher {
 	void (*link)(void *arg, const struct os_link *link, bool gone);
@@ -98,10 +131,39 @@ struct os_watcher {
 /* Subscribes, and tells what there is.  0 or -errno. */
 int os_watch_start(const struct os_watcher *watcher, struct wire_refused *why);
 int os_watch_fd(void);
-/* Tells what has changed by now; never blocks.  0 or -errno. */
-int os_watch_read(void);
+/*
+ * Tells what has changed, of so many messages of the kernel's at the most;
+ * never blocks.  0, -EAGAIN if there may be more, -ENOBUFS when some was lost,
+ * or -errno.
+ */
+int os_watch_read(unsigned most);
 /* Forgets and tells all again. */
 int os_watch_again(void);
+
+/*
+ * What of a device's holder's doing is not as it was made: one bit each; type,
+ * that it is no TUN or TAP of this layer any more.
+ */
+#define OS_TAMPER_PERSIST	1u
+#define OS_TAMPER_OWNER		2u
+#define OS_TAMPER_GROUP		4u
+#define OS_TAMPER_TYPE		8u
+#define OS_TAMPER_MAC		16u
+unsigned os_link_tampered(const struct os_link *link, uint8_t layer,
+			  const uint8_t mac[6]);
+
+/* A device that bears a mark of ours, as a daemon before us left it. */
+struct os_found {
+	struct os_link link;
+	struct wire_open is;
+	uint32_t connected_metric;	/* 0: it has no connected route */
+};
+/*
+ * Hands over each of them; false ends it.  0 or -errno.  Not described are
+ * flags and routes that the kernel forgets of a device that is down.
+ */
+int os_devices_find(bool (*found)(void *arg, const struct os_found *f),
+		    void *arg);
 
 /*
  * In a child of fork(2) that shall have no rights: gives up user, groups and

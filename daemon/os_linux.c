@@ -20,6 +20,7 @@
 
 #include "fault.h"
 #include "limits.h"
+#include "os_linux.h"
 #include "refuse.h"
 #include "rtnl.h"
 
@@ -33,7 +34,6 @@
 
 static struct {
 	struct rtnl requests, events;
-	struct rtnl deletions;	/* the worker's */
 	struct os_watcher watcher;
 	int ioctls;		/* a socket for SIOCGIFINDEX */
 } os = { .ioctls = -1 };
@@ -45,7 +45,7 @@ int os_start(struct wire_refused *why)
 	os.ioctls = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	error = os.ioctls < 0 ? -errno : rtnl_open(&os.requests);
 	if (!error)
-		error = rtnl_open(&os.deletions);
+		error = os_deletions_start();
 	if (error) {
 		refuse(why, WIRE_E_FAILED, "start",
 		       "cannot open a netlink socket: %s", strerror(-error));
@@ -57,7 +57,7 @@ int os_start(struct wire_refused *why)
 void os_stop(void)
 {
 	rtnl_close(&os.requests);
-	rtnl_close(&os.deletions);
+	os_deletions_stop();
 	rtnl_close(&os.events);
 	if (os.ioctls >= 0)
 		close(os.ioctls);
@@ -222,7 +222,7 @@ static int create(const struct wire_open *open, struct os_device *dev,
 
 /* With the owner set nobody else comes any more; has somebody come before? */
 static int check_queues(const struct wire_open *open,
-			const struct rtnl_link *link, struct wire_refused *why)
+			const struct os_link *link, struct wire_refused *why)
 {
 	if (open->queues == 1 ||
 	    (link->queues == open->queues && link->owner == geteuid()))
@@ -249,12 +249,12 @@ static void describe(struct rtnl_batch *b, const struct wire_open *open,
 static const struct wire_open bare = { .flags = WIRE_OPEN_DOWN };
 
 int os_device_open(const struct wire_open *open, const char *alias,
-		   uint32_t connected_metric, struct os_device *dev,
-		   struct wire_refused *why)
+		   uint32_t connected_metric, const struct guard_program *guard,
+		   struct os_device *dev, struct wire_refused *why)
 {
 	struct rtnl_move move = { 0, connected_metric, &bare, open, false };
 	struct rtnl_batch batch;
-	struct rtnl_link link = { 0 };
+	struct os_link link = { 0 };
 	int error = create(open, dev, why);
 
 	if (error)
@@ -262,6 +262,9 @@ int os_device_open(const struct wire_open *open, const char *alias,
 	if (rtnl_batch_init(&batch))
 		return refuse(why, WIRE_E_NO_MEMORY, "create", "out of memory");
 	describe(&batch, open, alias, dev);
+	/* Before the device is up, and long before its holder has it. */
+	if (guard)
+		rtnl_add_guard(&batch, dev->ifindex, guard);
 	move.ifindex = dev->ifindex;
 	rtnl_move(&batch, &move);
 	rtnl_get_link(&batch, dev->ifindex);
@@ -269,16 +272,16 @@ int os_device_open(const struct wire_open *open, const char *alias,
 	rtnl_batch_free(&batch);
 	if (error)
 		return error;
-	if (link.link.ifindex != dev->ifindex)
+	if (link.ifindex != dev->ifindex)
 		return refuse(why, WIRE_E_FAILED, "read back",
 			      "the kernel told nothing of %s", open->name);
 	error = check_queues(open, &link, why);
 	if (error)
 		return error;
-	memcpy(dev->name, link.link.name, sizeof(dev->name));
+	memcpy(dev->name, link.name, sizeof(dev->name));
 	if (open->layer == WIRE_TAP)
-		memcpy(dev->mac, link.link.mac, sizeof(dev->mac));
-	dev->mtu = link.link.mtu;
+		memcpy(dev->mac, link.mac, sizeof(dev->mac));
+	dev->mtu = link.mtu;
 	return 0;
 }
 
@@ -288,48 +291,52 @@ int os_device_open(const struct wire_open *open, const char *alias,
  * While a device is down its holder may make an Ethernet device of a TUN
  * (TUNSETLINK), and once it is up that cannot be undone.
  */
-static int check_type(const struct wire_open *to, const struct rtnl_link *link,
+static int check_type(const struct wire_open *to, const struct os_link *link,
 		      struct wire_refused *why)
 {
 	uint16_t type = to->layer == WIRE_TUN ? ARPHRD_NONE : ARPHRD_ETHER;
 
-	if (to->flags & WIRE_OPEN_DOWN || link->link.type == type)
+	if (to->flags & WIRE_OPEN_DOWN || link->type == type)
 		return 0;
 	return refuse(why, WIRE_E_BUSY, "up", "its link type was changed to "
 		      "%u while it was down, which no lease may do; close the "
-		      "device and open another", link->link.type);
+		      "device and open another", link->type);
 }
 
-static int move_device(const struct rtnl_move *m, struct wire_refused *why)
+static int move_device(const struct rtnl_move *m,
+		       const struct guard_program *guard,
+		       struct wire_refused *why)
 {
-	struct rtnl_link link = { 0 };
+	struct os_link link = { 0 };
 	struct rtnl_batch batch;
 	int error;
 
 	if (rtnl_batch_init(&batch))
 		return refuse(why, WIRE_E_NO_MEMORY, "change", "out of memory");
 	rtnl_move(&batch, m);
+	if (guard)
+		rtnl_set_guard(&batch, m->ifindex, guard);
 	rtnl_get_link(&batch, m->ifindex);
 	error = rtnl_commit(&os.requests, &batch, &link, why);
 	rtnl_batch_free(&batch);
-	if (!error && link.link.ifindex != m->ifindex)
+	if (!error && link.ifindex != m->ifindex)
 		error = refuse(why, WIRE_E_FAILED, "read back",
 			       "the kernel told nothing of the device");
 	return error ? error : check_type(m->to, &link, why);
 }
 
 int os_device_change(unsigned ifindex, uint32_t connected_metric,
-		     const struct wire_open *from, const struct wire_open *to,
+		     const struct os_state *from, const struct os_state *to,
 		     struct wire_refused *why)
 {
-	const struct rtnl_move go = { ifindex, connected_metric, from, to,
-				      false };
-	const struct rtnl_move back = { ifindex, connected_metric, to, from,
-					true };
+	const struct rtnl_move go = { ifindex, connected_metric, from->open,
+				      to->open, false };
+	const struct rtnl_move back = { ifindex, connected_metric, to->open,
+					from->open, true };
 	struct wire_refused second;
-	int error = move_device(&go, why);
+	int error = move_device(&go, to->guard, why);
 
-	if (!error || !move_device(&back, &second))
+	if (!error || !move_device(&back, from->guard, &second))
 		return error;
 	return refuse(why, why->code, why->step, "%.*s; and what had been done "
 		      "could not be undone (%.*s): close the device",
@@ -342,41 +349,40 @@ int os_device_restore(unsigned ifindex, uint32_t connected_metric,
 {
 	const struct rtnl_move m = { ifindex, connected_metric, is, is, true };
 
-	return move_device(&m, why);
+	return move_device(&m, NULL, why);
 }
 
-/* --- deleting it -------------------------------------------------------- */
-
-static int check_alias(unsigned ifindex, const char *alias)
+int os_device_guard(unsigned ifindex, const struct guard_program *guard,
+		    struct wire_refused *why)
 {
-	struct rtnl_link link = { 0 };
 	struct rtnl_batch batch;
-	int error = rtnl_batch_init(&batch);
+	int error;
 
-	if (error)
-		return error;
-	rtnl_get_link(&batch, ifindex);
-	error = rtnl_commit(&os.deletions, &batch, &link, NULL);
+	if (rtnl_batch_init(&batch))
+		return refuse(why, WIRE_E_NO_MEMORY, "guard", "out of memory");
+	rtnl_add_guard(&batch, ifindex, guard);
+	error = rtnl_commit(&os.requests, &batch, NULL, why);
 	rtnl_batch_free(&batch);
-	if (!error && strcmp(link.link.alias, alias) != 0)
-		error = -EPERM;
 	return error;
 }
 
-int os_device_delete(unsigned ifindex, const char *alias)
+unsigned os_link_tampered(const struct os_link *link, uint8_t layer,
+			  const uint8_t mac[6])
 {
-	struct rtnl_batch batch;
-	int error = alias ? check_alias(ifindex, alias) : 0;
+	uint16_t type = layer == WIRE_TUN ? ARPHRD_NONE : ARPHRD_ETHER;
+	unsigned bits = 0;
 
-	if (!error)
-		error = rtnl_batch_init(&batch);
-	if (!error) {
-		rtnl_delete_link(&batch, ifindex);
-		error = rtnl_commit(&os.deletions, &batch, NULL, NULL);
-		rtnl_batch_free(&batch);
-	}
-	/* ENODEV: it went by itself. */
-	return error == -ENODEV ? 0 : error;
+	if (link->persist)
+		bits |= OS_TAMPER_PERSIST;
+	if (!link->has_owner || link->owner != geteuid())
+		bits |= OS_TAMPER_OWNER;
+	if (link->has_group)
+		bits |= OS_TAMPER_GROUP;
+	if (link->type != type)
+		bits |= OS_TAMPER_TYPE;
+	if (layer == WIRE_TAP && memcmp(link->mac, mac, sizeof(link->mac)))
+		bits |= OS_TAMPER_MAC;
+	return bits;
 }
 
 /* --- what the host has -------------------------------------------------- */
@@ -400,11 +406,9 @@ int os_watch_fd(void)
 	return rtnl_fd(&os.events);
 }
 
-int os_watch_read(void)
+int os_watch_read(unsigned most)
 {
-	int error = rtnl_read_events(&os.events, &os.watcher);
-
-	return error == -ENOBUFS ? os_watch_again() : error;
+	return rtnl_read_events(&os.events, &os.watcher, most);
 }
 
 int os_watch_again(void)

@@ -26,17 +26,27 @@ static void drop_if_empty(struct registry *r, struct account *a)
 	free(a);
 }
 
-int registry_connect(struct registry *r, uid_t uid)
+/* The account of the uid, made if need be; NULL without memory. */
+static struct account *have(struct registry *r, uid_t uid)
 {
 	struct account *a = find(r, uid);
 
-	if (!a) {
-		a = calloc(1, sizeof(*a));
-		if (!a)
-			return -ENOMEM;
-		a->uid = uid;
-		HASH_ADD(hh, r->accounts, uid, sizeof(a->uid), a);
-	}
+	if (a)
+		return a;
+	a = calloc(1, sizeof(*a));
+	if (!a)
+		return NULL;
+	a->uid = uid;
+	HASH_ADD(hh, r->accounts, uid, sizeof(a->uid), a);
+	return a;
+}
+
+int registry_connect(struct registry *r, uid_t uid)
+{
+	struct account *a = have(r, uid);
+
+	if (!a)
+		return -ENOMEM;
 	a->connections++;
 	r->n_connections++;
 	return 0;
@@ -81,6 +91,15 @@ void registry_commit(struct registry *r, struct lease *lease, unsigned ifindex)
 {
 	lease->ifindex = ifindex;
 	HASH_ADD(by_index, r->by_index, ifindex, sizeof(lease->ifindex), lease);
+}
+
+int registry_adopt(struct registry *r, struct lease *lease, unsigned ifindex)
+{
+	if (!have(r, lease->uid))
+		return -ENOMEM;
+	registry_reserve(r, lease);
+	registry_commit(r, lease, ifindex);
+	return 0;
 }
 
 void registry_gone(struct registry *r, struct lease *lease)

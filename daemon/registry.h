@@ -62,6 +62,11 @@ unsigned registry_devices(const struct registry *r, uid_t uid);
  */
 void registry_reserve(struct registry *r, struct lease *lease);
 void registry_commit(struct registry *r, struct lease *lease, unsigned ifindex);
+/*
+ * A lease whose device is there, of a uid that may have no connection.  0 or
+ * -ENOMEM.
+ */
+int registry_adopt(struct registry *r, struct lease *lease, unsigned ifindex);
 /* Its device is gone: no longer counted, no longer found by index. */
 void registry_gone(struct registry *r, struct lease *lease);
 void registry_remove(struct registry *r, struct lease *lease);

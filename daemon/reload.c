@@ -172,7 +172,7 @@ static unsigned enforce(struct server *server)
 			all++;
 		} else {
 			ended++;
-			lease_revoke(held);
+			lease_revoke(held, "the policy no longer allows it");
 		}
 	}
 	forget_kept(&kept);

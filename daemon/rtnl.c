@@ -9,12 +9,14 @@
 #include <linux/if.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
+#include <linux/if_tun.h>
 #include <linux/rtnetlink.h>
 
 #include "refuse.h"
 
 #define ANSWER_BYTES	65536
-#define RECEIVE_BUFFER	(1024 * 1024)	/* an error for every message fits */
+#define RECEIVE_BUFFER	(1024 * 1024)	/* an error for every message fits, */
+				/* and so does the largest batch */
 #define ANSWER_SECONDS	2		/* the kernel answers in the send */
 #define DUMP_TRIES	5
 
@@ -43,6 +45,7 @@ static int open_socket(struct rtnl *ret, int flags, unsigned groups)
 	}
 	/* Without CAP_NET_ADMIN the default stays; it serves small batches. */
 	(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size));
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
 	*ret = (struct rtnl){ .nl = nl };
 	return 0;
 }
@@ -90,8 +93,14 @@ static uint32_t get_u32(const struct nlattr *attr)
 	       mnl_attr_get_u32(attr);
 }
 
+static uint8_t get_u8(const struct nlattr *attr)
+{
+	return mnl_attr_validate(attr, MNL_TYPE_U8) < 0 ? 0 :
+	       mnl_attr_get_u8(attr);
+}
+
 /* IFLA_LINKINFO of a TUN/TAP device (tun_fill_info in drivers/net/tun.c). */
-static void parse_tun(const struct nlattr *info, struct rtnl_link *ret)
+static void parse_tun(const struct nlattr *info, struct os_link *ret)
 {
 	const struct nlattr *data, *attr;
 
@@ -100,8 +109,22 @@ static void parse_tun(const struct nlattr *info, struct rtnl_link *ret)
 			continue;
 		mnl_attr_for_each_nested(attr, data) {
 			switch (mnl_attr_get_type(attr)) {
+			case IFLA_TUN_TYPE:
+				ret->layer = get_u8(attr) == IFF_TUN ?
+					     WIRE_TUN : WIRE_TAP;
+				break;
+			case IFLA_TUN_PERSIST:
+				ret->persist = get_u8(attr);
+				break;
+			case IFLA_TUN_VNET_HDR:
+				ret->vnet_hdr = get_u8(attr);
+				break;
 			case IFLA_TUN_OWNER:
+				ret->has_owner = true;
 				ret->owner = get_u32(attr);
+				break;
+			case IFLA_TUN_GROUP:
+				ret->has_group = true;
 				break;
 			case IFLA_TUN_NUM_QUEUES:
 			case IFLA_TUN_NUM_DISABLED_QUEUES:
@@ -112,36 +135,42 @@ static void parse_tun(const struct nlattr *info, struct rtnl_link *ret)
 	}
 }
 
-static void parse_link(const struct nlmsghdr *nlh, struct rtnl_link *ret)
+static void parse_link(const struct nlmsghdr *nlh, struct os_link *ret)
 {
 	const struct ifinfomsg *ifi = mnl_nlmsg_get_payload(nlh);
 	const struct nlattr *info = NULL;
 	bool is_tun = false;
 	struct nlattr *attr;
 
-	*ret = (struct rtnl_link){
-		.link.ifindex = (unsigned)ifi->ifi_index,
-		.link.up = ifi->ifi_flags & IFF_UP,
-		.link.type = ifi->ifi_type,
+	*ret = (struct os_link){
+		.ifindex = (unsigned)ifi->ifi_index,
+		.up = ifi->ifi_flags & IFF_UP,
+		.type = ifi->ifi_type,
 	};
 	mnl_attr_for_each(attr, nlh, sizeof(*ifi)) {
 		switch (mnl_attr_get_type(attr)) {
 		case IFLA_IFNAME:
-			copy_text(ret->link.name, sizeof(ret->link.name), attr);
+			copy_text(ret->name, sizeof(ret->name), attr);
 			break;
 		case IFLA_IFALIAS:
-			copy_text(ret->link.alias, sizeof(ret->link.alias),
-				  attr);
+			copy_text(ret->alias, sizeof(ret->alias), attr);
 			break;
 		case IFLA_MTU:
-			ret->link.mtu = get_u32(attr);
+			ret->mtu = get_u32(attr);
+			break;
+		case IFLA_TXQLEN:
+			ret->txqueuelen = get_u32(attr);
 			break;
 		case IFLA_ADDRESS:
-			if (mnl_attr_get_payload_len(attr) ==
-			    sizeof(ret->link.mac))
-				memcpy(ret->link.mac,
-				       mnl_attr_get_payload(attr),
-				       sizeof(ret->link.mac));
+			if (mnl_attr_get_payload_len(attr) == sizeof(ret->mac))
+				memcpy(ret->mac, mnl_attr_get_payload(attr),
+				       sizeof(ret->mac));
+			break;
+		case IFLA_GROUP:
+			ret->link_group = get_u32(attr);
+			break;
+		case IFLA_NEW_NETNSID:
+			ret->moved = nlh->nlmsg_type == RTM_DELLINK;
 			break;
 		case IFLA_LINKINFO:
 			info = attr;
@@ -171,6 +200,7 @@ static bool parse_address(const struct nlmsghdr *nlh, struct os_address *ret)
 	const struct ifaddrmsg *ifa = mnl_nlmsg_get_payload(nlh);
 	const struct nlattr *local = NULL, *address = NULL, *own;
 	struct nlattr *attr;
+	uint32_t flags = 0;
 
 	*ret = (struct os_address){ .ifindex = ifa->ifa_index };
 	if (ifa->ifa_family != AF_INET && ifa->ifa_family != AF_INET6)
@@ -180,7 +210,11 @@ static bool parse_address(const struct nlmsghdr *nlh, struct os_address *ret)
 			local = attr;
 		else if (mnl_attr_get_type(attr) == IFA_ADDRESS)
 			address = attr;
+		else if (mnl_attr_get_type(attr) == IFA_FLAGS)
+			flags = get_u32(attr);
 	}
+	ret->noprefixroute = flags & IFA_F_NOPREFIXROUTE;
+	ret->flags = flags & IFA_F_NODAD ? WIRE_ADDRESS_NODAD : 0;
 	own = local ? local : address;
 	ret->local.family = ifa->ifa_family == AF_INET ? 4 : 6;
 	ret->local.len = ifa->ifa_prefixlen;
@@ -196,10 +230,58 @@ static bool parse_address(const struct nlmsghdr *nlh, struct os_address *ret)
 	return true;
 }
 
+/* FNV-1a, to tell routes apart by what is not looked at. */
+#define HASH_BASIS	2166136261u
+#define HASH_PRIME	16777619u
+
+static uint32_t hash(uint32_t h, const void *data, size_t len)
+{
+	const uint8_t *byte = data;
+
+	for (size_t i = 0; i < len; i++)
+		h = (h ^ byte[i]) * HASH_PRIME;
+	return h;
+}
+
+static void parse_route_attr(const struct nlattr *attr, struct os_route *ret)
+{
+	switch (mnl_attr_get_type(attr)) {
+	case RTA_GATEWAY:
+		ret->gateway.family = ret->dst.family;
+		if (copy_ip(&ret->gateway, attr))
+			ret->gateway = prefix_host(&ret->gateway);
+		else
+			ret->gateway.family = 0;
+		/* fall through */
+	case RTA_VIA:
+		ret->direct = false;
+		break;
+	case RTA_MULTIPATH:
+		ret->direct = false;
+		ret->ifindex = 0;
+		return;		/* what it holds changes */
+	case RTA_OIF:
+		ret->ifindex = get_u32(attr);
+		return;
+	case RTA_TABLE:
+		ret->table = get_u32(attr);
+		return;
+	case RTA_PRIORITY:
+		ret->metric = get_u32(attr);
+		return;
+	case RTA_PREFSRC:
+		ret->source = true;
+		break;
+	default:
+		return;
+	}
+	ret->which = hash(ret->which, mnl_attr_get_payload(attr),
+			  mnl_attr_get_payload_len(attr));
+}
+
 /*
  * The route of an RTM_NEWROUTE or RTM_DELROUTE; false: one of the kernel's
- * local table or cache, or of another family.  One with several next hops
- * names no link here: on-link networks have one.
+ * local table or cache, or of another family.
  */
 static bool parse_route(const struct nlmsghdr *nlh, struct os_route *ret)
 {
@@ -210,30 +292,19 @@ static bool parse_route(const struct nlmsghdr *nlh, struct os_route *ret)
 	if (rtm->rtm_flags & RTM_F_CLONED ||
 	    (rtm->rtm_family != AF_INET && rtm->rtm_family != AF_INET6))
 		return false;
-	*ret = (struct os_route){ .table = rtm->rtm_table };
-	mnl_attr_for_each(attr, nlh, sizeof(*rtm)) {
-		switch (mnl_attr_get_type(attr)) {
-		case RTA_GATEWAY:
-		case RTA_VIA:
-			ret->gateway = true;
-			break;
-		case RTA_DST:
-			dst = attr;
-			break;
-		case RTA_OIF:
-			ret->ifindex = get_u32(attr);
-			break;
-		case RTA_TABLE:
-			ret->table = get_u32(attr);
-			break;
-		case RTA_PRIORITY:
-			ret->metric = get_u32(attr);
-			break;
-		}
-	}
-	ret->ours = rtm->rtm_protocol == RTNL_PROTOCOL;
+	*ret = (struct os_route){ .table = rtm->rtm_table, .direct = true };
 	ret->dst.family = rtm->rtm_family == AF_INET ? 4 : 6;
 	ret->dst.len = rtm->rtm_dst_len;
+	ret->which = hash(HASH_BASIS, &rtm->rtm_tos, sizeof(rtm->rtm_tos));
+	mnl_attr_for_each(attr, nlh, sizeof(*rtm)) {
+		if (mnl_attr_get_type(attr) == RTA_DST)
+			dst = attr;
+		else
+			parse_route_attr(attr, ret);
+	}
+	ret->ours = rtm->rtm_protocol == RTNL_PROTOCOL;
+	ret->replaces = nlh->nlmsg_type == RTM_NEWROUTE &&
+			nlh->nlmsg_flags & NLM_F_REPLACE;
 	if (ret->dst.len > prefix_bits(ret->dst.family) ||
 	    (dst && !copy_ip(&ret->dst, dst)))
 		return false;
@@ -243,19 +314,13 @@ static bool parse_route(const struct nlmsghdr *nlh, struct os_route *ret)
 static void tell_route(const struct nlmsghdr *nlh, const struct os_watcher *w)
 {
 	const struct rtmsg *rtm = mnl_nlmsg_get_payload(nlh);
-	bool gone = nlh->nlmsg_type == RTM_DELROUTE;
-	struct os_route route, old;
+	bool leads = rtm->rtm_type == RTN_UNICAST;
+	struct os_route route;
 
-	if (!parse_route(nlh, &route))
-		return;
-	/* What it replaced is not told, nor which link that was of. */
-	if (!gone && nlh->nlmsg_flags & NLM_F_REPLACE) {
-		old = route;
-		old.ifindex = 0;
-		w->route(w->arg, &old, true);
-	}
-	if (rtm->rtm_type == RTN_UNICAST && route.ifindex)
-		w->route(w->arg, &route, gone);
+	/* One that leads nowhere may take the place of one that did. */
+	if (parse_route(nlh, &route) && (leads || route.replaces))
+		w->route(w->arg, &route,
+			 !leads || nlh->nlmsg_type == RTM_DELROUTE);
 }
 
 /* Tells the watcher one message, if it is one of what it wants to know. */
@@ -263,7 +328,7 @@ static void tell(const struct nlmsghdr *nlh, const struct os_watcher *w)
 {
 	const struct ifinfomsg *ifi = mnl_nlmsg_get_payload(nlh);
 	struct os_address address;
-	struct rtnl_link link;
+	struct os_link link;
 
 	switch (nlh->nlmsg_type) {
 	case RTM_NEWLINK:
@@ -276,7 +341,7 @@ static void tell(const struct nlmsghdr *nlh, const struct os_watcher *w)
 		    ifi->ifi_family != AF_UNSPEC)
 			return;
 		parse_link(nlh, &link);
-		w->link(w->arg, &link.link, nlh->nlmsg_type == RTM_DELLINK);
+		w->link(w->arg, &link, nlh->nlmsg_type == RTM_DELLINK);
 		return;
 	case RTM_NEWADDR:
 	case RTM_DELADDR:
@@ -323,6 +388,8 @@ static const char *advice(const struct rtnl_row *row, int err)
 	if (route && (err == ENETUNREACH || err == EHOSTUNREACH ||
 		      err == EINVAL))
 		return "; a gateway must lie in an on-link prefix of the device: give it an address whose prefix holds it";
+	if (strcmp(row->step, "guard") == 0 && err == ENOENT)
+		return "; this kernel has no source guard (modules sch_ingress and cls_bpf): have the rule say `source-guard = off`";
 	if (err == EPERM)
 		return "; the daemon lacks CAP_NET_ADMIN in this network namespace";
 	return "";
@@ -355,7 +422,7 @@ static const struct rtnl_row *find_row(const struct rtnl_batch *b, uint32_t seq)
  * message that failed, acks for the last alone.  The first failure counts.
  */
 static int read_answers(struct rtnl *rtnl, const struct rtnl_batch *b,
-			struct rtnl_link *ret_link, struct wire_refused *why)
+			struct os_link *ret_link, struct wire_refused *why)
 {
 	uint32_t last = b->rows[b->n - 1].seq;
 	char buf[ANSWER_BYTES] __attribute__((aligned(8)));
@@ -394,7 +461,7 @@ static int read_answers(struct rtnl *rtnl, const struct rtnl_batch *b,
 }
 
 int rtnl_commit(struct rtnl *rtnl, struct rtnl_batch *b,
-		struct rtnl_link *ret_link, struct wire_refused *why)
+		struct os_link *ret_link, struct wire_refused *why)
 {
 	struct nlmsghdr *nlh = (void *)b->buf;
 	int len = (int)b->len;
@@ -458,6 +525,19 @@ static int dump(struct rtnl *rtnl, uint16_t type, size_t extra,
 	}
 }
 
+int rtnl_dump_links(struct rtnl *rtnl,
+		    void (*link)(void *arg, const struct os_link *link,
+				 bool gone), void *arg)
+{
+	const struct os_watcher watcher = { .link = link, .arg = arg };
+	int error = -EAGAIN;
+
+	for (int i = 0; error == -EAGAIN && i < DUMP_TRIES; i++)
+		error = dump(rtnl, RTM_GETLINK, sizeof(struct ifinfomsg),
+			     &watcher);
+	return error;
+}
+
 int rtnl_dump(struct rtnl *rtnl, const struct os_watcher *watcher)
 {
 	int error = -EAGAIN;
@@ -482,12 +562,13 @@ int rtnl_dump(struct rtnl *rtnl, const struct os_watcher *watcher)
  * When some were lost, those that are left tell of a time before the dump that
  * follows: they are read and not told.
  */
-int rtnl_read_events(struct rtnl *rtnl, const struct os_watcher *watcher)
+int rtnl_read_events(struct rtnl *rtnl, const struct os_watcher *watcher,
+		     unsigned most)
 {
 	char buf[ANSWER_BYTES] __attribute__((aligned(8)));
 	bool lost = false;
 
-	for (;;) {
+	for (unsigned i = 0; i < most; i++) {
 		ssize_t got = mnl_socket_recvfrom(rtnl->nl, buf, sizeof(buf));
 		const struct nlmsghdr *nlh = (const void *)buf;
 		int len = (int)got;
@@ -507,4 +588,5 @@ int rtnl_read_events(struct rtnl *rtnl, const struct os_watcher *watcher)
 		     nlh = mnl_nlmsg_next(nlh, &len))
 			tell(nlh, watcher);
 	}
+	return lost ? -ENOBUFS : -EAGAIN;
 }

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "../proto/wire.h"
+#include "guard.h"
 #include "os.h"
 
 struct nlmsghdr;
@@ -72,6 +73,15 @@ void rtnl_add_route(struct rtnl_batch *b, unsigned ifindex,
 void rtnl_remove_route(struct rtnl_batch *b, unsigned ifindex,
 		       const struct wire_route *r);
 
+/* The guard: all of it; or another program in its place, at once. */
+void rtnl_add_guard(struct rtnl_batch *b, unsigned ifindex,
+		    const struct guard_program *program);
+void rtnl_set_guard(struct rtnl_batch *b, unsigned ifindex,
+		    const struct guard_program *program);
+/* Puts the link into a group; deletes all links of one. */
+void rtnl_set_group(struct rtnl_batch *b, unsigned ifindex, uint32_t group);
+void rtnl_delete_group(struct rtnl_batch *b, uint32_t group);
+
 /*
  * rtnl_move.c: adds what brings a device from one description to another, of
  * which addresses, routes, the MTU (0: as it is) and WIRE_OPEN_DOWN count.
@@ -90,26 +100,27 @@ void rtnl_delete_link(struct rtnl_batch *b, unsigned ifindex);
 /* Asks for the link; its answer goes to rtnl_commit()'s ret_link. */
 void rtnl_get_link(struct rtnl_batch *b, unsigned ifindex);
 
-/* What RTM_GETLINK told. */
-struct rtnl_link {
-	struct os_link link;
-	/* Of a TUN/TAP device with several queues, else 0. */
-	uint32_t queues, owner;
-};
-
 /*
  * Sends the batch and reads the answer to every message: the kernel goes on
  * after a failed one.  0, or the kernel's own -errno for the first that failed,
  * with its step, what was asked, and the kernel's words in *why.
  */
 int rtnl_commit(struct rtnl *rtnl, struct rtnl_batch *batch,
-		struct rtnl_link *ret_link, struct wire_refused *why);
+		struct os_link *ret_link, struct wire_refused *why);
 
+/* Tells all links, once or several times.  0 or -errno. */
+int rtnl_dump_links(struct rtnl *rtnl,
+		    void (*link)(void *arg, const struct os_link *link,
+				 bool gone), void *arg);
 /* Tells all links, addresses and routes to the watcher.  0 or -errno. */
 int rtnl_dump(struct rtnl *rtnl, const struct os_watcher *watcher);
 /* Opens a socket that hears of changes, non-blocking. */
 int rtnl_open_events(struct rtnl *ret);
-/* Tells what has come.  0, -ENOBUFS when some was lost, or -errno. */
-int rtnl_read_events(struct rtnl *rtnl, const struct os_watcher *watcher);
+/*
+ * Tells what has come, of so many datagrams at the most.  0, -EAGAIN if there
+ * may be more, -ENOBUFS when some was lost, or -errno.
+ */
+int rtnl_read_events(struct rtnl *rtnl, const struct os_watcher *watcher,
+		     unsigned most);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -10,19 +11,23 @@
 #include <libmnl/libmnl.h>
 #include <linux/if.h>
 #include <linux/if_addr.h>
+#include <linux/if_ether.h>
 #include <linux/if_link.h>
+#include <linux/pkt_cls.h>
+#include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 
 #include "fault.h"
 
 /*
  * A move (rtnl_move.c) at its largest: each address and its connected route go
- * and come, each route too, a default route of either family as two; and nine
+ * and come, each route too, a default route of either family as two; and 13
  * messages besides.
  */
-#define MESSAGES_MAX	(5 * WIRE_ADDRESSES_MAX + 2 * (WIRE_ROUTES_MAX + 2) + 9)
-#define MESSAGE_BYTES	192		/* longest message that we build */
-#define BATCH_BYTES	(MESSAGES_MAX * MESSAGE_BYTES)
+#define MESSAGES_MAX	(5 * WIRE_ADDRESSES_MAX + 2 * (WIRE_ROUTES_MAX + 2) + 13)
+#define MESSAGE_BYTES	192		/* longest message that we build, */
+#define GUARD_BYTES	(GUARD_INSNS_MAX * sizeof(struct guard_insn))
+#define BATCH_BYTES	(MESSAGES_MAX * MESSAGE_BYTES + GUARD_BYTES) /* but one */
 /* A message type that no kernel has: a step that the fault hook breaks. */
 #define NO_SUCH_TYPE	(RTM_MAX + 64)
 
@@ -318,4 +323,102 @@ void rtnl_get_link(struct rtnl_batch *b, unsigned ifindex)
 
 	if (nlh)
 		end(b, nlh);
+}
+
+/* --- the guard ---------------------------------------------------------- */
+
+/*
+ * Two filters on what comes out of the device, before the host has it.  The
+ * first accepts what its program does (TC_ACT_OK, as it has no action); what it
+ * leaves goes to the second, which drops all.  So what a program cannot tell,
+ * as a load of it fails, is dropped (net/sched/cls_bpf.c).
+ */
+#define GUARD_PRIO_ACCEPT	1
+#define GUARD_PRIO_DROP		2
+#define GUARD_HANDLE		1
+#define CLASSIC_RET		0x06	/* BPF_RET | BPF_K */
+
+static struct nlmsghdr *begin_tc(struct rtnl_batch *b, uint16_t type,
+				 uint16_t flags, unsigned ifindex,
+				 uint32_t parent, uint32_t handle,
+				 uint32_t info)
+{
+	struct nlmsghdr *nlh = begin(b, "guard", type, flags,
+				     sizeof(struct tcmsg));
+	struct tcmsg *tcm;
+
+	if (!nlh)
+		return NULL;
+	tcm = mnl_nlmsg_get_payload(nlh);
+	tcm->tcm_ifindex = (int)ifindex;
+	tcm->tcm_parent = parent;
+	tcm->tcm_handle = handle;
+	tcm->tcm_info = info;
+	return nlh;
+}
+
+static void put_filter(struct rtnl_batch *b, unsigned ifindex, uint32_t prio,
+		       const struct guard_insn *insns, unsigned n)
+{
+	struct nlmsghdr *nlh = begin_tc(b, RTM_NEWTFILTER,
+		NLM_F_CREATE | NLM_F_REPLACE, ifindex,
+		TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS), GUARD_HANDLE,
+		TC_H_MAKE(prio << 16, htons(ETH_P_ALL)));
+	struct nlattr *options;
+
+	if (!nlh)
+		return;
+	mnl_attr_put_strz(nlh, TCA_KIND, "bpf");
+	options = mnl_attr_nest_start(nlh, TCA_OPTIONS);
+	mnl_attr_put_u16(nlh, TCA_BPF_OPS_LEN, (uint16_t)n);
+	mnl_attr_put(nlh, TCA_BPF_OPS, n * sizeof(*insns), insns);
+	if (prio == GUARD_PRIO_DROP)
+		mnl_attr_put_u32(nlh, TCA_BPF_FLAGS, TCA_BPF_FLAG_ACT_DIRECT);
+	else
+		mnl_attr_put_u32(nlh, TCA_BPF_CLASSID, GUARD_HANDLE);
+	mnl_attr_nest_end(nlh, options);
+	end(b, nlh);
+}
+
+void rtnl_add_guard(struct rtnl_batch *b, unsigned ifindex,
+		    const struct guard_program *program)
+{
+	static const struct guard_insn drop = { CLASSIC_RET, 0, 0,
+						TC_ACT_SHOT };
+	struct nlmsghdr *nlh = begin_tc(b, RTM_NEWQDISC, NLM_F_CREATE, ifindex,
+					TC_H_CLSACT, TC_H_MAKE(TC_H_CLSACT, 0),
+					0);
+
+	if (!nlh)
+		return;
+	mnl_attr_put_strz(nlh, TCA_KIND, "clsact");
+	end(b, nlh);
+	put_filter(b, ifindex, GUARD_PRIO_DROP, &drop, 1);
+	rtnl_set_guard(b, ifindex, program);
+}
+
+void rtnl_set_guard(struct rtnl_batch *b, unsigned ifindex,
+		    const struct guard_program *program)
+{
+	put_filter(b, ifindex, GUARD_PRIO_ACCEPT, program->insns, program->n);
+}
+
+void rtnl_set_group(struct rtnl_batch *b, unsigned ifindex, uint32_t group)
+{
+	struct nlmsghdr *nlh = begin_link(b, "group", RTM_SETLINK, ifindex);
+
+	if (!nlh)
+		return;
+	mnl_attr_put_u32(nlh, IFLA_GROUP, group);
+	end(b, nlh);
+}
+
+void rtnl_delete_group(struct rtnl_batch *b, uint32_t group)
+{
+	struct nlmsghdr *nlh = begin_link(b, "delete", RTM_DELLINK, 0);
+
+	if (!nlh)
+		return;
+	mnl_attr_put_u32(nlh, IFLA_GROUP, group);
+	end(b, nlh);
 }

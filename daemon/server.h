@@ -17,6 +17,8 @@ struct server {
 	unsigned generation;
 	char policy_fault[WIRE_TEXT_MAX + 1];	/* of the last reload, or "" */
 	time_t started;
+	bool more_to_accept;		/* clients have connected */
+	int grace_ms;			/* for clients of a daemon before */
 	unsigned fds_waiting;		/* for clients to take them */
 };
 

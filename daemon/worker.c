@@ -9,6 +9,7 @@
 
 #include <event2/event.h>
 
+#include "limits.h"
 #include "os.h"
 
 struct queue {
@@ -48,37 +49,79 @@ static struct worker_job *pop(struct queue *q)
 	return job;
 }
 
-static void carry_out(struct worker_job *job)
+/* With the lock.  Somebody waits for an urgent one: it alone; else all. */
+static struct queue next_jobs(void)
+{
+	struct queue jobs = { NULL, NULL };
+	struct worker_job *urgent = pop(&worker.urgent);
+
+	if (urgent) {
+		urgent->next = NULL;
+		jobs.first = urgent;
+		jobs.last = &urgent->next;
+	} else if (worker.todo.first) {
+		jobs = worker.todo;
+		worker.todo = (struct queue){ NULL, &worker.todo.first };
+	}
+	return jobs;
+}
+
+static void close_fds(struct worker_job *job)
 {
 	for (unsigned i = 0; i < job->n_fds; i++)
 		close(job->fds[i]);
 	job->n_fds = 0;
-	job->result = job->ifindex ?
-		os_device_delete(job->ifindex, job->alias) : 0;
 }
 
-static struct worker_job *next_job(void)
+static void delete_devices(struct worker_job *jobs)
 {
-	struct worker_job *job = worker.stop ? NULL : pop(&worker.urgent);
+	struct os_deletion d[LIMIT_DELETIONS_AT_ONCE];
+	struct worker_job *of[LIMIT_DELETIONS_AT_ONCE], *job = jobs;
 
-	return job || worker.stop ? job : pop(&worker.todo);
+	while (job) {
+		unsigned n = 0;
+
+		for (; job && n < LIMIT_DELETIONS_AT_ONCE; job = job->next) {
+			job->result = 0;
+			if (!job->ifindex)
+				continue;
+			of[n] = job;
+			d[n] = (struct os_deletion){ job->ifindex, job->alias,
+						     n, 0 };
+			n++;
+		}
+		os_devices_delete(d, n);
+		for (unsigned i = 0; i < n; i++)
+			of[d[i].tag]->result = d[i].result;
+	}
+}
+
+static void carry_out(struct worker_job *jobs)
+{
+	for (struct worker_job *job = jobs; job; job = job->next)
+		close_fds(job);
+	delete_devices(jobs);
 }
 
 static void *run(void *arg)
 {
-	struct worker_job *job;
+	struct queue jobs;
 
 	(void)arg;
 	pthread_mutex_lock(&worker.lock);
 	for (;;) {
-		while (!(job = next_job()) && !worker.stop)
-			pthread_cond_wait(&worker.wanted, &worker.lock);
-		if (worker.stop)
+		jobs = worker.stop ? (struct queue){ NULL, NULL } : next_jobs();
+		if (!jobs.first && worker.stop)
 			break;
+		if (!jobs.first) {
+			pthread_cond_wait(&worker.wanted, &worker.lock);
+			continue;
+		}
 		pthread_mutex_unlock(&worker.lock);
-		carry_out(job);
+		carry_out(jobs.first);
 		pthread_mutex_lock(&worker.lock);
-		push(&worker.done, job);
+		*worker.done.last = jobs.first;
+		worker.done.last = jobs.last;
 		/* A full pipe is fine: then the loop is woken already. */
 		if (write(worker.wake[1], "", 1) < 0 && errno != EAGAIN)
 			break;

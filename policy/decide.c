@@ -199,6 +199,33 @@ static int settle(struct question *q, struct wire_open *out)
 	return settle_name(q, out);
 }
 
+static struct policy_terms terms_of(const struct rule *rule)
+{
+	return (struct policy_terms){
+		.metric = rule->metric.min,
+		.shadow = rule->shadow,
+		.mac_chosen = rule->mac_chosen,
+		.guard = rule->guard,
+		.dhcp = rule->dhcp,
+		.automatic = rule->sources.automatic,
+		.sources = rule->sources.prefix,
+		.n_sources = rule->sources.n,
+		.tamper_revokes = rule->tamper_revokes,
+	};
+}
+
+void policy_terms(const struct policy *policy, const struct peer *peer,
+		  uint8_t layer, const char *name, struct policy_terms *ret)
+{
+	struct wire_open ask = { .layer = layer };
+	struct question q = { .policy = policy, .peer = peer, .ask = &ask };
+	const struct rule *rule = find(&q, name, NULL);
+	struct rule none = { .allow = true };
+
+	rule_defaults(&none);
+	*ret = terms_of(rule && rule->allow ? rule : &none);
+}
+
 int policy_explain(const struct policy *policy, const struct peer *peer,
 		   const struct wire_open *ask,
 		   const struct policy_usage *usage,
@@ -223,8 +250,7 @@ int policy_explain(const struct policy *policy, const struct peer *peer,
 	r = settle(&q, &out);
 	if (r)
 		return r;
-	*ret = (struct policy_decision){ .metric = q.rule->metric.min,
-					 .shadow = q.rule->shadow };
+	*ret = (struct policy_decision){ .terms = terms_of(q.rule) };
 	snprintf(ret->rule, sizeof(ret->rule), "%s:%u", q.rule->file,
 		 q.rule->line);
 	*ret_open = out;

@@ -5,7 +5,6 @@
 #include <stddef.h>
 #include <string.h>
 
-#define LATER	.later = true
 #define AT(m)	offsetof(struct rule, m)
 static const struct key_row rule_keys[N_RULE_KEYS] = {
 	[KEY_ACTION] = { "action", &value_word, AT(allow),
@@ -16,7 +15,7 @@ static const struct key_row rule_keys[N_RULE_KEYS] = {
 	[KEY_NAME] = { "name", &value_pattern, AT(names), .absent = "all" },
 	[KEY_ADDRESS] = { "address", &value_prefix, AT(addresses),
 			  .absent = "none" },
-	[KEY_SOURCE] = { "source", &value_source, AT(sources), LATER },
+	[KEY_SOURCE] = { "source", &value_source, AT(sources) },
 	[KEY_ROUTE] = { "route", &value_prefix, AT(routes), .absent = "none" },
 	[KEY_DEFAULT_ROUTE] = { "default-route", &value_word,
 				AT(default_route), .yes = "yes", .no = "no" },
@@ -38,13 +37,13 @@ static const struct key_row rule_keys[N_RULE_KEYS] = {
 			     .min = 0, .max = WIRE_ROUTES_MAX },
 	[KEY_MAC] = { "mac", &value_word, AT(mac_chosen),
 		      .yes = "chosen", .no = "random" },
-	[KEY_DHCP] = { "dhcp", &value_word, AT(dhcp), LATER,
+	[KEY_DHCP] = { "dhcp", &value_word, AT(dhcp),
 		       .yes = "yes", .no = "no" },
 	[KEY_OFFLOAD] = { "offload", &value_word, AT(offload),
 			  .yes = "yes", .no = "no" },
-	[KEY_SOURCE_GUARD] = { "source-guard", &value_word, AT(guard), LATER,
+	[KEY_SOURCE_GUARD] = { "source-guard", &value_word, AT(guard),
 			       .yes = "required", .no = "off" },
-	[KEY_ON_TAMPER] = { "on-tamper", &value_word, AT(tamper_revokes), LATER,
+	[KEY_ON_TAMPER] = { "on-tamper", &value_word, AT(tamper_revokes),
 			    .yes = "revoke", .no = "log" },
 };
 #undef AT
@@ -143,8 +142,7 @@ static void write_key(const struct key_row *row, const void *section,
 	}
 	fprintf(out, "%s = ", row->name);
 	row->value->write((const char *)section + row->at, row, out);
-	fprintf(out, "%s%s\n", line ? "" : "\t; default",
-		row->later ? "\t; not obeyed yet" : "");
+	fprintf(out, "%s\n", line ? "" : "\t; default");
 }
 
 /* A rule that denies has no limits. */
@@ -165,11 +163,6 @@ void global_write(const struct global *global, FILE *out)
 	fputc('\n', out);
 	for (size_t i = 0; i < N_GLOBAL_KEYS; i++)
 		write_key(&global_keys[i], global, global->key_line[i], out);
-}
-
-bool rule_key_is_later(enum rule_key key)
-{
-	return rule_keys[key].later;
 }
 
 void global_defaults(struct global *global)

@@ -24,7 +24,6 @@ struct key_row {
 	uint32_t min, max;	/* of numbers and ranges */
 	const char *yes, *no;	/* the two words of a bool */
 	const char *absent;	/* what that means, if no value says it */
-	bool later;		/* nothing obeys it yet */
 };
 
 extern const struct value value_number, value_range, value_word, value_kind,

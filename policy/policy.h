@@ -35,14 +35,26 @@ struct policy_usage {
 	void *arg;
 };
 
+/* What holds for a device as long as it is there. */
+struct policy_terms {
+	uint32_t metric;	/* the rule's lowest: for connected routes */
+	bool shadow;		/* it may lie in other devices' networks */
+	bool mac_chosen;
+	bool guard;		/* packets that come from it are looked at; */
+	bool dhcp;		/* who is behind it may ask for an address, */
+	bool automatic;		/* and its sources follow from what it has, */
+	const struct prefix *sources;	/* or are these; the policy's */
+	size_t n_sources;
+	bool tamper_revokes;
+};
+
 /* The answer.  On a refusal code, step, text and rule are a REFUSED's. */
 struct policy_decision {
 	enum wire_error code;		/* 0: allowed */
 	char step[WIRE_STEP_MAX + 1];
 	char text[WIRE_TEXT_MAX + 1];
 	char rule[WIRE_RULE_MAX + 1];	/* "file:line" of the rule, or "" */
-	uint32_t metric;	/* the rule's lowest: for connected routes */
-	bool shadow;		/* it may lie in other devices' networks */
+	struct policy_terms terms;	/* if allowed */
 };
 
 /* Where a policy file is wrong. */
@@ -95,6 +107,14 @@ size_t policy_n_rules(const struct policy *policy);
 int policy_decide(const struct policy *policy, const struct peer *peer,
 		  const struct wire_open *ask, const struct policy_usage *usage,
 		  struct wire_open *ret_open, struct policy_decision *ret);
+
+/*
+ * The terms for a device that is there, of this kind and name: of the rule that
+ * allows such ones to this peer, or, if none does any more, of one that says
+ * nothing of them.  Limits are not looked at.
+ */
+void policy_terms(const struct policy *policy, const struct peer *peer,
+		  uint8_t layer, const char *name, struct policy_terms *ret);
 
 /* What a rule has to do with a request. */
 enum policy_match {

@@ -49,7 +49,7 @@ struct rule {
 	char name[POLICY_RULE_NAME_MAX + 1];
 	bool allow;
 	bool offload, default_route, shadow, mac_chosen;
-	bool dhcp, guard, tamper_revokes;	/* not obeyed yet */
+	bool dhcp, guard, tamper_revokes;
 	struct kinds kinds;
 	struct ids users, groups;
 	struct patterns names;
@@ -103,8 +103,6 @@ void rule_defaults(struct rule *rule);
 void global_defaults(struct global *global);
 void rule_free_lists(struct rule *rule);
 const char *rule_key_name(enum rule_key key);
-/* Nothing obeys it yet. */
-bool rule_key_is_later(enum rule_key key);
 /* As they would stand in a file, and what absent keys mean. */
 void rule_write(const struct rule *rule, FILE *out);
 void global_write(const struct global *global, FILE *out);

@@ -98,10 +98,10 @@ static void warn_pattern(const struct warning *w, const char *pattern)
 
 static void warn_rule(const struct warning *w)
 {
-	for (enum rule_key key = 0; key < N_RULE_KEYS; key++)
-		if (w->rule->key_line[key] && rule_key_is_later(key))
-			warn(w, key, "this version of tuntapd reads it, and "
-			     "does not obey it yet");
+	if (w->rule->allow && !w->rule->guard)
+		warn(w, KEY_SOURCE_GUARD, "whoever has such a device can send "
+		     "into this host with any source address; write `required`"
+		     ", and prefixes as `source` if it keeps out too much");
 	for (size_t i = 0; w->rule->allow && i < w->rule->names.n; i++)
 		warn_pattern(w, w->rule->names.text[i]);
 }

@@ -113,7 +113,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	if (policy_decide(policy, &peer, &ask, &usage, &out, &decision) == 0) {
 		must(decision.code == 0 && !name_fault(out.name));
-		must(decision.metric != 0);
+		must(decision.terms.metric != 0);
 		must(out.n_routes == 0 || out.routes[0].metric != 0);
 		must(out.mtu == 0 || (out.mtu >= POLICY_MTU_MIN &&
 				      out.mtu <= POLICY_MTU_MAX));

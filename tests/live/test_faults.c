@@ -15,6 +15,7 @@
 enum {
 	QUEUES = 2,
 	STEPS = QUEUES * 2	/* open the node, TUNSETIFF */
+		+ 3	/* the guard: qdisc and two filters */
 	      + QUEUES * 2	/* TUNGETIFF, SIOCGIFINDEX */
 	      + 1		/* TUNSETOWNER */
 	      + 5		/* alias, name, MAC, MTU, txqueuelen */

@@ -171,7 +171,7 @@ static json_t *judge(const struct policy *policy, const json_t *in)
 	return json_pack("{s:b, s:s, s:s, s:I, s:o, s:b}", "allowed", 1,
 			 "rule", decision.rule, "name", out.name,
 			 "mtu", (json_int_t)out.mtu, "metrics", metrics,
-			 "shadow", (int)decision.shadow);
+			 "shadow", (int)decision.terms.shadow);
 }
 
 /* "p.conf:7: ..." */

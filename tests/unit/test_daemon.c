@@ -9,6 +9,7 @@
 #include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
 
+#include "../../daemon/limits.h"
 #include "../../daemon/mirror.h"
 #include "../../daemon/refuse.h"
 #include "../../daemon/registry.h"
@@ -107,8 +108,9 @@ int os_watch_start(const struct os_watcher *watcher, struct wire_refused *why)
 static int read_error, again_error;	/* what they return */
 static unsigned n_again;
 
-int os_watch_read(void)
+int os_watch_read(unsigned most)
 {
+	(void)most;
 	return read_error;
 }
 
@@ -122,9 +124,9 @@ int os_watch_again(void)
 	return again_error;
 }
 
-static void on_gone(unsigned ifindex)
+static void on_gone(const struct os_link *link)
 {
-	gone[n_gone++] = ifindex;
+	gone[n_gone++] = link->ifindex;
 }
 
 static struct os_link was, is;		/* of the last change */
@@ -136,6 +138,29 @@ static void on_changed(const struct os_link *before, const struct os_link *now)
 	is = *now;
 	n_changed++;
 }
+
+static unsigned touched[16], n_touched, n_addressed, stormy;
+
+static void on_touched(unsigned ifindex)
+{
+	if (n_touched < 16)
+		touched[n_touched] = ifindex;
+	n_touched++;
+}
+
+static void on_addressed(void)
+{
+	n_addressed++;
+}
+
+static void on_storm(unsigned ifindex)
+{
+	stormy = ifindex;
+}
+
+static const struct mirror_listener listener = {
+	on_gone, on_changed, on_storm, on_touched, on_addressed
+};
 
 static void link_is(unsigned ifindex, const char *name, bool is_gone)
 {
@@ -163,7 +188,7 @@ static const char *owner(const char *text)
 
 START_TEST(mirror_follows_links_and_names)
 {
-	ck_assert_int_eq(mirror_start(on_gone, on_changed, NULL), 0);
+	ck_assert_int_eq(mirror_start(&listener, NULL), 0);
 	link_is(3, "eth0", false);
 	link_is(4, "tt0", false);
 	ck_assert(mirror_name_taken(NULL, "eth0"));
@@ -184,7 +209,7 @@ START_TEST(mirror_knows_who_has_an_address)
 {
 	struct wire_address all[4];
 
-	mirror_start(on_gone, on_changed, NULL);
+	mirror_start(&listener, NULL);
 	link_is(3, "eth0", false);
 	link_is(4, "eth1", false);
 	address_is(3, "10.0.0.1/24", false);
@@ -213,7 +238,7 @@ START_TEST(mirror_tells_far_ends_apart)
 	struct os_address a = { .ifindex = 3 };
 	struct wire_address all[4];
 
-	mirror_start(on_gone, on_changed, NULL);
+	mirror_start(&listener, NULL);
 	link_is(3, "ppp0", false);
 	ck_assert_int_eq(prefix_parse("10.0.0.5", &a.local, NULL), 0);
 	ck_assert_int_eq(prefix_parse("10.0.0.6", &a.peer, NULL), 0);
@@ -238,7 +263,7 @@ static const char *onlink(const char *text)
 
 START_TEST(mirror_knows_whose_network_a_prefix_is_in)
 {
-	mirror_start(on_gone, on_changed, NULL);
+	mirror_start(&listener, NULL);
 	link_is(3, "eth0", false);
 	address_is(3, "10.1.2.3/24", false);
 	address_is(3, "10.9.9.9/32", false);
@@ -262,7 +287,8 @@ END_TEST
 
 static struct os_route a_route(unsigned ifindex, const char *dst)
 {
-	struct os_route r = { .ifindex = ifindex, .table = 254 };
+	struct os_route r = { .ifindex = ifindex, .table = 254,
+			      .direct = true };
 
 	ck_assert_int_eq(prefix_parse(dst, &r.dst, NULL), 0);
 	return r;
@@ -279,7 +305,7 @@ START_TEST(mirror_knows_networks_by_their_routes)
 {
 	struct os_route r;
 
-	mirror_start(on_gone, on_changed, NULL);
+	mirror_start(&listener, NULL);
 	link_is(3, "eth0", false);
 	route_is(3, "10.1.0.0/16", false);
 	route_is(3, "10.1.0.0/16", false);	/* told again */
@@ -297,7 +323,7 @@ START_TEST(mirror_knows_networks_by_their_routes)
 	route_is(3, "fd00::/15", false);
 	route_is(3, "fe80::/64", false);
 	r = a_route(3, "10.3.0.0/16");
-	r.gateway = true;
+	r.direct = false;
 	tell.route(tell.arg, &r, false);
 	r = a_route(3, "10.4.0.0/16");
 	r.ours = true;
@@ -317,7 +343,7 @@ START_TEST(mirror_finds_another_owner_of_a_network)
 {
 	struct prefix p, net;
 
-	mirror_start(on_gone, on_changed, NULL);
+	mirror_start(&listener, NULL);
 	link_is(3, "tt0", false);
 	link_is(4, "eth0", false);
 	address_is(3, "10.1.0.1/24", false);
@@ -341,7 +367,7 @@ START_TEST(mirror_forgets_routes_that_went_unheard)
 {
 	struct os_link down = { .ifindex = 3, .name = "eth0" };
 
-	mirror_start(on_gone, on_changed, NULL);
+	mirror_start(&listener, NULL);
 	link_is(3, "eth0", false);
 	address_is(3, "10.1.0.1/32", false);
 	route_is(3, "10.1.0.0/16", false);
@@ -358,25 +384,147 @@ START_TEST(mirror_forgets_routes_that_went_unheard)
 }
 END_TEST
 
-/* Nor which route went with a replacement, or whether a twin of one is left. */
-START_TEST(mirror_asks_again_when_routes_are_in_doubt)
+static void replace(unsigned ifindex, const char *dst, bool leads)
 {
-	mirror_start(on_gone, on_changed, NULL);
+	struct os_route r = a_route(ifindex, dst);
+
+	r.replaces = true;
+	r.which = 7;
+	tell.route(tell.arg, &r, !leads);
+}
+
+/* What a route replaced is not told: it was the one with its metric. */
+START_TEST(mirror_takes_a_new_route_for_the_old)
+{
+	struct os_route twin = a_route(3, "10.1.0.0/16");
+
+	mirror_start(&listener, NULL);
 	link_is(3, "eth0", false);
-	route_is(3, "10.1.0.0/16", false);
-	route_is(0, "10.2.0.0/16", true);	/* replaced: nobody's network */
+	link_is(4, "eth1", false);
+	replace(3, "10.1.0.0/16", true);	/* nothing was there */
+	replace(4, "10.1.0.0/16", true);
+	ck_assert_str_eq(onlink("10.1.0.0/16"), "eth1");
+	replace(4, "10.1.0.0/16", false);	/* now it leads nowhere */
+	ck_assert_ptr_null(onlink("10.1.0.0/16"));
 	ck_assert_int_eq(mirror_update(), 0);
 	ck_assert_uint_eq(n_again, 0);
-	route_is(0, "10.1.0.0/16", true);
+	/* Of two that differ in the rest, nobody knows which it was. */
+	route_is(3, "10.1.0.0/16", false);
+	twin.which = 1;
+	tell.route(tell.arg, &twin, false);
+	replace(4, "10.1.0.0/16", true);
 	ck_assert_int_eq(mirror_update(), 0);
 	ck_assert_uint_eq(n_again, 1);
+	mirror_stop();
+}
+END_TEST
+
+START_TEST(mirror_tells_twins_apart)
+{
+	struct os_route twin = a_route(3, "10.1.0.0/16");
+
+	mirror_start(&listener, NULL);
 	link_is(3, "eth0", false);
 	route_is(3, "10.1.0.0/16", false);
+	twin.which = 1;
+	tell.route(tell.arg, &twin, false);
 	route_is(3, "10.1.0.0/16", true);
+	ck_assert_str_eq(onlink("10.1.0.0/16"), "eth0");
+	tell.route(tell.arg, &twin, true);
+	ck_assert_ptr_null(onlink("10.1.0.0/16"));
 	ck_assert_int_eq(mirror_update(), 0);
-	ck_assert_uint_eq(n_again, 2);
-	ck_assert_int_eq(mirror_update(), 0);
-	ck_assert_uint_eq(n_again, 2);
+	ck_assert_uint_eq(n_again, 0);
+	mirror_stop();
+}
+END_TEST
+
+struct seen {
+	unsigned n, n_own;
+	struct prefix last;
+};
+
+static bool see(void *arg, const struct prefix *p, unsigned ifindex, bool own)
+{
+	struct seen *seen = arg;
+
+	(void)ifindex;
+	seen->n++;
+	seen->n_own += own;
+	seen->last = *p;
+	return true;
+}
+
+static struct seen within(const char *text)
+{
+	struct seen seen = { .n = 0 };
+	struct prefix p;
+
+	ck_assert_int_eq(prefix_parse(text, &p, NULL), 0);
+	ck_assert(mirror_within(&p, see, &seen));
+	return seen;
+}
+
+START_TEST(mirror_tells_what_is_in_a_network)
+{
+	struct os_route via = a_route(3, "10.3.0.0/16"), many = via;
+
+	mirror_start(&listener, NULL);
+	link_is(3, "eth0", false);
+	address_is(3, "10.1.2.3/24", false);
+	via.direct = false;
+	tell.route(tell.arg, &via, false);
+	many.ifindex = 0;		/* several next hops */
+	many.dst.ip[1] = 4;
+	many.direct = false;
+	tell.route(tell.arg, &many, false);
+	ck_assert_uint_eq(within("10.0.0.0/8").n, 4);
+	ck_assert_uint_eq(within("10.0.0.0/8").n_own, 1);
+	ck_assert_uint_eq(within("0.0.0.0/1").n, 4);
+	ck_assert_uint_eq(within("128.0.0.0/1").n, 0);
+	ck_assert_uint_eq(within("10.1.2.0/24").n, 2);
+	ck_assert_uint_eq(within("10.1.2.0/25").n, 1);
+	ck_assert_uint_eq(within("10.3.0.0/16").n, 1);
+	ck_assert_uint_eq(within("10.3.0.0/17").n, 0);
+	ck_assert_uint_eq(within("10.4.0.0/15").last.ip[1], 4);
+	ck_assert_uint_eq(within("::/0").n, 0);
+	mirror_stop();
+	ck_assert_uint_eq(within("0.0.0.0/0").n, 0);
+}
+END_TEST
+
+START_TEST(mirror_tells_whose_networks_are_touched)
+{
+	mirror_start(&listener, NULL);
+	link_is(3, "tt0", false);
+	link_is(4, "eth0", false);
+	address_is(3, "10.1.0.1/16", false);
+	n_touched = n_addressed = 0;
+	address_is(4, "10.1.7.1/24", false);
+	/* By the address and by its network, each of both links'. */
+	ck_assert_uint_ge(n_touched, 2);
+	ck_assert_uint_eq(touched[0], 3);
+	ck_assert_uint_eq(n_addressed, 1);
+	n_touched = 0;
+	route_is(4, "10.2.0.0/16", false);
+	ck_assert_uint_eq(n_touched, 1);
+	ck_assert_uint_eq(touched[0], 4);
+	n_touched = 0;
+	tell.dump(tell.arg, true);
+	ck_assert_uint_eq(n_touched, 0);
+	tell.dump(tell.arg, false);
+	ck_assert_uint_eq(n_touched, 1);
+	ck_assert_uint_eq(touched[0], 0);
+	mirror_stop();
+}
+END_TEST
+
+START_TEST(mirror_notices_a_storm)
+{
+	mirror_start(&listener, NULL);
+	stormy = 0;
+	for (unsigned i = 0; i < 3 * LIMIT_LINK_EVENTS && !stormy; i++)
+		link_is(3, "tt0", false);
+	ck_assert_uint_eq(stormy, 3);
 	mirror_stop();
 }
 END_TEST
@@ -386,7 +534,7 @@ START_TEST(mirror_tells_what_of_a_link_changed)
 	struct os_link link = { .ifindex = 3, .name = "tt0", .mtu = 1500,
 				.up = true, .type = 1 };
 
-	mirror_start(on_gone, on_changed, NULL);
+	mirror_start(&listener, NULL);
 	/* Made by us: the kernel's first word is no change. */
 	mirror_add(3, "tt0", NULL, 0);
 	tell.link(tell.arg, &link, false);
@@ -419,7 +567,7 @@ START_TEST(mirror_takes_new_addresses_for_old)
 {
 	struct wire_address old = { .flags = 0 }, new = { .flags = 0 };
 
-	mirror_start(on_gone, on_changed, NULL);
+	mirror_start(&listener, NULL);
 	link_is(3, "tt0", false);
 	address_is(3, "10.1.0.1/24", false);
 	ck_assert_int_eq(prefix_parse("10.1.0.1/24", &old.local, NULL), 0);
@@ -434,7 +582,7 @@ END_TEST
 
 START_TEST(mirror_says_so_until_it_is_whole_again)
 {
-	mirror_start(on_gone, on_changed, NULL);
+	mirror_start(&listener, NULL);
 	ck_assert_int_eq(mirror_update(), 0);
 	read_error = again_error = -ENOBUFS;
 	ck_assert_int_eq(mirror_update(), -ENOBUFS);
@@ -450,7 +598,7 @@ START_TEST(mirror_is_told_of_what_was_just_made)
 {
 	struct wire_address a = { .flags = 0 };
 
-	mirror_start(on_gone, on_changed, NULL);
+	mirror_start(&listener, NULL);
 	ck_assert_int_eq(prefix_parse("fd00::1/64", &a.local, NULL), 0);
 	mirror_add(7, "tt0", &a, 1);
 	ck_assert(mirror_name_taken(NULL, "tt0"));
@@ -465,7 +613,7 @@ END_TEST
 
 START_TEST(mirror_tells_what_a_new_dump_no_longer_has)
 {
-	mirror_start(on_gone, on_changed, NULL);
+	mirror_start(&listener, NULL);
 	link_is(3, "eth0", false);
 	link_is(4, "tt0", false);
 	address_is(4, "10.0.0.1/24", false);
@@ -685,7 +833,11 @@ int main(void)
 	tcase_add_test(t, mirror_knows_networks_by_their_routes);
 	tcase_add_test(t, mirror_finds_another_owner_of_a_network);
 	tcase_add_test(t, mirror_forgets_routes_that_went_unheard);
-	tcase_add_test(t, mirror_asks_again_when_routes_are_in_doubt);
+	tcase_add_test(t, mirror_takes_a_new_route_for_the_old);
+	tcase_add_test(t, mirror_tells_twins_apart);
+	tcase_add_test(t, mirror_tells_what_is_in_a_network);
+	tcase_add_test(t, mirror_tells_whose_networks_are_touched);
+	tcase_add_test(t, mirror_notices_a_storm);
 	tcase_add_test(t, mirror_tells_what_of_a_link_changed);
 	tcase_add_test(t, mirror_takes_new_addresses_for_old);
 	tcase_add_test(t, mirror_says_so_until_it_is_whole_again);

@@ -1328,16 +1328,16 @@ END_TEST
 START_TEST(shadow_is_told)
 {
 	allowed(WIDE, "t.conf:1");
-	ck_assert(!decision.shadow);
+	ck_assert(!decision.terms.shadow);
 	allowed(WIDE "shadow = no\n", "t.conf:1");
-	ck_assert(!decision.shadow);
+	ck_assert(!decision.terms.shadow);
 	allowed(WIDE "shadow = yes\n", "t.conf:1");
-	ck_assert(decision.shadow);
+	ck_assert(decision.terms.shadow);
 	/* A refusal gives nothing. */
 	ask.mtu = POLICY_MTU_MAX;
 	refused(WIDE "shadow = yes\nmtu = 1500\n", WIRE_E_POLICY, "policy",
 		"t.conf:16", "MTU");
-	ck_assert(!decision.shadow);
+	ck_assert(!decision.terms.shadow);
 }
 END_TEST
 
@@ -1776,11 +1776,11 @@ START_TEST(metric_0_becomes_the_lowest)
 	allowed(LIMITED, "t.conf:1");
 	ck_assert_uint_eq(out.routes[0].metric, 100);
 	ck_assert_uint_eq(out.routes[1].metric, 150);
-	ck_assert_uint_eq(decision.metric, 100);
+	ck_assert_uint_eq(decision.terms.metric, 100);
 	ask.n_routes = 1;
 	allowed(RULE("r", "user=any") "route=10.60.0.0/16", "t.conf:1");
 	ck_assert_uint_eq(out.routes[0].metric, 1000);
-	ck_assert_uint_eq(decision.metric, 1000);
+	ck_assert_uint_eq(decision.terms.metric, 1000);
 }
 END_TEST
 

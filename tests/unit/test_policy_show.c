@@ -273,7 +273,7 @@ START_TEST(a_rule_is_written_with_what_absent_keys_mean)
 		"kind = tun, tap\n"
 		"name = tt*\n"
 		"; address: none\n"
-		"source = auto\t; not obeyed yet\n"
+		"source = auto\n"
 		"route = fd00::/8, 10.0.0.0/8\n"
 		"default-route = no\t; default\n"
 		"shadow = no\t; default\n"
@@ -284,10 +284,10 @@ START_TEST(a_rule_is_written_with_what_absent_keys_mean)
 		"max-addresses = 4\t; default\n"
 		"max-routes = 32\t; default\n"
 		"mac = random\t; default\n"
-		"dhcp = yes\t; default\t; not obeyed yet\n"
+		"dhcp = yes\t; default\n"
 		"offload = no\t; default\n"
-		"source-guard = required\t; default\t; not obeyed yet\n"
-		"on-tamper = revoke\t; default\t; not obeyed yet\n"
+		"source-guard = required\t; default\n"
+		"on-tamper = revoke\t; default\n"
 		"[global]\n"
 		"max-devices = 4096\t; default\n");
 	free(text);
@@ -369,12 +369,11 @@ static const struct {
 	{ USER("1000", "vpn-xyzabcd%u*"), "t.conf:5: name: ", "uid 1000" },
 	{ USER("1\ngroup=2", "vpn-xyzabc%u"), "t.conf:6: name: ",
 	  "uid 4294967294" },
-	{ TT "source=auto\n", "t.conf:6: source: ", "does not obey it yet" },
-	{ TT "dhcp=no\n", "t.conf:6: dhcp: ", "does not obey it yet" },
+	{ TT "source=auto\ndhcp=no\non-tamper=log\n", NULL, NULL },
+	{ TT "source-guard=required\n", NULL, NULL },
 	{ TT "source-guard=off\n", "t.conf:6: source-guard: ",
-	  "does not obey it yet" },
-	{ TT "on-tamper=log\n", "t.conf:6: on-tamper: ",
-	  "does not obey it yet" },
+	  "any source address" },
+	{ "[rule r]\naction=deny\nuser=any\nsource-guard=off\n", NULL, NULL },
 };
 
 START_TEST(what_is_hardly_meant_is_warned_of)
@@ -393,6 +392,45 @@ START_TEST(what_is_hardly_meant_is_warned_of)
 	ck_assert_msg(strstr(story, warnings[_i].what) != NULL, "%s", story);
 	/* One, and not more. */
 	ck_assert_ptr_eq(strchr(story, '\n'), story + strlen(story) - 1);
+}
+END_TEST
+
+/* ---- what holds as long as a device is there ---- */
+
+#define TERMS_POLICY \
+	TT "source=10.0.0.0/8, fd00::/8\ndhcp=no\non-tamper=log\n" \
+	"source-guard=off\nmac=chosen\nshadow=yes\nmetric=7-\n" \
+	"[rule d]\naction=deny\nuser=any\nkind=tun\nname=vpn*\n" \
+	"source-guard=off\n"
+
+static void check_terms_of_nobody(const struct policy_terms *t)
+{
+	ck_assert(t->guard && t->dhcp && t->automatic && t->tamper_revokes);
+	ck_assert(!t->shadow && !t->mac_chosen);
+	ck_assert_uint_eq(t->n_sources, 0);
+	ck_assert_uint_eq(t->metric, 1000);
+}
+
+START_TEST(terms_are_those_of_the_rule)
+{
+	struct policy *p = parse(TERMS_POLICY);
+	struct policy_terms t;
+
+	policy_terms(p, &peer, WIRE_TUN, "tt0", &t);
+	ck_assert(!t.guard && !t.dhcp && !t.automatic && !t.tamper_revokes);
+	ck_assert(t.shadow && t.mac_chosen);
+	ck_assert_uint_eq(t.n_sources, 2);
+	ck_assert_uint_eq(t.sources[0].len, 8);
+	ck_assert_uint_eq(t.metric, 7);
+	ck_assert_int_eq(policy_decide(p, &peer, &ask, &usage, &out,
+				       &decision), 0);
+	ck_assert_int_eq(memcmp(&t, &decision.terms, sizeof(t)), 0);
+	/* A rule that denies, and none at all. */
+	policy_terms(p, &peer, WIRE_TUN, "vpn0", &t);
+	check_terms_of_nobody(&t);
+	policy_terms(p, &peer, WIRE_TAP, "tt0", &t);
+	check_terms_of_nobody(&t);
+	policy_free(p);
 }
 END_TEST
 
@@ -470,6 +508,7 @@ int main(void)
 	tcase_add_loop_test(t, what_is_written_can_be_read, 0, 3);
 	tcase_add_loop_test(t, what_is_hardly_meant_is_warned_of, 0,
 			    COUNT(warnings));
+	tcase_add_test(t, terms_are_those_of_the_rule);
 	tcase_add_loop_test(t, the_shipped_policy_is_for_members, 0,
 			    COUNT(shipped));
 	suite_add_tcase(s, t);

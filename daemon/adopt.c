@@ -1,0 +1,234 @@
+/*
+ * Leases that a daemon before this one gave: their devices are there, each with
+ * its mark, and wait for their clients.  And leases that are ended from here.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <event2/event.h>
+
+#include "lease.h"
+#include "limits.h"
+#include "log.h"
+#include "mirror.h"
+#include "os.h"
+#include "refuse.h"
+#include "token.h"
+
+/* --- the beginning ------------------------------------------------------ */
+
+/* Reads a mark.  False if it is none that we write. */
+static bool read_mark(const char *alias, char id[WIRE_LEASE_ID_LEN + 1],
+		      uid_t *ret_uid)
+{
+	const char *at = alias + strlen(OS_ALIAS);
+	unsigned long uid;
+	char *end;
+
+	if (strncmp(alias, OS_ALIAS, strlen(OS_ALIAS)) != 0 ||
+	    strspn(at, "0123456789abcdef") != WIRE_LEASE_ID_LEN ||
+	    at[WIRE_LEASE_ID_LEN] != ':')
+		return false;
+	memcpy(id, at, WIRE_LEASE_ID_LEN);
+	id[WIRE_LEASE_ID_LEN] = '\0';
+	at += WIRE_LEASE_ID_LEN + 1;
+	if (*at < '0' || *at > '9')
+		return false;
+	errno = 0;
+	uid = strtoul(at, &end, 10);
+	*ret_uid = (uid_t)uid;
+	return !*end && !errno && uid < UINT32_MAX;
+}
+
+/* Until its client comes, what it may send stays as the last daemon left it. */
+static bool adopt(void *arg, const struct os_found *f)
+{
+	static const struct policy_terms nobodys = {
+		.automatic = true, .tamper_revokes = true,
+	};
+	struct server *server = arg;
+	char id[WIRE_LEASE_ID_LEN + 1];
+	struct held *held;
+	uid_t uid;
+
+	if (!read_mark(f->link.alias, id, &uid)) {
+		log_line(LOG_WARNING, "%s bears the mark `%s`, which is none "
+			 "of ours; left alone", f->link.name, f->link.alias);
+		return true;
+	}
+	held = lease_new(server, &f->is, id, uid);
+	if (!held || source_set(&held->source, &nobodys) ||
+	    registry_adopt(&server->registry, &held->lease,
+			   f->link.ifindex)) {
+		log_line(LOG_ERR, "out of memory; %s is left alone",
+			 f->link.name);
+		if (held)
+			lease_free_new(held);
+		return true;
+	}
+	held->lease.state = WIRE_LEASE_ORPHAN;
+	held->lease.opened = time(NULL);
+	held->connected_metric = f->connected_metric;
+	memcpy(held->mac, f->link.mac, sizeof(held->mac));
+	held->mtu = f->link.mtu;
+	held->up = f->link.up;
+	log_line(LOG_INFO, "lease %s: %s (index %u) of uid %u waits for its "
+		 "client", held->lease.id, held->lease.name,
+		 held->lease.ifindex, held->lease.uid);
+	lease_wait(held, server->grace_ms);
+	event_active(&held->changed, EV_TIMEOUT, 0);
+	return true;
+}
+
+int adopt_all(struct server *server, struct wire_refused *why)
+{
+	int error = os_devices_find(adopt, server);
+
+	if (error)
+		return refuse(why, WIRE_E_FAILED, "start", "cannot list the "
+			      "devices of a daemon before: %s",
+			      strerror(-error));
+	return 0;
+}
+
+/* --- a client comes for its own ----------------------------------------- */
+
+static struct held *find(struct server *server, const char *id)
+{
+	struct lease *lease;
+
+	DL_FOREACH(server->registry.leases, lease)
+		if (strcmp(lease->id, id) == 0)
+			return held_of(lease);
+	return NULL;
+}
+
+/* 0 if it is this client's to take. */
+static int check(const struct conn *c, const struct held *held,
+		 struct wire_refused *why)
+{
+	if (!held || held->lease.uid != c->peer.uid || !held->lease.counted ||
+	    held->revoked || (!held->conn && held->lease.state !=
+			      WIRE_LEASE_ORPHAN))
+		return refuse(why, WIRE_E_NOT_FOUND, "reclaim", "no such lease "
+			      "of this user waits for its client; it has "
+			      "ended, or was never given here: open a new one");
+	if (held->conn)
+		return refuse(why, WIRE_E_BUSY, "reclaim", "another connection "
+			      "has this lease");
+	return 0;
+}
+
+/* The rule of now says what it is held to. */
+static int settle_terms(struct held *held, const struct peer *peer,
+			struct wire_refused *why)
+{
+	static struct wire_open is;	/* large; used up before we return */
+	const struct guard_program *guard;
+	struct policy_terms terms;
+	int error;
+
+	policy_terms(held->server->policy, peer, held->lease.layer,
+		     held->lease.name, &terms);
+	if (source_set(&held->source, &terms))
+		return refuse(why, WIRE_E_NO_MEMORY, "reclaim",
+			      "out of memory");
+	if (!held->connected_metric)
+		held->connected_metric = terms.metric;
+	lease_config(held, &is);
+	error = source_program(&held->source, &is, held->lease.ifindex, 0,
+			       &guard, why);
+	if (!error && guard)
+		error = os_device_guard(held->lease.ifindex, guard, why);
+	if (!error)
+		source_in_force(&held->source, guard);
+	return error;
+}
+
+static void take(struct conn *c, struct held *held, const struct os_link *now)
+{
+	struct wire_message m = { .type = WIRE_RECLAIMED };
+
+	event_del(&held->linger);
+	held->conn = c;
+	c->held = held;
+	held->lease.pid = c->peer.pid;
+	held->lease.state = WIRE_LEASE_HELD;
+	watch_told(held, now);
+	memcpy(m.reclaimed.name, now->name, sizeof(m.reclaimed.name));
+	m.reclaimed.ifindex = now->ifindex;
+	if (held->lease.layer == WIRE_TAP)
+		memcpy(m.reclaimed.mac, now->mac, sizeof(m.reclaimed.mac));
+	m.reclaimed.mtu = now->mtu;
+	m.reclaimed.up = now->up;
+	conn_answer(c, &m);
+	log_line(LOG_INFO, "lease %s: %s (index %u) is taken back by uid %u "
+		 "pid %d", held->lease.id, held->lease.name,
+		 held->lease.ifindex, held->lease.uid, (int)held->lease.pid);
+}
+
+void adopt_reclaim(struct conn *c, const struct wire_reclaim *reclaim)
+{
+	char id[WIRE_LEASE_ID_LEN + 1];
+	const struct os_link *now;
+	struct wire_refused why;
+	struct held *held;
+	int error;
+
+	/* Its end may be among what the kernel has told by now. */
+	mirror_update();
+	token_lease_id(reclaim->token, id);
+	held = find(c->server, id);
+	error = check(c, held, &why);
+	if (!error)
+		error = settle_terms(held, &c->peer, &why);
+	now = error ? NULL : mirror_link(held->lease.ifindex);
+	if (!error && !now)
+		error = refuse(&why, WIRE_E_NOT_FOUND, "reclaim",
+			       "the device is gone");
+	if (error)
+		conn_refuse(c, &why);
+	else
+		take(c, held, now);
+}
+
+/* --- ended from here ---------------------------------------------------- */
+
+static bool is_meant(const struct conn *c, const struct lease *lease,
+		     const struct wire_close *close)
+{
+	if (!c->peer.admin && lease->uid != c->peer.uid)
+		return false;
+	if (close->uid != WIRE_UID_ANY && lease->uid != close->uid)
+		return false;
+	return !close->lease[0] || strcmp(close->lease, lease->id) == 0 ||
+	       strcmp(close->lease, lease->name) == 0;
+}
+
+void adopt_close(struct conn *c, const struct wire_close *close)
+{
+	struct wire_message m = { .type = WIRE_CLOSED };
+	struct lease *lease, *next;
+	struct wire_refused why;
+
+	mirror_update();
+	DL_FOREACH_SAFE(c->server->registry.leases, lease, next) {
+		if (!lease->ifindex || !lease->counted ||
+		    !is_meant(c, lease, close))
+			continue;
+		m.closed.leases++;
+		lease_revoke(held_of(lease), "it was closed by %s (uid %u)",
+			     c->peer.admin ? "an administrator" : "its user",
+			     c->peer.uid);
+	}
+	if (close->lease[0] && !m.closed.leases) {
+		refuse(&why, WIRE_E_NOT_FOUND, "close", "no lease `%s`%s; "
+		       "`tuntapctl list` tells those that there are",
+		       close->lease, c->peer.admin ? "" : " of this user");
+		conn_refuse(c, &why);
+		return;
+	}
+	conn_answer(c, &m);
+}

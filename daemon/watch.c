@@ -1,0 +1,173 @@
+/* What happens to a device while somebody holds it. */
+#include <stdio.h>
+#include <string.h>
+
+#include <event2/event.h>
+
+#include "lease.h"
+#include "limits.h"
+#include "log.h"
+#include "mirror.h"
+#include "os.h"
+
+/* --- what only its holder can have done --------------------------------- */
+
+static const struct {
+	unsigned bit;
+	const char *how;
+} tampers[] = {
+	{ OS_TAMPER_PERSIST, "it was made persistent (TUNSETPERSIST)" },
+	{ OS_TAMPER_OWNER, "its owner was changed (TUNSETOWNER)" },
+	{ OS_TAMPER_GROUP, "it was given a group (TUNSETGROUP)" },
+	{ OS_TAMPER_TYPE, "its link type was changed (TUNSETLINK)" },
+	{ OS_TAMPER_MAC, "its MAC address was changed" },
+};
+
+/* A device that is not as it was made, in a way that its rule does not allow. */
+static void look_for_tampering(struct held *held, const struct os_link *now)
+{
+	unsigned bits = os_link_tampered(now, held->lease.layer, held->mac);
+
+	if (held->source.mac_chosen)
+		bits &= ~OS_TAMPER_MAC;
+	for (size_t i = 0; i < sizeof(tampers) / sizeof(*tampers); i++) {
+		if (!(bits & ~held->tampered & tampers[i].bit))
+			continue;
+		held->tampered |= tampers[i].bit;
+		held->news.tampered = tampers[i].how;
+		log_line(LOG_WARNING, "lease %s: %s of uid %u was tampered "
+			 "with: %s", held->lease.id, held->lease.name,
+			 held->lease.uid, tampers[i].how);
+		if (held->source.tamper_revokes)
+			lease_revoke(held, "%s", tampers[i].how);
+	}
+}
+
+void watch_storm(unsigned ifindex, struct server *server)
+{
+	struct lease *lease = registry_find(&server->registry, ifindex);
+
+	if (lease)
+		lease_revoke(held_of(lease), "it changed more than %d times in "
+			     "a second", LIMIT_LINK_EVENTS);
+}
+
+/* --- what the kernel forgot --------------------------------------------- */
+
+static void restore(struct held *held)
+{
+	static struct wire_open is;	/* large; used up before we return */
+	struct wire_refused why;
+
+	lease_config(held, &is);
+	if (os_device_restore(held->lease.ifindex, held->connected_metric, &is,
+			      &why))
+		log_line(LOG_WARNING, "lease %s: %s was set up again, but not "
+			 "all that it had came back: %s", held->lease.id,
+			 held->lease.name, why.text);
+}
+
+/*
+ * An event of its own, and not while the mirror speaks: it may be at a dump, on
+ * the same socket.
+ */
+void watch_changed(evutil_socket_t fd, short what, void *arg)
+{
+	struct held *held = arg;
+	const struct os_link *now = mirror_link(held->lease.ifindex);
+
+	(void)fd;
+	(void)what;
+	if (now && held->lease.counted)
+		look_for_tampering(held, now);
+	if (held->restore && held->up && lease_held(&held->lease))
+		restore(held);
+	held->restore = false;
+	if (held->conn)
+		conn_wake(held->conn);
+}
+
+void watch_link_changed(const struct os_link *before,
+			const struct os_link *now, struct server *server)
+{
+	struct lease *lease = registry_find(&server->registry, now->ifindex);
+	struct held *held;
+
+	(void)before;
+	if (!lease)
+		return;
+	held = held_of(lease);
+	memcpy(lease->name, now->name, sizeof(lease->name));
+	/* What a request of the holder's did is known here already. */
+	if (!held->up && now->up) {
+		held->restore = true;
+		source_touch(held);
+	}
+	held->up = now->up;
+	held->mtu = now->mtu;
+	event_active(&held->changed, EV_TIMEOUT, 0);
+}
+
+/* --- what its holder is told -------------------------------------------- */
+
+static bool news_of_link(struct held *held, const struct os_link *now,
+			 struct wire_event *ret)
+{
+	struct lease_news *told = &held->news;
+
+	if (strcmp(told->name, now->name) != 0) {
+		memcpy(told->name, now->name, sizeof(told->name));
+		ret->kind = WIRE_EVENT_RENAMED;
+		snprintf(ret->text, sizeof(ret->text), "%s", now->name);
+	} else if (memcmp(told->mac, now->mac, sizeof(told->mac)) != 0) {
+		memcpy(told->mac, now->mac, sizeof(told->mac));
+		ret->kind = WIRE_EVENT_HWADDR;
+		snprintf(ret->text, sizeof(ret->text),
+			 "%02x:%02x:%02x:%02x:%02x:%02x", now->mac[0],
+			 now->mac[1], now->mac[2], now->mac[3], now->mac[4],
+			 now->mac[5]);
+	} else if (told->mtu != now->mtu) {
+		ret->kind = WIRE_EVENT_MTU;
+		ret->value = told->mtu = now->mtu;
+	} else if (told->up != now->up) {
+		told->up = now->up;
+		ret->kind = WIRE_EVENT_LINK;
+		ret->value = now->up;
+	} else {
+		return false;
+	}
+	return true;
+}
+
+void watch_told(struct held *held, const struct os_link *now)
+{
+	memcpy(held->news.name, now->name, sizeof(held->news.name));
+	memcpy(held->news.mac, now->mac, sizeof(held->news.mac));
+	held->news.mtu = now->mtu;
+	held->news.up = now->up;
+}
+
+bool watch_news(struct held *held, struct wire_event *ret)
+{
+	const struct os_link *now = mirror_link(held->lease.ifindex);
+	bool revoked = held->news.ended == WIRE_ENDED_REVOKED;
+
+	*ret = (struct wire_event){ .kind = 0 };
+	if (held->news.tampered) {
+		ret->kind = WIRE_EVENT_TAMPERED;
+		snprintf(ret->text, sizeof(ret->text), "%s",
+			 held->news.tampered);
+		held->news.tampered = NULL;
+		return true;
+	}
+	if (held->news.ended) {
+		ret->kind = WIRE_EVENT_ENDED;
+		ret->value = held->news.ended;
+		snprintf(ret->text, sizeof(ret->text), "the device %s %s%.68s",
+			 held->lease.name, revoked ? "was taken back: " : "",
+			 held->why);
+		held->news.ended = 0;
+		return true;
+	}
+	return now && held->lease.counted && news_of_link(held, now, ret);
+}
