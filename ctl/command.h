@@ -42,7 +42,7 @@ struct command {
 };
 
 extern const struct command command_run, command_list, command_status,
-	command_reload, command_policy, command_policy_check,
+	command_reload, command_close, command_policy, command_policy_check,
 	command_policy_test, command_policy_show;
 
 /*

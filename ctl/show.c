@@ -20,6 +20,8 @@ static const char *state_text(uint8_t state)
 		return "ending";
 	case WIRE_LEASE_DELETED:
 		return "deleted";
+	case WIRE_LEASE_ORPHAN:
+		return "waiting";
 	default:
 		return "?";
 	}

@@ -9,7 +9,7 @@
 
 static const struct command *const commands[] = {
 	&command_run, &command_list, &command_status, &command_reload,
-	&command_policy
+	&command_close, &command_policy
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 

@@ -207,28 +207,73 @@ static bool is_meant(const struct conn *c, const struct lease *lease,
 	       strcmp(close->lease, lease->name) == 0;
 }
 
-void adopt_close(struct conn *c, const struct wire_close *close)
+/* told counts them all, closing those that are not gone yet. */
+static void end_all(struct conn *c, const struct wire_close *close)
 {
-	struct wire_message m = { .type = WIRE_CLOSED };
 	struct lease *lease, *next;
-	struct wire_refused why;
 
-	mirror_update();
 	DL_FOREACH_SAFE(c->server->registry.leases, lease, next) {
+		struct held *held = held_of(lease);
+
 		if (!lease->ifindex || !lease->counted ||
 		    !is_meant(c, lease, close))
 			continue;
-		m.closed.leases++;
-		lease_revoke(held_of(lease), "it was closed by %s (uid %u)",
+		c->told++;
+		/* Another who waits for it is enough. */
+		if (!held->closer) {
+			held->closer = c;
+			c->closing++;
+		}
+		lease_revoke(held, "it was closed by %s (uid %u)",
 			     c->peer.admin ? "an administrator" : "its user",
 			     c->peer.uid);
 	}
-	if (close->lease[0] && !m.closed.leases) {
-		refuse(&why, WIRE_E_NOT_FOUND, "close", "no lease `%s`%s; "
-		       "`tuntapctl list` tells those that there are",
+}
+
+static void answer_closed(struct conn *c)
+{
+	struct wire_message m = { .type = WIRE_CLOSED };
+
+	m.closed.leases = c->told;
+	conn_answer(c, &m);
+}
+
+void adopt_close(struct conn *c, const struct wire_close *close)
+{
+	struct wire_refused why;
+
+	mirror_update();
+	c->told = 0;
+	end_all(c, close);
+	if (close->lease[0] && !c->told) {
+		refuse(&why, WIRE_E_NOT_FOUND, "close", "there is no lease `%s`"
+		       "%s; `tuntapctl list` tells which there are",
 		       close->lease, c->peer.admin ? "" : " of this user");
 		conn_refuse(c, &why);
-		return;
+	} else if (c->closing) {
+		c->busy = true;
+	} else {
+		answer_closed(c);
 	}
-	conn_answer(c, &m);
+}
+
+void adopt_closed(struct held *held)
+{
+	struct conn *c = held->closer;
+
+	held->closer = NULL;
+	if (!c || --c->closing > 0)
+		return;
+	answer_closed(c);
+	conn_resume(c);
+}
+
+void adopt_forget_closer(struct conn *c)
+{
+	struct lease *lease;
+
+	DL_FOREACH(c->server->registry.leases, lease)
+		if (held_of(lease)->closer == c)
+			held_of(lease)->closer = NULL;
+	c->closing = 0;
 }

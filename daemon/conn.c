@@ -23,6 +23,8 @@ static void conn_free(struct conn *c)
 	event_del(&c->writable);
 	event_del(&c->deadline);
 	registry_cursor_stop(&server->registry, &c->cursor);
+	if (c->closing)
+		adopt_forget_closer(c);
 	/* The lease first: its uid keeps its account by it. */
 	if (c->held)
 		lease_end(c->held);

@@ -33,6 +33,7 @@ struct conn {
 	struct registry_cursor cursor;	/* of a LIST under way */
 	uint32_t rule, generation;	/* of a POLICY under way */
 	uint32_t told;			/* messages of either */
+	unsigned closing;		/* of a CLOSE under way: not gone yet */
 	struct event readable, writable, deadline;
 	struct conn *prev, *next;
 };

@@ -34,6 +34,7 @@ static void held_free(struct held *held)
 	event_del(&held->changed);
 	source_forget(held);
 	source_free(&held->source);
+	adopt_closed(held);
 	count_waiting(held, 0);
 	free(held->config.frame);
 	for (unsigned i = 0; i < held->job.n_fds; i++)
@@ -82,6 +83,7 @@ static void revoked(struct held *held)
 	held->lease.state = WIRE_LEASE_DELETED;
 	held->news.ended = WIRE_ENDED_REVOKED;
 	conn_wake(held->conn);
+	adopt_closed(held);
 }
 
 /* fds that nobody was given are closed, and the device is no more. */

@@ -55,6 +55,7 @@ struct held {
 	struct event changed;	/* something of the device is another */
 	struct lease_news news;
 	char why[WIRE_EVENT_TEXT_MAX + 1];	/* it ended, for its holder */
+	struct conn *closer;	/* who waits for its end, or NULL */
 	struct held *prev, *next;	/* whose guards are to be made anew */
 	char alias[OS_ALIAS_MAX];
 	int fds[];		/* job.n_fds of them, not handed over yet */
@@ -118,13 +119,17 @@ void watch_storm(unsigned ifindex, struct server *server);
 /* An event's: looks after what has changed of the device. */
 void watch_changed(evutil_socket_t fd, short what, void *held);
 
-/* adopt.c */
+/* adopt.c: leases that were here before, and those that others end */
 
 /* Takes over the devices that are there.  0 or -errno with *why filled. */
 int adopt_all(struct server *server, struct wire_refused *why);
 /* A connection has come for a lease that waits; answers it. */
 void adopt_reclaim(struct conn *c, const struct wire_reclaim *reclaim);
-/* Ends leases, and answers. */
+/* Ends leases, and answers when their devices are gone. */
 void adopt_close(struct conn *c, const struct wire_close *close);
+/* The device of the lease is gone: who waits for that may go on. */
+void adopt_closed(struct held *held);
+/* He waits no more. */
+void adopt_forget_closer(struct conn *c);
 
 #endif
