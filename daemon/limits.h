@@ -31,6 +31,8 @@
 
 /* Events of one link in a second: whose holder makes more loses it. */
 #define LIMIT_LINK_EVENTS	1000
+/* As many a request of its own makes, and they do not count. */
+#define LIMIT_EVENTS_A_CHANGE	4
 /* Between two dumps of all that the host has, where events were lost. */
 #define LIMIT_DUMP_MS		100
 /* Datagrams of events that are read before others are served. */

@@ -547,6 +547,12 @@ void mirror_readdress(unsigned ifindex,
 		      const struct wire_address *gone, unsigned n_gone,
 		      const struct wire_address *new, unsigned n_new)
 {
+	struct link *link = find_link(ifindex);
+
+	/* What the kernel tells of that is no storm of its holder's. */
+	if (link)
+		link->events -= link->events < LIMIT_EVENTS_A_CHANGE ?
+				link->events : LIMIT_EVENTS_A_CHANGE;
 	tell_addresses(ifindex, gone, n_gone, true);
 	tell_addresses(ifindex, new, n_new, false);
 }

@@ -25,6 +25,7 @@ static const char policy[] =
 	"user = 65534\n"
 	"kind = tun, tap\n"
 	"name = tt*\n"
+	"mac = chosen\n"	/* an administrator changes it */
 	"address = 10.9.0.0/16, fd09::/32\n"
 	"route = 10.0.0.0/8, fd00::/8\n"
 	"mtu = 1280-9000\n"

@@ -117,7 +117,7 @@ static void *no_work(void *unused)
 static void setup(void)
 {
 	const struct rig_options o = {
-		.policy = "[rule test]\naction = allow\nuser = 0\n"
+		.policy = "[rule test]\naction = allow\nuser = 0\nmac = chosen\n"
 			  "kind = tun, tap\nname = tt*\n"
 			  "address = 10.99.0.0/16\nmax-devices = 64\n"
 			  "max-queues = 64\noffload = yes\n",
