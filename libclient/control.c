@@ -17,8 +17,14 @@
 
 static void lose(struct ttd_device *dev)
 {
-	atomic_store(&dev->control.lost, true);
-	frame_in_reset(&dev->control.in);
+	struct control *c = &dev->control;
+
+	if (atomic_load(&c->link) == LINK_ASKED) {
+		reclaim_later(dev);
+		return;
+	}
+	reclaim_begin(dev);
+	c->broken = true;
 	event_put(dev, TTD_EVENT_DAEMON_LOST, 0, "the connection to tuntapd "
 		  "has ended; packets flow on");
 	pthread_cond_broadcast(&dev->meet.cond);
@@ -39,38 +45,59 @@ static void take_event(struct ttd_device *dev, const struct wire_event *e)
 		device_end_locked(dev, TTD_REVOKED, -EPERM, e->text);
 	else if (e->kind == WIRE_EVENT_ENDED)
 		device_end_locked(dev, TTD_DELETED, -ENODEV, e->text);
-	else if (e->kind >= WIRE_EVENT_RENAMED)
+	else if (e->kind >= WIRE_EVENT_RENAMED) {
 		/* Of a newer daemon there may be kinds that have no type. */
 		event_put(dev, e->kind, e->value, e->text);
+		told_event(dev, e);
+	}
 }
 
-static void take_message(struct ttd_device *dev)
+static void take_answer(struct ttd_device *dev)
 {
 	struct control *c = &dev->control;
 
-	if (c->m.type == WIRE_EVENT) {
-		take_event(dev, &c->m.event);
-	} else if (c->reply && c->m.id == c->last_id && !c->answered) {
+	/* Else it answers what nobody waits for any more. */
+	if (c->m.id != c->last_id)
+		return;
+	if (c->m.type == WIRE_DONE)
+		told_done(dev);
+	if (c->reply && !c->answered) {
 		*c->reply = c->m;
 		c->answered = true;
 		pthread_cond_broadcast(&dev->meet.cond);
 	}
-	/* Else it answers what nobody waits for any more. */
 }
 
-bool control_is_over(const struct ttd_device *dev)
+/* False where the connection is of no use. */
+static bool take_message(struct ttd_device *dev)
 {
-	return atomic_load(&dev->status) != TTD_OPEN ||
-	       atomic_load(&dev->control.lost);
+	struct control *c = &dev->control;
+
+	if (c->m.type == WIRE_EVENT)
+		take_event(dev, &c->m.event);
+	else if (atomic_load(&c->link) == LINK_ASKED)
+		return reclaim_answer(dev, &c->m);
+	else
+		take_answer(dev);
+	return true;
 }
 
-void control_drain(struct ttd_device *dev)
+int control_socket(const struct ttd_device *dev)
+{
+	return atomic_load(&dev->status) == TTD_OPEN &&
+	       atomic_load(&dev->control.link) != LINK_AWAY ? dev->sock : -1;
+}
+
+void control_attend(struct ttd_device *dev)
 {
 	struct control *c = &dev->control;
 	int r;
 
+	if (c->polling)
+		return;
+	reclaim_try(dev);
 	for (int i = 0; i < DRAIN_MAX; i++) {
-		if (c->polling || control_is_over(dev))
+		if (control_socket(dev) < 0)
 			return;
 		r = frame_receive(&c->in, dev->sock, WIRE_FROM_DAEMON, 0);
 		if (r == -EAGAIN)
@@ -78,12 +105,14 @@ void control_drain(struct ttd_device *dev)
 		if (r == 1)
 			r = wire_decode(c->in.frame, c->in.header.length, &c->m,
 					NULL) < 0 ? -EPROTO : 1;
+		if (r == 1) {
+			frame_in_reset(&c->in);
+			r = take_message(dev);
+		}
 		if (r != 1) {
 			lose(dev);
 			return;
 		}
-		frame_in_reset(&c->in);
-		take_message(dev);
 	}
 }
 
@@ -100,20 +129,21 @@ void control_poll(struct pollfd *fds, unsigned n, int ms)
 int control_wait(struct ttd_device *dev, int64_t deadline)
 {
 	struct pollfd fds[] = {
-		{ dev->sock, POLLIN, 0 },
+		{ control_socket(dev), POLLIN, 0 },
 		{ dev->done[0], POLLIN, 0 },
 	};
 	struct control *c = &dev->control;
 
-	if (c->threaded || c->polling || control_is_over(dev))
+	if (c->threaded || c->polling || atomic_load(&dev->status) != TTD_OPEN)
 		return os_cond_wait(&dev->meet.cond, &dev->meet.mutex,
 				    deadline_left(deadline));
 	c->polling = true;
 	pthread_mutex_unlock(&dev->meet.mutex);
-	control_poll(fds, 2, deadline_left(deadline));
+	control_poll(fds, 2, sooner(deadline_left(deadline),
+				    reclaim_wait_ms(dev)));
 	pthread_mutex_lock(&dev->meet.mutex);
 	c->polling = false;
-	control_drain(dev);
+	control_attend(dev);
 	/* The next one who waits polls. */
 	pthread_cond_broadcast(&dev->meet.cond);
 	return deadline_left(deadline) == 0 ? -ETIMEDOUT : 0;
@@ -128,11 +158,22 @@ static int check(struct ttd_device *dev, struct ttd_error *error)
 		return error_set(error, -ESHUTDOWN, "device", "the device %s "
 				 "is not open any more: %s", dev->name,
 				 dev->cause.text);
-	if (atomic_load(&dev->control.lost))
-		return error_set(error, -EPIPE, "answer", "tuntapd is gone, "
-				 "and with it who could change %s; packets "
-				 "flow on", dev->name);
 	return 0;
+}
+
+static int away(const struct ttd_device *dev, struct ttd_error *error)
+{
+	return error_set(error, -EPIPE, "connect", "tuntapd is away and did "
+			 "not come back within %d ms, so this was never asked; "
+			 "the packets of %s flow on", dev->control.timeout_ms,
+			 dev->name);
+}
+
+static int broken(const struct ttd_device *dev, struct ttd_error *error)
+{
+	return error_set(error, -EPIPE, "answer", "tuntapd went away before it "
+			 "answered: what was asked of %s may have been carried "
+			 "out, or not; its packets flow on", dev->name);
 }
 
 static int late(const struct ttd_device *dev, struct ttd_error *error)
@@ -160,7 +201,8 @@ static int take_turn(struct ttd_device *dev, int64_t deadline,
 	while (r == 0 && c->asking) {
 		if (os_cond_wait(&dev->meet.cond, &dev->meet.mutex,
 				 deadline_left(deadline)) < 0 && c->asking)
-			return too_many(dev, error);
+			return atomic_load(&c->link) == LINK_HELD ?
+			       too_many(dev, error) : away(dev, error);
 		r = check(dev, error);
 	}
 	if (r < 0)
@@ -176,55 +218,107 @@ static int take_turn(struct ttd_device *dev, int64_t deadline,
 	return 0;
 }
 
-/* Without the mutex, but with the turn. */
+/* With the mutex and the turn.  Waits for a daemon to ask. */
+static int await_daemon(struct ttd_device *dev, int64_t deadline,
+			struct ttd_error *error)
+{
+	struct control *c = &dev->control;
+	int r = check(dev, error);
+
+	while (r == 0 && atomic_load(&c->link) != LINK_HELD) {
+		if (control_wait(dev, deadline) < 0 &&
+		    atomic_load(&c->link) != LINK_HELD)
+			return check(dev, error) < 0 ? -ESHUTDOWN :
+			       away(dev, error);
+		r = check(dev, error);
+	}
+	c->broken = false;
+	return r;
+}
+
+/*
+ * With the mutex and the turn.  0, or -errno with error filled, or 1: the
+ * connection broke before the whole of it was out, so it was not carried out.
+ */
 static int send_frame(struct ttd_device *dev, const uint8_t *frame, size_t len,
-		      int64_t deadline)
+		      int64_t deadline, struct ttd_error *error)
 {
 	struct pollfd fds[] = {
 		{ dev->sock, POLLOUT, 0 },
 		{ dev->done[0], POLLIN, 0 },
 	};
+	struct control *c = &dev->control;
+	char words[ERROR_WORDS_MAX];
 	size_t off = 0;
-	int r;
+	int r = check(dev, error);
 
-	while ((r = frame_send(dev->sock, frame, len, &off, NULL, 0)) ==
-	       -EAGAIN) {
-		control_poll(fds, 2, deadline_left(deadline));
-		if (atomic_load(&dev->status) != TTD_OPEN)
-			return -ESHUTDOWN;
-		if (deadline_left(deadline) == 0) {
-			r = -ETIMEDOUT;
-			break;
+	while (r == 0 && !c->broken) {
+		r = frame_send(dev->sock, frame, len, &off, NULL, 0);
+		if (r == 0)
+			return 0;
+		if (r == -EPIPE || r == -ECONNRESET) {
+			/* It may have said why: whoever listens says so. */
+			r = 0;
+			if (control_wait(dev, deadline) < 0 && !c->broken)
+				r = -ETIMEDOUT;
+		} else if (r == -EAGAIN) {
+			pthread_mutex_unlock(&dev->meet.mutex);
+			control_poll(fds, 2, deadline_left(deadline));
+			pthread_mutex_lock(&dev->meet.mutex);
+			r = deadline_left(deadline) == 0 ? -ETIMEDOUT : 0;
 		}
+		if (check(dev, error) < 0)
+			return -ESHUTDOWN;
 	}
+	if (c->broken)
+		return 1;
 	/* Half a frame: nothing can follow it. */
-	if (r < 0 && off > 0)
+	if (off > 0)
 		shutdown(dev->sock, SHUT_RDWR);
+	if (r == -ETIMEDOUT)
+		return late(dev, error);
+	return r == -ESHUTDOWN ? r :
+	       error_set(error, r, "answer", "cannot send to tuntapd: %s",
+			 error_words(r, words));
+}
+
+/* With the mutex and the turn.  Once, though it may take two connections. */
+static int send_request(struct ttd_device *dev, const struct wire_message *m,
+			uint8_t frame[WIRE_FRAME_MAX], int64_t deadline,
+			struct ttd_error *error)
+{
+	int len = wire_encode(m, frame, WIRE_FRAME_MAX), r;
+
+	if (len < 0)
+		return error_set(error, len, "request", "the request cannot be "
+				 "put into a message");
+	do {
+		r = await_daemon(dev, deadline, error);
+		if (r == 0)
+			r = send_frame(dev, frame, (size_t)len, deadline,
+				       error);
+	} while (r > 0);
 	return r;
 }
 
-/* With the mutex and the turn, after the request is out with result r. */
-static int await(struct ttd_device *dev, int r, int64_t deadline,
-		 struct ttd_error *error)
+/* With the mutex and the turn, after the request is out. */
+static int await_answer(struct ttd_device *dev, int64_t deadline,
+			struct ttd_error *error)
 {
 	struct control *c = &dev->control;
-	char words[ERROR_WORDS_MAX];
+	int r;
 
-	while (r == 0 && !c->answered) {
+	while (!c->answered) {
 		r = check(dev, error);
 		if (r < 0)
 			return r;
-		if (control_wait(dev, deadline) < 0 && !c->answered)
+		if (c->broken)
+			return broken(dev, error);
+		if (control_wait(dev, deadline) < 0 && !c->answered &&
+		    !c->broken)
 			return late(dev, error);
 	}
-	if (r == 0)
-		return 0;
-	if (check(dev, error) < 0)
-		return check(dev, NULL);
-	if (r == -ETIMEDOUT)
-		return late(dev, error);
-	return error_set(error, r == -ECONNRESET ? -EPIPE : r, "answer",
-			 "cannot send to tuntapd: %s", error_words(r, words));
+	return 0;
 }
 
 static int judge(struct ttd_device *dev, const struct wire_message *m,
@@ -239,13 +333,23 @@ static int judge(struct ttd_device *dev, const struct wire_message *m,
 			 wire_row(m->type)->name);
 }
 
+/* What is asked for will be no news. */
+static struct wire_set wish_of(const struct wire_message *m)
+{
+	if (m->type == WIRE_SET)
+		return m->set;
+	return (struct wire_set){
+		.what = m->type == WIRE_REPLACE ? WIRE_SET_UP : 0, .up = 1
+	};
+}
+
 int control_ask(struct ttd_device *dev, struct wire_message *m, uint8_t wanted,
 		struct ttd_error *error)
 {
 	struct control *c = &dev->control;
 	int64_t deadline = deadline_in(c->timeout_ms);
 	uint8_t *frame = malloc(WIRE_FRAME_MAX);
-	int len, r;
+	int r;
 
 	if (!frame)
 		return error_set(error, -ENOMEM, "request", "out of memory");
@@ -254,12 +358,11 @@ int control_ask(struct ttd_device *dev, struct wire_message *m, uint8_t wanted,
 	if (r < 0)
 		goto out;
 	m->id = c->last_id;
-	len = wire_encode(m, frame, WIRE_FRAME_MAX);
+	c->wish = wish_of(m);
 	c->reply = m;
-	pthread_mutex_unlock(&dev->meet.mutex);
-	r = len < 0 ? len : send_frame(dev, frame, (size_t)len, deadline);
-	pthread_mutex_lock(&dev->meet.mutex);
-	r = await(dev, r, deadline, error);
+	r = send_request(dev, m, frame, deadline, error);
+	if (r == 0)
+		r = await_answer(dev, deadline, error);
 	c->reply = NULL;
 	c->asking = false;
 	pthread_cond_broadcast(&dev->meet.cond);

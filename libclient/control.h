@@ -1,15 +1,17 @@
 /*
  * The talk with the daemon after the open: requests, and what it tells.
  *
- * Whoever waits for something drains the socket, as far as it goes without
- * waiting, under the device's mutex: the control thread, which looks after all
- * devices of the process, or with TTD_NO_THREAD the calls themselves.
+ * Whoever waits for something attends to the device, as far as it goes without
+ * waiting, under its mutex: the control thread, which looks after all devices
+ * of the process, or with TTD_NO_THREAD the calls themselves.  He drains the
+ * socket, and takes the lease back when the daemon was lost (reclaim.c).
  */
 #ifndef TUNTAPD_CONTROL_H
 #define TUNTAPD_CONTROL_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <sys/un.h>
 
 #include "../proto/frame.h"
 #include "tuntapd.h"
@@ -18,19 +20,45 @@ struct pollfd;
 
 #define EVENT_TYPES (TTD_EVENT_ENDED + 1)
 
+enum link {
+	LINK_HELD,		/* by the connection we hold the lease */
+	LINK_AWAY,		/* there is none; retry_at is the next try */
+	LINK_ASKED		/* there is, and RECLAIM is not answered yet */
+};
+
+#define MAC_TEXT sizeof("02:00:5e:10:00:01")
+
+/* What the program knows of its device, from the open, events and requests. */
+struct told {
+	char name[TTD_NAME_MAX];
+	char mac[MAC_TEXT];	/* TAP */
+	uint32_t mtu;
+	bool up;
+};
+
 struct control {
-	bool threaded;		/* set at open: the thread looks after it */
-	int timeout_ms;		/* likewise: of each call */
-	atomic_bool lost;	/* the daemon is; stays so */
+	/* set at open: */
+	bool threaded;		/* the thread looks after it */
+	int timeout_ms;		/* of each call */
+	struct sockaddr_un daemon;	/* where it listens */
+	uint8_t token[WIRE_TOKEN_LEN];	/* proves the lease to the next one */
+	/* written under meet.mutex: */
+	_Atomic int link;	/* enum link */
+	_Atomic int64_t retry_at;	/* a moment of clock.c */
 	/* under meet.mutex: */
+	unsigned tries;		/* that failed since the daemon was lost */
+	uint64_t random;	/* the state of what spreads them */
+	struct told told;
 	struct frame_in in;
 	struct wire_message m;	/* the one that was drained last */
 	bool polling;		/* TTD_NO_THREAD: someone polls the socket, and
 				   he alone drains it */
 	bool asking;		/* someone has the turn to ask */
 	uint16_t last_id;
+	struct wire_set wish;	/* what that request makes of `told` */
 	struct wire_message *reply;	/* where the answer to it goes; or NULL */
 	bool answered;
+	bool broken;		/* its connection ended */
 	/* Of each type the last one; order 0: told, or there was none. */
 	struct ttd_event events[EVENT_TYPES];
 	uint64_t order[EVENT_TYPES], n_events;
@@ -45,13 +73,13 @@ struct control {
 /* control.c */
 
 /*
- * With meet.mutex: takes in what has come, or leaves it to the one who polls:
- * what is drained behind his back does not wake him.
+ * With meet.mutex: takes in what has come and does what is due, or leaves it to
+ * the one who polls: what is drained behind his back does not wake him.
  */
-void control_drain(struct ttd_device *dev);
+void control_attend(struct ttd_device *dev);
 /*
  * With meet.mutex, which it gives away: waits until something may have changed,
- * and drains.  0 or -ETIMEDOUT.
+ * and attends.  0 or -ETIMEDOUT.
  */
 int control_wait(struct ttd_device *dev, int64_t deadline);
 /*
@@ -61,13 +89,31 @@ int control_wait(struct ttd_device *dev, int64_t deadline);
 int control_ask(struct ttd_device *dev, struct wire_message *m, uint8_t wanted,
 		struct ttd_error *error);
 
-/* There is nothing to hear any more: it has ended, or the daemon is lost. */
-bool control_is_over(const struct ttd_device *dev);
+/* The socket to listen to, or -1: it has ended, or the daemon is away. */
+int control_socket(const struct ttd_device *dev);
 /*
  * poll(2) that does not fail: where it lacks memory, or RLIMIT_NOFILE was
  * lowered below n, all may be ready, after a while.
  */
 void control_poll(struct pollfd *fds, unsigned n, int ms);
+
+/* reclaim.c; all but reclaim_wait_ms() with meet.mutex */
+
+/* The connection is gone, and the daemon with it: begins to try. */
+void reclaim_begin(struct ttd_device *dev);
+/* The connection that was tried is of no use: puts off the next try. */
+void reclaim_later(struct ttd_device *dev);
+/* Connects and asks, if it is time to; never waits. */
+void reclaim_try(struct ttd_device *dev);
+/* The answer to that.  False where reclaim_later() is what follows. */
+bool reclaim_answer(struct ttd_device *dev, const struct wire_message *m);
+/* When it is time to, in ms as of poll(2). */
+int reclaim_wait_ms(const struct ttd_device *dev);
+
+/* Of what comes later than this the program need not be told again. */
+void told_opened(struct ttd_device *dev, const struct wire_opened *o, bool up);
+void told_event(struct ttd_device *dev, const struct wire_event *e);
+void told_done(struct ttd_device *dev);
 
 /* control_thread.c */
 

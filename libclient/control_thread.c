@@ -3,7 +3,7 @@
  * TTD_NO_THREAD, from the first one's open to the last one's close.
  *
  * Locks: the thread's, then a device's.  The thread holds its own while it
- * drains, which never waits and runs none of the program's code; so who has
+ * attends, which never waits and runs none of the program's code; so who has
  * taken a device out of the list knows that the thread is done with it.
  */
 #include <poll.h>
@@ -21,6 +21,7 @@
 struct polled {
 	struct pollfd *fds;
 	unsigned n, cap;
+	int ms;			/* until it has something to do anyway */
 	unsigned long version;	/* of the list it was made from */
 };
 
@@ -52,6 +53,7 @@ static bool gather(struct polled *p)
 {
 	struct pollfd *more = p->fds;
 
+	p->ms = NO_MEMORY_MS;
 	if (!more || p->cap < control.n + 1) {
 		more = realloc(more, (control.n + 1) * sizeof(*more));
 		if (!more)
@@ -60,12 +62,15 @@ static bool gather(struct polled *p)
 		p->cap = control.n + 1;
 	}
 	p->n = 0;
+	p->ms = -1;
 	p->fds[p->n++] = (struct pollfd){ control.wake[0], POLLIN, 0 };
 	for (struct ttd_device *dev = control.devices; dev;
-	     dev = dev->control.next)
+	     dev = dev->control.next) {
 		p->fds[p->n++] = (struct pollfd){
-			control_is_over(dev) ? -1 : dev->sock, POLLIN, 0
+			control_socket(dev), POLLIN, 0
 		};
+		p->ms = sooner(p->ms, reclaim_wait_ms(dev));
+	}
 	p->version = control.version;
 	return true;
 }
@@ -76,10 +81,10 @@ static void serve(const struct polled *p)
 
 	for (struct ttd_device *dev = control.devices; dev;
 	     dev = dev->control.next, i++) {
-		if (!p->fds[i].revents)
+		if (!p->fds[i].revents && reclaim_wait_ms(dev) != 0)
 			continue;
 		pthread_mutex_lock(&dev->meet.mutex);
-		control_drain(dev);
+		control_attend(dev);
 		pthread_mutex_unlock(&dev->meet.mutex);
 	}
 }
@@ -96,8 +101,7 @@ static void *run(void *unused)
 		bool ready = gather(p);
 
 		pthread_mutex_unlock(&control.mutex);
-		control_poll(p->fds, ready ? p->n : 0,
-			     ready ? -1 : NO_MEMORY_MS);
+		control_poll(p->fds, ready ? p->n : 0, p->ms);
 		pthread_mutex_lock(&control.mutex);
 		/* Of another list: what poll said is about the past. */
 		if (ready && p->version == control.version)

@@ -39,6 +39,7 @@ static void free_memory(struct ttd_device *dev)
 		free(dev->queues[i].buffer);
 		free(dev->queues[i].batch);
 	}
+	os_wipe(dev->control.token, sizeof(dev->control.token));
 	free(dev);
 }
 
@@ -114,8 +115,14 @@ int device_end_locked(struct ttd_device *dev, enum ttd_status status, int code,
 	struct ttd_error cause = { .code = code, .step = "device" };
 
 	snprintf(cause.text, sizeof(cause.text), "%s", text);
+	return device_end_because(dev, status, &cause);
+}
+
+int device_end_because(struct ttd_device *dev, enum ttd_status status,
+		       const struct ttd_error *cause)
+{
 	if (atomic_load(&dev->status) == TTD_OPEN)
-		end_locked(dev, status, &cause);
+		end_locked(dev, status, cause);
 	return -ESHUTDOWN;
 }
 
@@ -131,8 +138,7 @@ int device_end(struct ttd_device *dev, enum ttd_status status, int code,
 	vsnprintf(cause.text, sizeof(cause.text), format, args);
 	va_end(args);
 	pthread_mutex_lock(&dev->meet.mutex);
-	if (atomic_load(&dev->status) == TTD_OPEN)
-		end_locked(dev, status, &cause);
+	device_end_because(dev, status, &cause);
 	pthread_mutex_unlock(&dev->meet.mutex);
 	return -ESHUTDOWN;
 }

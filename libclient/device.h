@@ -60,7 +60,8 @@ struct ttd_device {
 	enum ttd_offload offload;
 	unsigned header;	/* bytes of a virtio_net_hdr before each packet
 				   (PASS), else 0 */
-	int sock;		/* the lease lives while this is connected */
+	int sock;		/* the lease lives while this is connected; a
+				   new connection gets the old one's number */
 	int done[2];		/* pipe: [0] readable for ever at the end */
 	int dead;		/* reads 0, polls HUP, cannot be written */
 
@@ -101,6 +102,8 @@ int device_end(struct ttd_device *dev, enum ttd_status status, int code,
 /* The same with the mutex of meet held. */
 int device_end_locked(struct ttd_device *dev, enum ttd_status status, int code,
 		      const char *text);
+int device_end_because(struct ttd_device *dev, enum ttd_status status,
+		       const struct ttd_error *cause);
 /*
  * A netdev's addr(): an IPv4 address replaces any, an IPv6 one only another.
  * With the mutex, or of a device that nobody else knows of.
@@ -142,6 +145,8 @@ void loop_join(struct ttd_device *dev);
 int64_t deadline_in(int timeout_ms);
 /* What is left for poll(2). */
 int deadline_left(int64_t deadline);
+/* The shorter of two times as of poll(2). */
+int sooner(int a_ms, int b_ms);
 
 /* options.c */
 

@@ -92,7 +92,7 @@ static int next_locked(struct ttd_device *dev, struct ttd_event *ret,
 	int64_t deadline = deadline_in(timeout_ms);
 
 	if (!dev->control.threaded)
-		control_drain(dev);
+		control_attend(dev);
 	while (!take(dev, ret)) {
 		if (dev->control.end_told)
 			return -ESHUTDOWN;
@@ -164,23 +164,6 @@ int ttd_event_fd(struct ttd_device *dev)
 
 int ttd_control_fd(struct ttd_device *dev)
 {
-	int r = -EAGAIN;
-
-	if (!dev)
-		return -EINVAL;
-	if (dev->control.threaded)
-		return -EOPNOTSUPP;
-	if (!gate_enter(&dev->calls))
-		return -ESHUTDOWN;
-	if (atomic_load(&dev->status) == TTD_OPEN &&
-	    !atomic_load(&dev->control.lost))
-		r = dev->sock;
-	gate_leave(&dev->calls, &dev->meet);
-	return r;
-}
-
-int ttd_control(struct ttd_device *dev, int *ret_wait_ms)
-{
 	int r;
 
 	if (!dev)
@@ -189,12 +172,28 @@ int ttd_control(struct ttd_device *dev, int *ret_wait_ms)
 		return -EOPNOTSUPP;
 	if (!gate_enter(&dev->calls))
 		return -ESHUTDOWN;
+	r = control_socket(dev);
+	gate_leave(&dev->calls, &dev->meet);
+	return r < 0 ? -EAGAIN : r;
+}
+
+int ttd_control(struct ttd_device *dev, int *ret_wait_ms)
+{
+	int wait_ms, r;
+
+	if (!dev)
+		return -EINVAL;
+	if (dev->control.threaded)
+		return -EOPNOTSUPP;
+	if (!gate_enter(&dev->calls))
+		return -ESHUTDOWN;
 	pthread_mutex_lock(&dev->meet.mutex);
-	control_drain(dev);
+	control_attend(dev);
 	r = atomic_load(&dev->status) == TTD_OPEN ? 0 : -ESHUTDOWN;
+	wait_ms = reclaim_wait_ms(dev);
 	pthread_mutex_unlock(&dev->meet.mutex);
 	gate_leave(&dev->calls, &dev->meet);
 	if (r == 0 && ret_wait_ms)
-		*ret_wait_ms = -1;
+		*ret_wait_ms = wait_ms;
 	return r;
 }

@@ -82,26 +82,26 @@ static int connect_within(const struct opening *o, int sock,
 	return 0;
 }
 
-/* The socket, or -errno. */
-static int connect_daemon(const struct opening *o)
+/* The socket, or -errno; addr is all zero. */
+static int connect_daemon(const struct opening *o, struct sockaddr_un *addr)
 {
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	char words[ERROR_WORDS_MAX];
 	size_t len = strlen(o->path);
 	int sock, r;
 
 	if (len == 0)
 		return CONNECT_FAIL(o, -EINVAL, "the socket path is empty");
-	if (len >= sizeof(addr.sun_path))
+	if (len >= sizeof(addr->sun_path))
 		return CONNECT_FAIL(o, -ENAMETOOLONG, "the socket path has %zu "
 				    "bytes; the system's limit is %zu: %.200s",
-				    len, sizeof(addr.sun_path) - 1, o->path);
-	memcpy(addr.sun_path, o->path, len);
+				    len, sizeof(addr->sun_path) - 1, o->path);
+	addr->sun_family = AF_UNIX;
+	memcpy(addr->sun_path, o->path, len);
 	sock = os_socket();
 	if (sock < 0)
 		return CONNECT_FAIL(o, sock, "cannot make a socket: %s",
 				    error_words(sock, words));
-	r = connect_within(o, sock, &addr);
+	r = connect_within(o, sock, addr);
 	if (r == 0)
 		return sock;
 	close(sock);
@@ -279,6 +279,8 @@ static int adopt(struct ttd_device *dev, const struct opening *o,
 		packet_offload(dev->queues[0].fd);
 	/* The answer of the open was the first; none has its id again. */
 	dev->control.last_id = OPEN_ID;
+	memcpy(dev->control.token, opened->token, sizeof(dev->control.token));
+	told_opened(dev, opened, !(o->options.flags & TTD_DOWN));
 	dev->control.timeout_ms = o->options.timeout_ms;
 	dev->control.threaded = !(o->options.flags & TTD_NO_THREAD);
 	r = control_add(dev);
@@ -291,7 +293,7 @@ static int adopt(struct ttd_device *dev, const struct opening *o,
 static int open_with(struct opening *o, struct ttd_device *dev)
 {
 	struct frame_in in = FRAME_IN_INIT;
-	int r = connect_daemon(o);
+	int r = connect_daemon(o, &dev->control.daemon);
 
 	if (r < 0)
 		return r;
@@ -303,6 +305,10 @@ static int open_with(struct opening *o, struct ttd_device *dev)
 		r = check_answer(o, in.n_fds);
 	if (r == 0)
 		r = adopt(dev, o, &in);
+	/* The token is the device's alone. */
+	if (in.frame)
+		os_wipe(in.frame, in.header.length);
+	os_wipe(&o->m, sizeof(o->m));
 	frame_in_reset(&in);
 	return r;
 }

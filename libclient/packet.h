@@ -76,6 +76,8 @@ int os_dup(int fd);
 int os_replace(int by, int fd);
 int os_set_blocking(int fd, bool blocking);
 
+/* Overwrites a secret, whatever the compiler thinks of that. */
+void os_wipe(void *secret, size_t n);
 /* An environment variable, NULL where the program runs with foreign rights. */
 const char *os_getenv(const char *name);
 void os_name_thread(const char *name);

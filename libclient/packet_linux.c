@@ -235,6 +235,11 @@ int os_set_blocking(int fd, bool blocking)
 	return fcntl(fd, F_SETFL, flags) < 0 ? -errno : 0;
 }
 
+void os_wipe(void *secret, size_t n)
+{
+	explicit_bzero(secret, n);
+}
+
 const char *os_getenv(const char *name)
 {
 	return secure_getenv(name);

@@ -7,6 +7,11 @@
  * library's connection to the daemon: ttd_close(), or the end of the process,
  * ends both.
  *
+ * When the daemon ends, packets flow on.  When it is started again, the library
+ * takes the lease back by itself (TTD_EVENT_DAEMON_LOST, TTD_EVENT_DAEMON_BACK)
+ * if it comes from the same uid and the socket path still leads to the daemon:
+ * not after setuid(2), nor after chroot(2) or, for a relative path, chdir(2).
+ *
  * Contract, unless a function says otherwise:
  *  - It returns 0, a length or a count, or -errno (Linux and macOS numbers
  *    differ; compare with the names of <errno.h>).  Outputs are untouched on
@@ -61,7 +66,8 @@ enum ttd_status {
 	TTD_CLOSED,		/* by ttd_close() */
 	TTD_DELETED,		/* the device was deleted */
 	TTD_REVOKED,		/* the daemon took it back */
-	TTD_LEASE_LOST,		/* the daemon came back without the lease */
+	TTD_LEASE_LOST,		/* a daemon that was started again does not give
+				   the lease back */
 	TTD_IO_FAILED		/* read or write failed in an unknown way */
 };
 
@@ -124,7 +130,8 @@ struct ttd_options {		/* sized; begin with TTD_OPTIONS_INIT */
 	uint32_t layer;		/* enum ttd_layer; no default */
 	uint32_t flags;		/* TTD_NO_THREAD ... */
 	const char *socket_path; /* NULL: $TUNTAPD_SOCKET (secure_getenv(3)),
-				   else the built-in path */
+				   else the built-in path; connected to again
+				   when the daemon was lost */
 	const char *name;	/* NULL or "": the daemon takes the first free
 				   one that the policy allows */
 	const struct ttd_addr *addrs;
@@ -322,6 +329,10 @@ int ttd_take_fd(struct ttd_device *dev, unsigned queue);
  * other.  Not with what the kernel or an administrator changed, but with what
  * was asked for, they begin.
  *
+ * While the daemon is away they wait for it to come back.  What was asked and
+ * not answered when it went away is not asked again: error->step tells that
+ * apart.
+ *
  *	-EACCES -EDQUOT		policy; error->rule is the rule's file:line
  *	-EINVAL			a value makes no sense; error->text says which
  *	-E2BIG			more than one request or one device holds
@@ -331,7 +342,10 @@ int ttd_take_fd(struct ttd_device *dev, unsigned queue);
  *	-EADDRINUSE		the host has an address already
  *	-ENETUNREACH		a gateway cannot be reached through the device
  *	-ENOENT			(del) the device has no such address or route
- *	-EPIPE			the daemon is gone; packets still flow
+ *	-EPIPE			the daemon is away; packets still flow.  Step
+ *				"connect": it did not come back in time, and was
+ *				not asked.  Step "answer": it went away before
+ *				it answered, the change may be made or not
  *	-ETIMEDOUT		no answer in time: it may still be carried out
  *	-ESHUTDOWN		the device is not open
  *	-EPROTO -EPERM -ENOMEM -EIO -ENOSYS -EBUSY  as error->text says
@@ -408,10 +422,16 @@ int ttd_protect(struct ttd_device *dev, int sockfd, int family);
  * What the daemon tells of a device, and what becomes of the daemon.  A library
  * thread listens, one for all devices of the process; with TTD_NO_THREAD the
  * program does, by ttd_control().  Packets flow without either.
+ *
+ * After DAEMON_LOST the library tries to take the lease back, at random times,
+ * at most about a second apart, as long as the device is open.  DAEMON_BACK: it
+ * has.  Behind it come RENAMED, MTU, HWADDR and LINK where the device is not as
+ * the program knows it.  If the daemon says no, the device ends with
+ * TTD_LEASE_LOST, and ttd_status() tells its words.
  */
 enum ttd_event_type {
-	TTD_EVENT_DAEMON_LOST = 1, /* packets flow on; nothing can be changed */
-	TTD_EVENT_DAEMON_BACK,	/* not in this version */
+	TTD_EVENT_DAEMON_LOST = 1, /* packets flow on; requests wait */
+	TTD_EVENT_DAEMON_BACK,	/* the lease was taken back */
 	TTD_EVENT_RENAMED,	/* text: the new name */
 	TTD_EVENT_MTU,		/* value: bytes */
 	TTD_EVENT_HWADDR,	/* text: the new MAC address */
@@ -442,13 +462,17 @@ int ttd_event_fd(struct ttd_device *dev);
 
 /*
  * TTD_NO_THREAD: when this fd is readable, call ttd_control().  It may be
- * another one after each call; -EAGAIN where there is none just now.
+ * another one after each call; -EAGAIN where there is none just now: the daemon
+ * is away.  A new connection has the old one's number, which epoll(7) forgets
+ * with the old one: add it again after -EAGAIN and after DAEMON_BACK.
  * -EOPNOTSUPP for devices that a library thread looks after.
  */
 int ttd_control_fd(struct ttd_device *dev);
 /*
- * [1] Takes in what the daemon has sent.  Never blocks.  *ret_wait_ms, unless
- * NULL, is when to call again at the latest; -1: only when the fd is readable.
+ * [1] Takes in what the daemon has sent, and does the next step of taking the
+ * lease back if it is time.  Never blocks.  *ret_wait_ms, unless NULL, is when
+ * to call again at the latest; -1: only when the fd is readable.  Calls that
+ * wait, for an event or an answer, do the same while they wait.
  * 0, -ESHUTDOWN, -EOPNOTSUPP as above.
  */
 int ttd_control(struct ttd_device *dev, int *ret_wait_ms);
