@@ -72,13 +72,18 @@ static int close_main(const struct command *c, int argc, char **argv,
 	struct close_args args = { .common = *given };
 	struct wire_message m = { .type = WIRE_CLOSE };
 	struct ttd_error error = { .code = 0 };
-	int status = 0, first = command_args(c, argc, argv, &args, &status);
+	int status = 0, at = command_args(c, argc, argv, &args, &status);
 
-	if (first < 0)
+	/* Options may stand behind the lease too. */
+	if (at >= 0 && at < argc) {
+		args.lease = argv[at];
+		argc -= at;
+		argv += at;
+		at = command_args(c, argc, argv, &args, &status);
+	}
+	if (at < 0)
 		return status;
-	if (first < argc)
-		args.lease = argv[first++];
-	if (first < argc)
+	if (at < argc)
 		return usage_error("close: one lease at a time; or --user, or "
 				   "--all");
 	status = check(&args);

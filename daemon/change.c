@@ -268,24 +268,48 @@ static int strike_addresses(struct change *ch, const struct wire_remove *remove)
 	return 0;
 }
 
+static bool strike_route(struct wire_open *to, const struct wire_route *r)
+{
+	int at = find_route(to, r);
+
+	if (at < 0)
+		return false;
+	to->n_routes--;
+	memmove(&to->routes[at], &to->routes[at + 1],
+		(size_t)(to->n_routes - at) * sizeof(to->routes[0]));
+	return true;
+}
+
+/*
+ * A default route is made as its halves, and after a restart nothing tells
+ * whether it was asked for as one: then it is what both are.
+ */
+static bool strike_halves(struct wire_open *to, const struct wire_route *r)
+{
+	struct wire_route low = *r, high;
+
+	if (r->dst.len > 0)
+		return false;
+	low.dst.len = 1;
+	high = low;
+	high.dst.ip[0] = 0x80;
+	return find_route(to, &low) >= 0 && find_route(to, &high) >= 0 &&
+	       strike_route(to, &low) && strike_route(to, &high);
+}
+
 static int strike_routes(struct change *ch, const struct wire_remove *remove)
 {
-	struct wire_open *to = &ch->to;
 	char text[PREFIX_TEXT_MAX];
 
 	for (unsigned i = 0; i < remove->n_routes; i++) {
 		const struct wire_route *r = &remove->routes[i];
-		int at = find_route(to, r);
 
-		if (at < 0)
+		if (!strike_route(&ch->to, r) && !strike_halves(&ch->to, r))
 			return refuse(&ch->why, WIRE_E_NOT_FOUND, "route",
 				      "%s: nobody asked for this route (with "
 				      "this gateway and metric) on the device, "
 				      "or it is removed already",
 				      prefix_format(&r->dst, text));
-		to->n_routes--;
-		memmove(&to->routes[at], &to->routes[at + 1],
-			(size_t)(to->n_routes - at) * sizeof(to->routes[0]));
 	}
 	return 0;
 }

@@ -257,13 +257,14 @@ void rig_daemon(struct rig *rig, const struct rig_options *o)
 	if (rig->daemon == 0) {
 		const char *path = rig_built(o && o->fault_build ?
 					     "tuntapd-fault" : "tuntapd");
+		const char *grace = o && o->grace ? o->grace : GRACE;
 
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		dup2(log, STDERR_FILENO);
 		setenv("TUNTAPD_FAULT", rig->fault, 1);
 		execl(path, "tuntapd", "--socket", rig->socket,
 		      "--admin-socket", rig->admin, "--policy", rig->policy,
-		      (char *)NULL);
+		      "--grace", grace, (char *)NULL);
 		dprintf(STDERR_FILENO, "%s: %s\n", path, strerror(errno));
 		_exit(127);
 	}

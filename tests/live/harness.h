@@ -19,6 +19,7 @@
 #define NODE_CLOSED	0600
 #define NODE_OPEN	0666
 #define DEADLINE_MS	5000	/* what has not happened by then does not */
+#define GRACE		"2"	/* seconds, after a restart */
 
 struct rig {
 	char dir[64];		/* sockets, policy, log; gone with the test */
@@ -30,6 +31,7 @@ struct rig_options {
 	mode_t node_mode;	/* of /dev/net/tun; 0: NODE_CLOSED */
 	const char *policy;	/* text; NULL: rig_policy_nobody */
 	bool fault_build;	/* tuntapd-fault instead of tuntapd */
+	const char *grace;	/* seconds; NULL: GRACE */
 };
 
 /* uid 65534: tt* in 10.9.0.0/16, fd09::/32, routes in 10.0.0.0/8, fd00::/8. */

@@ -34,11 +34,16 @@ static void say_request(struct ttd_device *dev)
 	struct ttd_addr addrs[4];
 	struct ttd_error e;
 
-	if (ttd_add_addrs(dev, &more, 1, &e) < 0)
+	int n = ttd_add_addrs(dev, &more, 1, &e);
+
+	if (n == 0)
+		n = ttd_get_addrs(dev, addrs, 4);
+	if (n < 0) {
 		printf("request %s: %s\n", e.step, e.text);
-	else
-		printf("request %d\n", ttd_get_addrs(dev, addrs, 4));
+		return;
+	}
 	ttd_del_addrs(dev, &more, 1, &e);
+	printf("request %d\n", n);
 }
 
 /* Says what happens; at a loss waits for a packet, then asks for something. */

@@ -1,0 +1,866 @@
+/*
+ * Nothing stays behind: whatever a holder does to his device, and whoever of
+ * him, the daemon and the administrator ends what, and when.
+ */
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <net/if_arp.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+
+#include "far.h"
+
+#define OTHER_UID 1000
+
+#define POLICY(more) \
+	"[rule all]\naction = allow\nuser = 65534, 1000\nkind = tun, tap\n" \
+	"name = tt*\naddress = 10.9.0.0/16, fd09::/32\n" \
+	"route = 10.0.0.0/8, fd00::/8, 0.0.0.0/0, ::/0\n" \
+	"default-route = yes\nmax-devices = 100\n" more
+
+static const char revokes[] = POLICY("");
+static const char logs[] = POLICY("on-tamper = log\n");
+
+static struct rig rig;
+
+/* --- a holder, who does what he is told --------------------------------- */
+
+struct order {
+	enum ttd_layer layer;
+	const char *name;
+	uint32_t flags;			/* of the open */
+	enum { SOME, EVERYTHING, NONE } has;	/* addresses and routes */
+};
+
+/* What may be done to a device by who has its fd. */
+enum tamper { NOTHING, PERSIST, OWNER, GROUP, MAC, LINK_TYPE, N_TAMPERS };
+static const char *const tamper_causes[] = {
+	[PERSIST] = "persistent", [OWNER] = "owner", [GROUP] = "group",
+	[MAC] = "MAC", [LINK_TYPE] = "link type",
+};
+
+static int tamper(int fd, struct ttd_device *dev, enum tamper how)
+{
+	struct ifreq ifr = { .ifr_hwaddr = { .sa_family = ARPHRD_ETHER } };
+
+	switch (how) {
+	case PERSIST:
+		return ioctl(fd, TUNSETPERSIST, 1);
+	case OWNER:
+		return ioctl(fd, TUNSETOWNER, OTHER_UID);
+	case GROUP:
+		return ioctl(fd, TUNSETGROUP, 0);
+	case MAC:
+		memcpy(ifr.ifr_hwaddr.sa_data, far_mac, MAC_BYTES);
+		return ioctl(fd, SIOCSIFHWADDR, &ifr);
+	case LINK_TYPE:
+		/* Only while it is down. */
+		ttd_set_up(dev, 0, NULL);
+		return ioctl(fd, TUNSETLINK, ARPHRD_PPP);
+	default:
+		return 0;
+	}
+}
+
+/* Nothing changes, and each time the kernel tells everybody. */
+static void storm(int fd)
+{
+	for (int i = 0; i < 200000; i++)
+		if (ioctl(fd, TUNSETOWNER, 0) < 0)
+			break;
+}
+
+static void say_event(struct ttd_device *dev)
+{
+	static const char *const said[] = {
+		[TTD_EVENT_DAEMON_LOST] = "lost",
+		[TTD_EVENT_DAEMON_BACK] = "back",
+		[TTD_EVENT_RENAMED] = "renamed", [TTD_EVENT_MTU] = "mtu",
+		[TTD_EVENT_HWADDR] = "hwaddr", [TTD_EVENT_LINK] = "link",
+		[TTD_EVENT_TAMPERED] = "tampered", [TTD_EVENT_ENDED] = "ended",
+	};
+	struct ttd_event ev = TTD_EVENT_INIT;
+
+	while (ttd_next_event(dev, &ev, 0) == 0)
+		printf("%s %u %s\n", said[ev.type], ev.value, ev.text);
+}
+
+static const size_t counts[][2] = { { 2, 1 }, { 4, 7 }, { 0, 0 } };
+
+static int open_as_ordered(const struct order *order, struct ttd_device **dev)
+{
+	struct ttd_options o = TTD_OPTIONS_INIT(order->layer);
+	struct ttd_addr a[] = { addr("10.9.1.1/24"), addr("fd09:0:1::1/64"),
+				addr("10.9.2.1/30"), addr("10.9.2.9/32") };
+	struct ttd_route r[] = {
+		route("10.20.0.0/16", NULL, 0), route("10.21.0.0/16",
+						      "10.9.1.9", 2000),
+		route("fd20::/32", NULL, 0), route("fd21::/32", "fd09:0:1::9", 0),
+		route("0.0.0.0/0", NULL, 0), route("::/0", NULL, 3000),
+		route("10.9.1.0/24", NULL, 4000),
+	};
+	struct ttd_error e;
+
+	o.socket_path = rig.socket;
+	o.name = order->name;
+	o.flags = order->flags;
+	o.timeout_ms = 1000;	/* the daemon may be away */
+	o.addrs = a;
+	o.n_addrs = counts[order->has][0];
+	o.routes = r;
+	o.n_routes = counts[order->has][1];
+	if (ttd_open(&o, dev, &e) == 0)
+		return 0;
+	printf("refused at %s: %s\n", e.step, e.text);
+	return 1;
+}
+
+/*
+ * Opens, takes the bare fd, and then does what each byte of its stdin says:
+ * a digit: that tamper; s: a storm; e: tell events; q: close and end.
+ */
+static int hold(void *arg)
+{
+	struct ttd_device *dev;
+	int fd;
+	char c;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (open_as_ordered(arg, &dev))
+		return 1;
+	fd = ttd_take_fd(dev, 0);
+	printf("open\n");
+	while (read(STDIN_FILENO, &c, 1) == 1 && c != 'q') {
+		if (c >= '0' && c < '0' + N_TAMPERS)
+			printf("did %d\n", tamper(fd, dev,
+						  (enum tamper)(c - '0')));
+		if (c == 's') {
+			storm(fd);
+			printf("stormed\n");
+		}
+		if (c == 'e') {
+			say_event(dev);
+			printf("status %d\n", (int)ttd_status(dev, NULL));
+		}
+	}
+	ttd_close(dev);
+	close(fd);
+	ttd_free(dev);
+	printf("closed\n");
+	return 0;
+}
+
+/* The holder's stdin is the test's own, a pipe while he is started. */
+struct holder {
+	struct client c;
+	int tell;
+};
+
+static void start(struct holder *h, const struct order *order)
+{
+	int p[2];
+
+	ck_assert_int_eq(pipe2(p, O_CLOEXEC), 0);
+	ck_assert_int_eq(dup2(p[0], STDIN_FILENO), STDIN_FILENO);
+	close(p[0]);
+	h->c.pid = -1;
+	h->tell = p[1];
+	client_start(&h->c, hold, (void *)(uintptr_t)order);
+	client_line(&h->c, "open");
+}
+
+static void tell(struct holder *h, char what)
+{
+	ck_assert_int_eq(write(h->tell, &what, 1), 1);
+}
+
+/* Waits until he was told so; he says all events each time he is asked. */
+static const char *told(struct holder *h, const char *event)
+{
+	static char line[512];
+
+	for (unsigned ms = 0; ms < DEADLINE_MS; ms += 20) {
+		tell(h, 'e');
+		for (;;) {
+			snprintf(line, sizeof(line), "%s",
+				 client_line(&h->c, ""));
+			if (strncmp(line, event, strlen(event)) == 0) {
+				client_line(&h->c, "status");
+				return line;
+			}
+			if (strncmp(line, "status", 6) == 0)
+				break;
+		}
+		sleep_ms(20);
+	}
+	ck_abort_msg("he was never told: %s", event);
+	return NULL;
+}
+
+static const struct order tun = { TTD_TUN, "tt0", 0, SOME };
+static const struct order tap = { TTD_TAP, "tt0", 0, SOME };
+static const struct order all_of_it = { TTD_TUN, "tt0", 0, EVERYTHING };
+
+static const struct order *order_for(enum tamper how)
+{
+	return how == MAC ? &tap : &tun;
+}
+
+/* --- tampering ---------------------------------------------------------- */
+
+START_TEST(tampering_ends_the_lease)
+{
+	const struct rig_options o = { .policy = revokes };
+	enum tamper how = (enum tamper)_i;
+	struct holder h;
+	const char *line;
+	char *before;
+
+	rig_start(&rig, &o);
+	before = host_state();
+	start(&h, order_for(how));
+	tell(&h, (char)('0' + how));
+	ck_assert_str_eq(client_line(&h.c, "did"), "did 0");
+	line = told(&h, "ended");
+	ck_assert_msg(strstr(line, tamper_causes[how]) != NULL, "%s", line);
+	ck_assert_msg(strncmp(line, "ended 3", 7) == 0, "%s", line);
+	link_goes("tt0");
+	tell(&h, 'q');
+	client_line(&h.c, "closed");
+	client_wait(&h.c);
+	host_unchanged(before);
+	rig_end(&rig);
+}
+END_TEST
+
+/* It is told once of each, and the device still goes with the lease. */
+START_TEST(tampering_may_be_told_alone)
+{
+	const struct rig_options o = { .policy = logs };
+	enum tamper how = (enum tamper)_i;
+	struct holder h;
+	const char *line;
+	char *before, *log;
+
+	rig_start(&rig, &o);
+	before = host_state();
+	start(&h, order_for(how));
+	tell(&h, (char)('0' + how));
+	line = told(&h, "tampered");
+	ck_assert_msg(strstr(line, tamper_causes[how]) != NULL, "%s", line);
+	tell(&h, 'e');
+	ck_assert_str_eq(client_line(&h.c, "status"), "status 0");
+	ck_assert(link_exists("tt0"));
+	log = rig_log(&rig);
+	ck_assert_ptr_nonnull(strstr(log, tamper_causes[how]));
+	free(log);
+	tell(&h, 'q');
+	client_line(&h.c, "closed");
+	client_wait(&h.c);
+	link_goes("tt0");
+	host_unchanged(before);
+	rig_end(&rig);
+}
+END_TEST
+
+START_TEST(a_storm_ends_the_lease)
+{
+	const struct rig_options o = { .policy = _i ? logs : revokes };
+	struct holder h, other;
+	const char *line;
+
+	rig_start(&rig, &o);
+	start(&h, &tun);
+	tell(&h, 's');
+	line = told(&h, "ended");
+	ck_assert_msg(strstr(line, "times in a second") != NULL, "%s", line);
+	link_goes("tt0");
+	/* Nobody else has noticed. */
+	start(&other, &tun);
+	tell(&other, 'e');
+	ck_assert_str_eq(client_line(&other.c, "status"), "status 0");
+	client_kill(&other.c, SIGKILL);
+	client_kill(&h.c, SIGKILL);
+	rig_end(&rig);
+}
+END_TEST
+
+/* --- every order of endings --------------------------------------------- */
+
+enum { CLIENT_KILLED = 1, DAEMON_KILLED = 2, DAEMON_FIRST = 4,
+       TAMPERED_LATE = 8, N_ORDERS = 16 };
+
+/*
+ * Tampering before or after the daemon's end, the client's end before or after
+ * that, or none before the new daemon's grace is over: nothing is left.
+ */
+START_TEST(nothing_stays_behind)
+{
+	const struct rig_options o = { .policy = logs, .grace = "1" };
+	enum tamper how = (enum tamper)(_i / N_ORDERS);
+	int order = _i % N_ORDERS;
+	struct holder h;
+	char *before;
+	unsigned fds;
+
+	rig_start(&rig, &o);
+	before = host_state();
+	fds = rig_fds_at_rest(&rig);
+	start(&h, how == LINK_TYPE || how == MAC ? order_for(how) :
+	      &all_of_it);
+	if (!(order & TAMPERED_LATE)) {
+		tell(&h, (char)('0' + how));
+		client_line(&h.c, "did");
+	}
+	if (!(order & DAEMON_FIRST) && order & CLIENT_KILLED)
+		client_kill(&h.c, SIGKILL);
+	if (order & DAEMON_KILLED)
+		rig_kill(&rig, SIGKILL);
+	else
+		rig_stop(&rig);
+	if (order & TAMPERED_LATE && h.c.pid > 0) {
+		tell(&h, (char)('0' + how));
+		client_line(&h.c, "did");
+	}
+	if (order & DAEMON_FIRST && order & CLIENT_KILLED)
+		client_kill(&h.c, SIGKILL);
+	/* One that cannot come back: it is stopped. */
+	if (h.c.pid > 0)
+		kill(h.c.pid, SIGSTOP);
+	rig_daemon(&rig, &o);
+	link_goes("tt0");
+	ck_assert_msg(sh_status("! tc qdisc show 2>/dev/null | grep -q clsact")
+		      == 0, "a guard is left");
+	host_unchanged(before);
+	rig_fds_return_to(&rig, fds);
+	if (h.c.pid > 0)
+		client_kill(&h.c, SIGKILL);
+	rig_end(&rig);
+}
+END_TEST
+
+/* --- the administrator -------------------------------------------------- */
+
+static const struct {
+	const char *command, *event, *cause;
+} doings[] = {
+	{ "ip link del tt0", "ended 2", "was deleted" },
+	{ "ip link set tt0 down; ip link set tt0 name other0; "
+	  "ip link set other0 up", "renamed", "other0" },
+	{ NULL, "ended 2", "another network namespace" },
+	{ "ip link set tt0 mtu 1400", "mtu 1400", "" },
+};
+
+START_TEST(what_an_admin_does_is_told)
+{
+	const struct rig_options o = { .policy = revokes };
+	struct holder h;
+	const char *line;
+	pid_t pid;
+
+	rig_start(&rig, &o);
+	start(&h, &tun);
+	pid = fork();
+	if (pid == 0) {
+		unshare(CLONE_NEWNET);
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		pause();
+		_exit(0);
+	}
+	sleep_ms(100);
+	if (!doings[_i].command)
+		ck_sh("ip link set tt0 netns %d", pid);
+	else
+		ck_sh("%s", doings[_i].command);
+	line = told(&h, doings[_i].event);
+	ck_assert_msg(strstr(line, doings[_i].cause) != NULL, "%s", line);
+	client_kill(&h.c, SIGKILL);
+	/* Also what was renamed goes. */
+	link_goes("other0");
+	link_goes("tt0");
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	rig_end(&rig);
+}
+END_TEST
+
+/* --- many at once ------------------------------------------------------- */
+
+#define MANY 64
+
+static int keep_many(void *unused)
+{
+	struct ttd_device *dev[MANY];
+	char name[TTD_NAME_MAX];
+
+	(void)unused;
+	for (int i = 0; i < MANY; i++) {
+		struct ttd_options options = TTD_OPTIONS_INIT(TTD_TUN);
+
+		snprintf(name, sizeof(name), "ttm%d", i);
+		options.name = name;
+		options.socket_path = rig.socket;
+		if (ttd_open(&options, &dev[i], NULL))
+			return 1;
+		if (ioctl(ttd_take_fd(dev[i], 0), TUNSETPERSIST, 1))
+			return 1;
+	}
+	puts("kept");
+	fflush(stdout);
+	pause();
+	return 0;
+}
+
+static unsigned count(const char *pattern)
+{
+	char *text = sh("ip -o link | grep -c '%s'", pattern);
+	unsigned n = (unsigned)atoi(text);
+
+	free(text);
+	return n;
+}
+
+/*
+ * They go as a group; what bears our mark no more does not, nor what an
+ * administrator has put into that group.
+ */
+START_TEST(many_go_together_and_no_other)
+{
+	const struct rig_options o = { .policy = logs };
+	struct client c = { .pid = -1 };
+
+	rig_start(&rig, &o);
+	ck_sh("ip link add his0 type veth peer name his1");
+	if (_i)
+		ck_sh("ip link set his0 group 1953853044");
+	client_start(&c, keep_many, NULL);
+	client_line(&c, "kept");
+	ck_assert_uint_eq(count("ttm"), MANY);
+	ck_sh("ip link set ttm7 alias other");
+	client_kill(&c, SIGKILL);
+	ck_soon(count("ttm") == 1);
+	ck_assert(link_exists("ttm7"));
+	ck_assert(link_exists("his0"));
+	ck_sh("ip link del ttm7; ip link del his0");
+	rig_end(&rig);
+}
+END_TEST
+
+/* --- a restart ---------------------------------------------------------- */
+
+/* All that was asked for is still as it was, and can be taken away. */
+static int undo_after_restart(void *arg)
+{
+	struct ttd_device *dev;
+	struct ttd_event ev = TTD_EVENT_INIT;
+	struct ttd_addr a[] = { addr("10.9.2.1/30"), addr("10.9.2.9/32"),
+				addr("fd09:0:1::1/64"), addr("10.9.1.1/24") };
+	struct ttd_route r[] = {
+		route("10.20.0.0/16", NULL, 0), route("10.21.0.0/16",
+						      "10.9.1.9", 2000),
+		route("fd20::/32", NULL, 0), route("fd21::/32", "fd09:0:1::9", 0),
+		route("0.0.0.0/0", NULL, 0), route("::/0", NULL, 3000),
+		route("10.9.1.0/24", NULL, 4000),
+	};
+	struct ttd_error e;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (open_as_ordered(arg, &dev))
+		return 1;
+	puts("open");
+	do {
+		if (ttd_next_event(dev, &ev, DEADLINE_MS))
+			return 2;
+	} while (ev.type != TTD_EVENT_DAEMON_BACK);
+	for (size_t i = 0; i < sizeof(r) / sizeof(*r); i++)
+		if (ttd_del_routes(dev, &r[i], 1, &e)) {
+			printf("route %zu: %s\n", i, e.text);
+			return 3;
+		}
+	puts("routes are gone");
+	sleep_ms(300);
+	if (ttd_del_addrs(dev, a, 4, &e)) {
+		printf("addresses: %s\n", e.text);
+		return 4;
+	}
+	puts("addresses are gone");
+	sleep_ms(300);
+	/* As many as the rule allows, and not one more: it knows them all. */
+	if (ttd_add_routes(dev, r, 6, &e) != -ENETUNREACH &&
+	    ttd_add_addrs(dev, &a[3], 1, &e)) {
+		printf("anew: %s\n", e.text);
+		return 5;
+	}
+	ttd_free(dev);
+	return 0;
+}
+
+/* Without the daemon's pid, and what the kernel does by itself. */
+static char *device_state(void)
+{
+	return sh("ip addr show dev tt0 | grep -v -e valid_lft -e fe80; "
+		  "ip route show table all dev tt0 proto 116; "
+		  "ip -6 route show table all dev tt0 proto 116; "
+		  "tc filter show dev tt0 ingress | grep -v ^$");
+}
+
+START_TEST(a_lease_is_known_in_full)
+{
+	const struct rig_options o = { .policy = revokes };
+	struct client c = { .pid = -1 };
+	char *before, *after;
+
+	rig_start(&rig, &o);
+	client_start(&c, undo_after_restart, (void *)(uintptr_t)&all_of_it);
+	client_line(&c, "open");
+	before = device_state();
+	if (_i)
+		rig_kill(&rig, SIGKILL);
+	else
+		rig_stop(&rig);
+	after = device_state();
+	ck_assert_msg(strcmp(before, after) == 0, "%s\nbecame\n%s", before,
+		      after);
+	rig_daemon(&rig, &o);
+	client_line(&c, "routes are gone");
+	/* The networks of addresses have their routes still. */
+	ck_sh("test $(ip route show dev tt0 proto 116 | wc -l) = 2");
+	ck_sh("ip -6 route show dev tt0 proto 116 | grep -q fd09:0:1::/64");
+	ck_sh("test $(ip -6 route show dev tt0 proto 116 | wc -l) = 1");
+	client_line(&c, "addresses are gone");
+	ck_sh("test -z \"$(ip route show dev tt0 proto 116)\"");
+	ck_sh("! ip addr show dev tt0 | grep -q 10.9.");
+	ck_assert_int_eq(client_wait(&c), 0);
+	free(before);
+	free(after);
+	link_goes("tt0");
+	rig_end(&rig);
+}
+END_TEST
+
+/* Frames by hand: the token, and who may do what with it. */
+static int raw_open(uint8_t token[WIRE_TOKEN_LEN], int *ret_fd)
+{
+	struct wire_message m = raw_open_request();
+	char cmsg[CMSG_SPACE(sizeof(int))];
+	uint8_t buf[512];
+	struct iovec iov = { buf, sizeof(buf) };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1,
+			      .msg_control = cmsg,
+			      .msg_controllen = sizeof(cmsg) };
+	int sock = raw_connect(rig.socket);
+	size_t have = 0;
+	ssize_t n;
+
+	raw_send(sock, &m);
+	ck_assert_int_gt(n = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC), 0);
+	memcpy(ret_fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(int));
+	for (have = (size_t)n; have < 8 || have < buf[0]; have += (size_t)n)
+		ck_assert_int_gt(n = recv(sock, buf + have, sizeof(buf) - have,
+					  0), 0);
+	ck_assert_int_eq(wire_decode(buf, have, &m, NULL), 0);
+	ck_assert_uint_eq(m.type, WIRE_OPENED);
+	memcpy(token, m.opened.token, WIRE_TOKEN_LEN);
+	return sock;
+}
+
+static struct wire_message raw_reclaim(int sock, const uint8_t *token)
+{
+	struct wire_message m = { .type = WIRE_RECLAIM, .id = 7 };
+
+	memcpy(m.reclaim.token, token, WIRE_TOKEN_LEN);
+	raw_send(sock, &m);
+	raw_receive(sock, &m);
+	return m;
+}
+
+/* Asks as this uid; the answer's code, 0 for RECLAIMED. */
+static unsigned reclaim_as(uid_t uid, const uint8_t *token, bool keep)
+{
+	struct wire_message m;
+	int sock;
+
+	ck_assert_int_eq(seteuid(uid), 0);
+	sock = raw_connect(rig.socket);
+	m = raw_reclaim(sock, token);
+	ck_assert_int_eq(seteuid(0), 0);
+	if (!keep)
+		close(sock);
+	return m.type == WIRE_RECLAIMED ? 0 : m.refused.code;
+}
+
+START_TEST(only_its_holder_takes_it_back)
+{
+	const struct rig_options o = { .policy = revokes, .grace = "30" };
+	uint8_t token[WIRE_TOKEN_LEN], forged[WIRE_TOKEN_LEN];
+	struct wire_message m;
+	int sock, fd;
+
+	rig_start(&rig, &o);
+	ck_assert_int_eq(seteuid(NOBODY), 0);
+	sock = raw_open(token, &fd);
+	ck_assert_int_eq(seteuid(0), 0);
+	/* While the first connection lives. */
+	ck_assert_uint_eq(reclaim_as(NOBODY, token, false), WIRE_E_BUSY);
+	ck_assert_uint_eq(reclaim_as(1000, token, false), WIRE_E_NOT_FOUND);
+	rig_kill(&rig, SIGKILL);
+	close(sock);
+	rig_daemon(&rig, &o);
+	memcpy(forged, token, sizeof(forged));
+	forged[WIRE_TOKEN_LEN - 1] ^= 1;
+	ck_assert_uint_eq(reclaim_as(NOBODY, forged, false), WIRE_E_NOT_FOUND);
+	ck_assert_uint_eq(reclaim_as(1000, token, false), WIRE_E_NOT_FOUND);
+	ck_assert_uint_eq(reclaim_as(0, token, false), WIRE_E_NOT_FOUND);
+	ck_assert(link_exists("tt0"));
+	/* It counts against his number, and is shown. */
+	ck_sh("%s list --socket %s | grep tt0 | grep -q waiting",
+	      rig_built("tuntapctl"), rig.admin);
+	ck_assert_int_eq(seteuid(NOBODY), 0);
+	sock = raw_connect(rig.socket);
+	m = raw_reclaim(sock, token);
+	ck_assert_uint_eq(m.type, WIRE_RECLAIMED);
+	ck_assert_str_eq(m.reclaimed.name, "tt0");
+	ck_assert_uint_eq(m.reclaimed.ifindex, if_nametoindex("tt0"));
+	ck_assert_uint_eq(m.reclaimed.up, 1);
+	ck_assert_int_eq(seteuid(0), 0);
+	ck_assert_uint_eq(reclaim_as(NOBODY, token, false), WIRE_E_BUSY);
+	close(fd);
+	close(sock);
+	link_goes("tt0");
+	ck_assert_uint_eq(reclaim_as(NOBODY, token, false), WIRE_E_NOT_FOUND);
+	rig_end(&rig);
+}
+END_TEST
+
+/* A namespace of his own, where he is root, and a device of that name in it. */
+static int pretend(void *arg)
+{
+	struct ifreq ifr = { .ifr_flags = IFF_TUN | IFF_NO_PI,
+			     .ifr_name = "tt0" };
+	uint8_t guess[WIRE_TOKEN_LEN] = { 0 };
+	struct wire_message m;
+	int sock, fd;
+
+	(void)arg;
+	if (unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0)
+		return 77;
+	fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+	if (fd < 0 || ioctl(fd, TUNSETIFF, &ifr) < 0)
+		return 77;
+	sock = raw_connect(rig.socket);
+	m = raw_reclaim(sock, guess);
+	return m.type == WIRE_REFUSED && m.refused.code == WIRE_E_NOT_FOUND ?
+	       0 : 1;
+}
+
+START_TEST(a_device_of_the_same_name_is_no_proof)
+{
+	const struct rig_options o = { .policy = revokes, .grace = "30",
+				       .node_mode = NODE_OPEN };
+	uint8_t token[WIRE_TOKEN_LEN];
+	struct client c = { .pid = -1 };
+	int sock, fd, status;
+
+	rig_start(&rig, &o);
+	ck_assert_int_eq(seteuid(NOBODY), 0);
+	sock = raw_open(token, &fd);
+	ck_assert_int_eq(seteuid(0), 0);
+	rig_kill(&rig, SIGKILL);
+	close(sock);
+	rig_daemon(&rig, &o);
+	client_start(&c, pretend, NULL);
+	status = client_wait(&c);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+		live_skip("a_device_of_the_same_name_is_no_proof",
+			  "no user namespace, or no device in one");
+	else
+		ck_assert_int_eq(status, 0);
+	ck_assert_uint_eq(reclaim_as(NOBODY, token, false), 0);
+	close(fd);
+	rig_end(&rig);
+}
+END_TEST
+
+/* The same fd, before, while and after; no packet is lost. */
+#define PINGS 150
+#define PING_MS 20
+
+static int echo_for_ever(void *arg)
+{
+	struct ttd_device *dev;
+	struct ttd_event ev = TTD_EVENT_INIT;
+	struct ttd_addr more = addr("10.9.7.1/24");
+	uint8_t buf[65536];
+	int fd, events;
+	unsigned sum;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (open_as_ordered(arg, &dev))
+		return 1;
+	fd = ttd_take_fd(dev, 0);
+	events = ttd_event_fd(dev);
+	puts("open");
+	for (;;) {
+		struct pollfd p[] = { { fd, POLLIN, 0 },
+				      { events, POLLIN, 0 } };
+		ssize_t n;
+
+		poll(p, 2, -1);
+		if (p[1].revents & POLLIN &&
+		    ttd_next_event(dev, &ev, 0) == 0 &&
+		    ev.type == TTD_EVENT_DAEMON_BACK)
+			printf("more %d\n", ttd_add_addrs(dev, &more, 1, NULL) ?:
+			       ttd_del_addrs(dev, &more, 1, NULL));
+		if (!(p[0].revents & POLLIN))
+			continue;
+		n = read(fd, buf, sizeof(buf));
+		if (n < IPV4_HEADER + 8 || buf[9] != IPPROTO_ICMP)
+			continue;
+		/* Request to reply: type 8 to 0, and the sum by as much. */
+		swap(buf + 12, buf + 16, 4);
+		buf[IPV4_HEADER] = 0;
+		sum = (unsigned)buf[IPV4_HEADER + 2] << 8 |
+		      buf[IPV4_HEADER + 3];
+		sum += 0x800;
+		sum = (sum & 0xffff) + (sum >> 16);
+		buf[IPV4_HEADER + 2] = (uint8_t)(sum >> 8);
+		buf[IPV4_HEADER + 3] = (uint8_t)sum;
+		if (write(fd, buf, (size_t)n) != n)
+			return 2;
+	}
+}
+
+START_TEST(packets_flow_and_none_is_lost)
+{
+	const struct rig_options o = { .policy = revokes };
+	struct client c = { .pid = -1 };
+	pid_t old;
+	char *text;
+
+	rig_start(&rig, &o);
+	client_start(&c, echo_for_ever, (void *)(uintptr_t)&tun);
+	client_line(&c, "open");
+	ck_sh("(ping -q -i 0.0%d -c %d -W 5 10.9.1.77 >%s/ping; "
+	      "echo done >>%s/ping) &", PING_MS, PINGS, rig.dir, rig.dir);
+	for (int round = 0; round < 2; round++) {
+		sleep_ms(PINGS * PING_MS / 6);
+		old = rig.daemon;
+		if (round)
+			rig_stop(&rig);
+		else
+			rig_kill(&rig, SIGKILL);
+		sleep_ms(PINGS * PING_MS / 6);
+		rig_daemon(&rig, &o);
+		ck_assert_int_ne(rig.daemon, old);
+		ck_assert_str_eq(client_line(&c, "more"), "more 0");
+	}
+	ck_soon(sh_status("grep -q done %s/ping", rig.dir) == 0);
+	text = sh("cat %s/ping", rig.dir);
+	ck_assert_msg(strstr(text, " 0% packet loss") != NULL, "%s", text);
+	free(text);
+	client_kill(&c, SIGKILL);
+	link_goes("tt0");
+	rig_end(&rig);
+}
+END_TEST
+
+/* --- tuntapctl close ---------------------------------------------------- */
+
+START_TEST(leases_are_closed_by_whom_they_belong_to)
+{
+	const struct rig_options o = { .policy = revokes };
+	const char *ctl = rig_built("tuntapctl");
+	struct holder h, i;
+	char *text;
+
+	rig_start(&rig, &o);
+	start(&h, &tun);
+	start(&i, &(struct order){ TTD_TAP, "tt1", 0, NONE });
+	/* Another user may not, and is told nothing. */
+	ck_assert_int_eq(sh_status("setpriv --reuid 1000 --clear-groups %s "
+				   "close tt0 --socket %s 2>%s/err", ctl,
+				   rig.socket, rig.dir), 1);
+	ck_sh("grep -q 'no lease' %s/err", rig.dir);
+	ck_sh("setpriv --reuid 1000 --clear-groups %s close --all --socket %s "
+	      "| grep -q '^0 leases'", ctl, rig.socket);
+	ck_assert(link_exists("tt0"));
+	/* Its user; when it returns the device is gone. */
+	text = sh("setpriv --reuid 65534 --clear-groups %s close tt0 --socket "
+		  "%s", ctl, rig.socket);
+	ck_assert_str_eq(text, "1 lease closed\n");
+	ck_assert(!link_exists("tt0"));
+	free(text);
+	ck_assert_ptr_nonnull(strstr(told(&h, "ended 3"), "its user"));
+	/* Root, by id, and of a user, and all. */
+	ck_sh("%s close --socket %s $(%s list --json --socket %s | "
+	      "grep -o '\"lease\": *\"[0-9a-f]*\"' | tail -n 1 | "
+	      "grep -o '[0-9a-f]\\{32\\}')", ctl, rig.admin, ctl, rig.admin);
+	ck_assert(!link_exists("tt1"));
+	ck_assert_ptr_nonnull(strstr(told(&i, "ended 3"), "administrator"));
+	client_kill(&i.c, SIGKILL);
+	start(&i, &tun);
+	ck_sh("%s close --user 1000 --socket %s | grep -q '^0 '", ctl,
+	      rig.admin);
+	ck_sh("%s close --user 65534 --json --socket %s | "
+	      "grep -q '\"closed\": 1'", ctl, rig.admin);
+	ck_assert(!link_exists("tt0"));
+	client_kill(&i.c, SIGKILL);
+	start(&i, &tun);
+	ck_sh("%s close --all --socket %s | grep -q '^1 lease closed'", ctl,
+	      rig.admin);
+	ck_assert(!link_exists("tt0"));
+	ck_assert_int_eq(sh_status("%s close tt0 --socket %s 2>/dev/null", ctl,
+				   rig.admin), 1);
+	client_kill(&i.c, SIGKILL);
+	client_kill(&h.c, SIGKILL);
+	rig_end(&rig);
+}
+END_TEST
+
+/* Those that wait for their clients too, and that somebody made persistent. */
+START_TEST(orphans_are_closed_too)
+{
+	const struct rig_options o = { .policy = logs, .grace = "30" };
+	struct holder h;
+
+	rig_start(&rig, &o);
+	start(&h, &tun);
+	tell(&h, '0' + PERSIST);
+	client_line(&h.c, "did");
+	rig_kill(&rig, SIGKILL);
+	kill(h.c.pid, SIGSTOP);
+	rig_daemon(&rig, &o);
+	sh_status("%s close --all --socket %s >/dev/null", rig_built(
+		  "tuntapctl"), rig.admin);
+	ck_assert(!link_exists("tt0"));
+	client_kill(&h.c, SIGKILL);
+	rig_end(&rig);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("lease");
+	TCase *t = tcase_create("live");
+
+	tcase_set_timeout(t, 60);
+	tcase_add_loop_test(t, tampering_ends_the_lease, PERSIST, N_TAMPERS);
+	tcase_add_loop_test(t, tampering_may_be_told_alone, PERSIST,
+			    N_TAMPERS);
+	tcase_add_loop_test(t, a_storm_ends_the_lease, 0, 2);
+	if (!getenv("LEASE_SHORT")) tcase_add_loop_test(t, nothing_stays_behind, 0, N_TAMPERS * N_ORDERS);
+	tcase_add_loop_test(t, what_an_admin_does_is_told, 0,
+			    sizeof(doings) / sizeof(*doings));
+	tcase_add_loop_test(t, many_go_together_and_no_other, 0, 2);
+	tcase_add_loop_test(t, a_lease_is_known_in_full, 0, 2);
+	tcase_add_test(t, only_its_holder_takes_it_back);
+	tcase_add_test(t, a_device_of_the_same_name_is_no_proof);
+	tcase_add_test(t, packets_flow_and_none_is_lost);
+	tcase_add_test(t, leases_are_closed_by_whom_they_belong_to);
+	tcase_add_test(t, orphans_are_closed_too);
+	suite_add_tcase(s, t);
+	return live_main("lease", s);
+}
