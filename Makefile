@@ -156,6 +156,7 @@ $(B)/tests/unit/%: $(B)/obj/tests/unit/%.o $(B)/unit.a
 	$(call say,LINK)
 	$(Q)mkdir -p $(@D) && $(LINK) -o $@ $^ $(CHECK_LIBS) \
 	 $(DAEMON_LIBS) $(CTL_LIBS)
+$(B)/tests/unit/test_guard: $(call obj,$(wildcard tests/reference/guard_*.c))
 # Everything but the mains, to pick from.
 $(B)/unit.a: $(call obj,$(PROTO) $(POLICY) $(LIB) \
 		$(filter-out %/main.c,$(DAEMON)) \

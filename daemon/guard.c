@@ -82,21 +82,17 @@ static struct span part(const struct span *s, uint32_t first, uint32_t last)
 	return p;
 }
 
-/* All that a span has of one value, and what is the rest if that is one end. */
-static bool is_single(const struct span *s, struct span *ret_single,
-		      enum guard_end *ret_else)
+/* Only one value, and not the last, is not as all the rest. */
+static bool is_single(const struct span *s, struct span *ret_single)
 {
 	uint32_t value = s->at[0].first[s->word];
 	struct span after;
 
-	*ret_single = part(s, value, value);
-	*ret_else = s->end;
 	if (value == s->last)
-		return true;
+		return false;
+	*ret_single = part(s, value, value);
 	after = part(s, value + 1, s->last);
-	if (value == s->first)
-		*ret_else = after.end;
-	return after.n == 0 && after.end == *ret_else;
+	return after.n == 0 && after.end == s->end;
 }
 
 /*
@@ -110,8 +106,6 @@ static uint32_t middle(const struct span *s)
 
 	if (value == s->first)
 		return value + 1;
-	if (value == s->last)
-		return value;
 	for (size_t i = 0; i < s->n; i++) {
 		below += s->at[i].first[s->word] < value;
 		above += s->at[i].first[s->word] > value;
@@ -129,7 +123,6 @@ static size_t next_word(struct guard_code *c, const struct span *s);
 static size_t tree(struct guard_code *c, const struct span *s)
 {
 	struct span low, high;
-	enum guard_end rest;
 	uint32_t value;
 	size_t above;
 
@@ -137,9 +130,9 @@ static size_t tree(struct guard_code *c, const struct span *s)
 		return s->end;
 	if (s->first == s->last)
 		return next_word(c, s);
-	if (is_single(s, &low, &rest))
+	if (is_single(s, &low))
 		return guard_code_if(c, GUARD_EQUAL, low.first, tree(c, &low),
-				     rest);
+				     s->end);
 	value = middle(s);
 	low = part(s, s->first, value - 1);
 	high = part(s, value, s->last);
@@ -284,10 +277,9 @@ int guard_build(const struct guard_spec *spec, struct guard_insn *ret,
 	r = guard_set_make(spec, 4, &set4);
 	if (r == 0)
 		r = guard_set_make(spec, 6, &set6);
-	if (r < 0)
-		goto out;
-	r = guard_code_init(&code, cap);
-	if (r < 0)
+	if (r == 0)
+		r = guard_code_init(&code, cap);
+	if (r != 0)
 		goto out;
 	/* A comparison tells two changes at most: no need to try. */
 	if ((set4.n + set6.n) / 2 > code.cap) {

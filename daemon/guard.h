@@ -35,7 +35,7 @@ struct guard_insn {			/* as the kernel's sock_filter */
  * decides, of equal ones GUARD_DENY; what no prefix holds does not come in.
  */
 struct guard_net {
-	struct prefix net;		/* bits behind the length do not matter */
+	struct prefix net;		/* bits behind its length: any */
 	enum { GUARD_DENY, GUARD_ALLOW } what;
 };
 

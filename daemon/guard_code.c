@@ -124,7 +124,7 @@ int guard_code_init(struct guard_code *c, size_t cap)
 	static const struct guard_insn drop = { CODE_RETURN, 0, 0, 0 };
 
 	*c = (struct guard_code){ 0 };
-	if (cap < 2)
+	if (cap == 0)
 		return -E2BIG;
 	c->cap = cap < GUARD_INSNS_MAX ? cap : GUARD_INSNS_MAX;
 	c->insns = calloc(c->cap, sizeof(*c->insns));

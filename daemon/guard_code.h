@@ -18,15 +18,15 @@ enum guard_test {
 };
 
 struct guard_code {
-	struct guard_insn *insns;	/* cap of them, the last n are written */
+	struct guard_insn *insns;	/* cap of them, the last n written */
 	size_t cap, n;
 	bool full;			/* there should have been more */
 	size_t ends[GUARD_ENDS];	/* the nearest instruction for each */
 };
 
 /*
- * With dropping and accepting defined.  0; -E2BIG if cap cannot hold even that,
- * -ENOMEM.
+ * With dropping and accepting defined.  A cap over GUARD_INSNS_MAX is that.
+ * 0; -E2BIG if it is 0; -ENOMEM.
  */
 int guard_code_init(struct guard_code *c, size_t cap);
 void guard_code_free(struct guard_code *c);	/* a zeroed one is fine */
