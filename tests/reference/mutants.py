@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
-"""mutants.py BUILD: is a wrong policy noticed?
+"""mutants.py BUILD [ROOM]: is a wrong policy noticed, and a wrong guard?
 
-Each mutant below is the evaluator with one thing changed.  It is linked with
-the objects in BUILD, and one of the policy's unit tests must fail with it.  A
-mutant whose text is not found exactly once is an error: the table is wrong.
+Each mutant below is the evaluator, or the source guard of the daemon, with one
+thing changed.  It is linked with the objects in BUILD, and one of its room's
+unit tests must fail with it.  A mutant whose text is not found exactly once is
+an error: the table is wrong.
 """
 
 import argparse
+import glob
 import os
 import subprocess
 import sys
@@ -20,6 +22,9 @@ NAMES = "policy/names.c"
 KEYS = "policy/keys.c"
 VALUES = "policy/values.c"
 POLICY = "policy/policy.c"
+GUARD = "daemon/guard.c"
+CODE = "daemon/guard_code.c"
+SET = "daemon/guard_set.c"
 
 # file, text as it stands (once), text instead
 MUTANTS = [
@@ -142,9 +147,158 @@ MUTANTS = [
     (VALUES, "if (prefix_has_host_bits(&p))", "if (false)"),
     (POLICY, "if (!rule->key_line[KEY_NAME])", "if (false)"),
     (POLICY, "if (!rule->key_line[KEY_ACTION])", "if (false)"),
+    # the guard: which sources
+    (SET, "{ { { 0 }, 4, 8 }, GUARD_END_DROP",
+     "{ { { 0 }, 4, 9 }, GUARD_END_DROP"),
+    (SET, "{ { { 0 }, 4, 8 }, GUARD_END_DROP, GUARD_END_DROP }",
+     "{ { { 0 }, 4, 8 }, GUARD_END_DROP, GUARD_END_ACCEPT }"),
+    (SET, "{ { { 0 }, 4, 32 }, GUARD_END_DROP, GUARD_END_ZERO }",
+     "{ { { 0 }, 4, 32 }, GUARD_END_DROP, GUARD_END_DROP }"),
+    (SET, "{ { { 127 }, 4, 8 }", "{ { { 127 }, 4, 16 }"),
+    (SET, "{ { { 224 }, 4, 4 }", "{ { { 224 }, 4, 3 }"),
+    (SET, "{ { { 255, 255, 255, 255 }, 4, 32 }",
+     "{ { { 255, 255, 255, 254 }, 4, 32 }"),
+    (SET, "{ { { 0 }, 6, 128 }", "{ { { 1 }, 6, 128 }"),
+    (SET, "{ { { [15] = 1 }, 6, 128 }", "{ { { [15] = 2 }, 6, 128 }"),
+    (SET, "[11] = 0xff }, 6, 96 }", "[11] = 0xff }, 6, 97 }"),
+    (SET, "{ { { 0xfe, 0x80 }, 6, 10 }", "{ { { 0xfe, 0x80 }, 6, 11 }"),
+    (SET, "6, 10 }, GUARD_END_DROP, GUARD_END_LINK",
+     "6, 10 }, GUARD_END_DROP, GUARD_END_DROP"),
+    (SET, "{ { { 0xff }, 6, 8 }", "{ { { 0xff }, 6, 9 }"),
+    (SET, "len > word * WORD_BITS ? len % WORD_BITS : 0",
+     "len % WORD_BITS"),
+    (SET, "& ~behind(i, l.len)", ""),
+    (SET, "l.len = len < bits ? len : bits;", "l.len = len ? len : bits;"),
+    (SET, "return a[i] < b[i] ? -1 : 1;", "return (int)(a[i] - b[i]);"),
+    (SET, "return a->len < b->len ? -1 : 1;",
+     "return a->len > b->len ? -1 : 1;"),
+    (SET, "return a->final ? -1 : 1;", "return a->final ? 1 : -1;"),
+    (SET, "return (int)a->end - (int)b->end;",
+     "return (int)b->end - (int)a->end;"),
+    (SET, "\t\tset->n--;\n", "\t\t;\n"),
+    (SET, "(l->first[i] | behind(i, l->len)) + carry",
+     "(l->first[i] | behind(i, l->len)) + 1"),
+    (SET, "carry = carry && ret[i] == 0;", "carry = false;"),
+    (SET, "compare_addresses(next, first) > 0",
+     "compare_addresses(next, first) >= 0"),
+    (SET, "if (first && (!any ||", "if (first && (any &&"),
+    (SET, "s->within[s->depth - 2]->end", "s->within[0]->end"),
+    (SET, "if (in->final && !l->final)", "if (false)"),
+    (SET, "if (in->final && !l->final)", "if (in->final)"),
+    (SET, "if (s->depth > 1 && in->len == l->len)", "if (false)"),
+    (SET, "s->depth > 1 && in->len == l->len", "in->len == l->len"),
+    (SET, "true);\n\t}\n\tfor (size_t i = 0; i < spec->n_own",
+     "false);\n\t}\n\tfor (size_t i = 0; i < spec->n_own"),
+    (SET, "prefix_bits(family),\n\t\t\t\t\t       GUARD_END_DROP, true",
+     "spec->own[i].len,\n\t\t\t\t\t       GUARD_END_DROP, true"),
+    (SET, "GUARD_END_DROP, true);", "GUARD_END_DROP, false);"),
+    (SET, "if (spec->own[i].family == family)", "if (true)"),
+    (SET, "if (net->net.family == family)", "if (true)"),
+    (SET, "net->what == GUARD_ALLOW", "net->what != GUARD_ALLOW"),
+    # which packets
+    (GUARD, "#define IP4_FRAGMENT		AT(6)",
+     "#define IP4_FRAGMENT		AT(4)"),
+    (GUARD, "#define IP4_SOURCE		AT(12)",
+     "#define IP4_SOURCE		AT(16)"),
+    (GUARD, "#define IP6_SOURCE		AT(8)",
+     "#define IP6_SOURCE		AT(24)"),
+    (GUARD, "#define ARP_SENDER		AT(14)",
+     "#define ARP_SENDER		AT(24)"),
+    (GUARD, "#define IP4_NO_OPTIONS		0x45",
+     "#define IP4_NO_OPTIONS		0x46"),
+    (GUARD, "0x3fff", "0x1fff"),
+    (GUARD, "0x3fff", "0x7fff"),
+    (GUARD, "ARPHRD_ETHER << 16", "ARPHRD_IEEE802 << 16"),
+    (GUARD, "(68 << 16 | 67)", "(67 << 16 | 68)"),
+    (GUARD, "(546 << 16 | 547)", "(547 << 16 | 546)"),
+    (GUARD, "ND_ROUTER_SOLICIT, ND", "ND_ROUTER_ADVERT, ND"),
+    (GUARD, "ND_NEIGHBOR_SOLICIT, ND_NEIGHBOR_ADVERT,",
+     "ND_NEIGHBOR_SOLICIT,"),
+    (GUARD, "IPPROTO_ICMPV6, icmp, udp)", "IPPROTO_ICMPV6, icmp, icmp)"),
+    (GUARD, "IPPROTO_UDP, udp, DROP)", "IPPROTO_UDP, udp, udp)"),
+    (GUARD, "\tif (dhcp)\n", ""),
+    (GUARD, "dhcp ? dhcp4(c) : DROP", "dhcp4(c)"),
+    (GUARD, "dhcp ? dhcp4(c) : DROP", "dhcp ? ACCEPT : DROP"),
+    (GUARD, "IP4_IS_FRAGMENT, DROP, at)", "IP4_IS_FRAGMENT, at, at)"),
+    (GUARD, "IP4_PROTOCOL, IPPROTO_UDP, at)",
+     "IP4_PROTOCOL, IPPROTO_TCP, at)"),
+    (GUARD, "return expect(c, GUARD_WORD, IP4_DESTINATION, "
+     "INADDR_BROADCAST, at);", "return at;"),
+    (GUARD, "\tat = expect(c, GUARD_BYTE, IP4_VERSION_LENGTH, "
+     "IP4_NO_OPTIONS, at);\n", ""),
+    (GUARD, "ARP_LENGTHS_AND(ARPOP_REQUEST), ACCEPT)",
+     "ARP_LENGTHS_AND(ARPOP_REPLY), ACCEPT)"),
+    (GUARD, "ETH_P_ARP, probe, ip4)", "ETH_P_ARP, ACCEPT, ip4)"),
+    (GUARD, "ARP_LENGTHS_AND(ARPOP_REPLY), at,",
+     "ARP_LENGTHS_AND(ARPOP_RREQUEST), at,"),
+    (GUARD, "\treturn expect(c, GUARD_WORD, ARP_TYPES, "
+     "ARP_ETHERNET_IP4, at);", "\treturn at;"),
+    (GUARD, "return guard_code_load(c, GUARD_WORD, AT_VLAN, at);",
+     "return at;"),
+    (GUARD, "guard_code_if(c, GUARD_EQUAL, 0, at, DROP)",
+     "guard_code_if(c, GUARD_EQUAL, 1, at, DROP)"),
+    (GUARD, "ETH_P_IPV6, ip6, other)", "ETH_P_IPV6, ip6, ip4)"),
+    (GUARD, "GUARD_EQUAL, ETH_P_IP, ip4, at)",
+     "GUARD_EQUAL, ETH_P_IP, ip4, ip6)"),
+    (GUARD, "\tif (spec->ethernet)\n\t\tother", "\t\tother"),
+    # the tree
+    (GUARD, "return change->first[word] < first;",
+     "return change->first[word] > first;"),
+    (GUARD, "if (change->first[word] != 0)", "if (false)"),
+    (GUARD, "\t\tp.end = p.at->end;\n", "\t\t;\n"),
+    (GUARD, "first[p.word] > last)", "first[p.word] >= last)"),
+    (GUARD, "return after.n == 0 && after.end == s->end;",
+     "return after.n == 0;"),
+    (GUARD, "return after.n == 0 && after.end == s->end;",
+     "return after.end == s->end;"),
+    (GUARD, "return after.n == 0 && after.end == s->end;",
+     "return false;"),
+    (GUARD, "*ret_single = part(s, value, value);",
+     "*ret_single = part(s, value, value + 1);"),
+    (GUARD, "s->at[s->n / 2].first", "s->at[0].first"),
+    (GUARD, "\tif (value == s->first)\n\t\treturn value + 1;\n", ""),
+    (GUARD, "part(s, s->first, value - 1)", "part(s, s->first, value)"),
+    (GUARD, "high = part(s, value, s->last)",
+     "high = part(s, value - 1, s->last)"),
+    (GUARD, "\tnext.word++;\n", ""),
+    (GUARD, "4 * (int)next.word", "4 * (int)s->word"),
+    (GUARD, "return below >= above ? value : value + 1;",
+     "return value;"),
+    (GUARD, "(set4.n + set6.n) / 2 > code.cap",
+     "(set4.n + set6.n) * 2 > code.cap"),
+    # instructions
+    (CODE, "#define SKIP_MAX	UINT8_MAX",
+     "#define SKIP_MAX	(UINT8_MAX + 1)"),
+    (CODE, "#define SKIP_MAX	UINT8_MAX", "#define SKIP_MAX	UINT16_MAX"),
+    (CODE, "BPF_JMP | BPF_K | BPF_JGE", "BPF_JMP | BPF_K | BPF_JGT"),
+    (CODE, "return c->n - number - 1;", "return c->n - number;"),
+    (CODE, "number -= i.k + 1;", "number -= i.k;"),
+    (CODE, "\tif (i.code == CODE_JUMP) {", "\tif (false) {"),
+    (CODE, "if (i.code != CODE_RETURN)", "if (true)"),
+    (CODE, "if (number + 1 == c->n)\n\t\treturn;", "return;"),
+    (CODE, "\tif (next == GUARD_END_DROP)\n\t\treturn next;\n", ""),
+    (CODE, "cap < GUARD_INSNS_MAX ? cap : GUARD_INSNS_MAX", "cap"),
+    (CODE, "accept = { CODE_RETURN, 0, 0, 1 }",
+     "accept = { CODE_RETURN, 0, 0, 0 }"),
+    (CODE, "drop = { CODE_RETURN, 0, 0, 0 }",
+     "drop = { CODE_RETURN, 0, 0, 1 }"),
+    (CODE, "\tif (yes == no)\n\t\treturn yes;\n", ""),
+    (CODE, "to_no = near_by(c, no);", "to_no = near_by(c, yes);"),
+    (CODE, "\tput_next(c, place);\n\tif (c->full)", "\tif (c->full)"),
+    (CODE, "\tif (c->full)\n\t\treturn -E2BIG;\n", ""),
 ]
 
-TESTS = ["test_policy", "test_policy_show"]
+# room: the programs that must notice, each with a case of its tests or all of
+# them; other rooms that its objects need; and other objects.
+ROOMS = {
+    "policy": ([("test_policy", None), ("test_policy_show", None)],
+               ["proto"], []),
+    "daemon": ([("test_guard", case) for case in
+                ("sentences", "random", "sizes", "kernel")],
+               ["proto"], ["tests/reference/guard_"]),
+}
+# In the daemon only what is pure.
+ONLY = {"daemon": "guard"}
 
 
 def compile_text(path, text, into):
@@ -156,23 +310,29 @@ def compile_text(path, text, into):
 
 def link_test(build, test, path, mutated, into):
     """The unit test with the mutant in the place of the object of path."""
+    room = os.path.dirname(path)
+    _, rooms, others = ROOMS[room]
+    starts = [room + "/" + ONLY.get(room, "")]
+    starts += [other + "/" for other in rooms] + others
     objects = [build + "/obj/tests/unit/" + test + ".o", mutated]
-    for room in ("policy", "proto"):
-        for name in os.listdir(build + "/obj/" + room):
-            if (name.endswith(".o") and name != "describe.o" and
-                    room + "/" + name != path[:-2] + ".o"):
-                objects.append(build + "/obj/" + room + "/" + name)
+    for start in starts:
+        for name in glob.glob(build + "/obj/" + start + "*.o"):
+            if not name.endswith(("/describe.o", "/" + path[:-2] + ".o")):
+                objects.append(name)
     libs = subprocess.run(["pkg-config", "--libs", "check"], check=True,
                           capture_output=True, text=True).stdout.split()
     subprocess.run(["gcc", "-o", into] + objects + libs + ["-pthread"],
                    check=True)
 
 
-def noticed(command):
+def noticed(command, case):
     """Does the command fail, in whatever way?"""
+    env = dict(os.environ, CK_FORK="yes")
+    if case:
+        env["CK_RUN_CASE"] = case
     return subprocess.run(command, stdout=subprocess.DEVNULL,
                           stderr=subprocess.DEVNULL, timeout=300,
-                          env=dict(os.environ, CK_FORK="yes")).returncode != 0
+                          env=env).returncode != 0
 
 
 def mutate(path, old, new):
@@ -188,9 +348,9 @@ def try_mutant(build, work, path, text):
     """The test that notices it, or None."""
     mutated = work + "/mutant.o"
     compile_text(path, text, mutated)
-    for test in TESTS:
+    for test, case in ROOMS[os.path.dirname(path)][0]:
         link_test(build, test, path, mutated, work + "/" + test)
-        if noticed([work + "/" + test]):
+        if noticed([work + "/" + test], case):
             return test
     return None
 
@@ -198,17 +358,21 @@ def try_mutant(build, work, path, text):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("build")
-    build = parser.parse_args().build
+    parser.add_argument("room", nargs="?", choices=ROOMS)
+    args = parser.parse_args()
+    build = args.build
+    mutants = [m for m in MUTANTS
+               if args.room in (None, os.path.dirname(m[0]))]
     os.chdir(os.path.dirname(os.path.abspath(__file__)) + "/../..")
     left = []
     with tempfile.TemporaryDirectory() as work:
-        for mutant in MUTANTS:
+        for mutant in mutants:
             if not try_mutant(build, work, mutant[0], mutate(*mutant)):
                 left.append(mutant)
                 print(f"not noticed: {mutant[0]}: {mutant[1]!r} -> "
                       f"{mutant[2]!r}", flush=True)
-    print(f"mutants: {len(MUTANTS) - len(left)} noticed, {len(left)} not")
-    sys.exit(1 if left or not MUTANTS else 0)
+    print(f"mutants: {len(mutants) - len(left)} noticed, {len(left)} not")
+    sys.exit(1 if left or not mutants else 0)
 
 
 if __name__ == "__main__":
