@@ -23,7 +23,7 @@ check_tree() (
 		may["examples"]	 = "^libclient/tuntapd\\.h$"
 
 		# Headers of libraries, beside those of the C library.
-		library["daemon"] = "^(event2/.*|uthash\\.h|utlist\\.h|sha2\\.h)$"
+		library["daemon"] = "^(event2/.*|bsd/sys/tree\\.h|uthash\\.h|utlist\\.h|sha2\\.h)$"
 		library["ctl"]	  = "^jansson\\.h$"
 
 		# Files that the kernel is reached from.

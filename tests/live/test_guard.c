@@ -657,6 +657,123 @@ START_TEST(arp_probes_are_answered)
 }
 END_TEST
 
+/*
+ * A guest behind the TAP, in a namespace of its own, on another TAP that is
+ * wired to it: udhcpc asks, and dnsmasq answers on the device by a UDP socket.
+ */
+static pid_t wire(int a, int b)
+{
+	pid_t pid = fork();
+
+	if (pid)
+		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (;;) {
+		struct pollfd p[] = { { a, POLLIN, 0 }, { b, POLLIN, 0 } };
+
+		poll(p, 2, -1);
+		for (int i = 0; i < 2; i++) {
+			ssize_t n = p[i].revents & POLLIN ?
+				    read(p[i].fd, packet, sizeof(packet)) : 0;
+
+			if (n > 0 && write(p[!i].fd, packet, (size_t)n) != n)
+				continue;	/* its queue is full */
+		}
+	}
+}
+
+static int guest_tap(void)
+{
+	struct ifreq ifr = { .ifr_name = "g0",
+			     .ifr_flags = IFF_TAP | IFF_NO_PI };
+	int tap;
+
+	ck_assert_int_eq(setns(far_ns, CLONE_NEWNET), 0);
+	tap = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+	ck_assert_int_eq(ioctl(tap, TUNSETIFF, &ifr), 0);
+	ck_sh("ip link set g0 up");
+	ck_assert_int_eq(setns(here_ns, CLONE_NEWNET), 0);
+	return tap;
+}
+
+#define DHCP_SERVER \
+	"dnsmasq --keep-in-foreground --conf-file=/dev/null --port=0 " \
+	"--interface=tt0 --bind-interfaces --user=root --group= " \
+	"--dhcp-range=10.9.0.50,10.9.0.60 --dhcp-authoritative " \
+	"--no-ping --leasefile-ro --log-facility=%s/dnsmasq --pid-file="
+
+static pid_t start_server(void)
+{
+	pid_t pid = fork();
+	char command[512];
+
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		snprintf(command, sizeof(command), "exec " DHCP_SERVER,
+			 rig.dir);
+		execl("/bin/sh", "sh", "-c", command, (char *)NULL);
+		_exit(127);
+	}
+	ck_soon(sh_status("grep -qs started %s/dnsmasq", rig.dir) == 0);
+	return pid;
+}
+
+#define WITHOUT_DHCP \
+	"[rule all]\naction = allow\nuser = 65534\nkind = tap\n" \
+	"name = tt*\naddress = 10.9.0.0/16, fd09::/32\ndhcp = no\n"
+
+START_TEST(a_guest_gets_an_address)
+{
+	const struct setup s = { .layer = TTD_TAP,
+				 .policy = _i ? WITHOUT_DHCP : NULL };
+	pid_t server, wires;
+	int guest, got;
+
+	begin(&s);
+	if (sh_status("command -v dnsmasq udhcpc >/dev/null")) {
+		live_skip("a_guest_gets_an_address", "dnsmasq or udhcpc is "
+			  "missing: apt-get install dnsmasq-base udhcpc");
+		end();
+		return;
+	}
+	rights(true);
+	guest = guest_tap();
+	wires = wire(fd, guest);
+	server = start_server();
+	/* What it is told it puts into a file, and sets. */
+	ck_sh("printf '#!/bin/sh\\n[ \"$1\" = bound ] || exit 0\\n"
+	      "ip addr add $ip/24 dev g0; echo $ip >%s/got\\n' >%s/script; "
+	      "chmod +x %s/script", rig.dir, rig.dir, rig.dir);
+	ck_assert_int_eq(setns(far_ns, CLONE_NEWNET), 0);
+	got = sh_status("udhcpc -i g0 -n -q -f -t %d -T 1 -s %s/script "
+			">%s/udhcpc 2>&1", _i ? 2 : 5, rig.dir, rig.dir);
+	if (_i) {
+		ck_assert_int_ne(got, 0);
+		/* By hand it goes: only the question is not let in. */
+		ck_sh("ip addr add 10.9.0.55/24 dev g0");
+	} else {
+		ck_assert_msg(got == 0, "%s", sh("cat %s/udhcpc %s/dnsmasq",
+						 rig.dir, rig.dir));
+		ck_sh("grep -q '^10.9.0.5' %s/got", rig.dir);
+	}
+	/* ARP both ways; neighbour discovery, by link-local addresses too. */
+	ck_sh("ping -c 2 -W 2 10.9.0.1 >/dev/null");
+	ck_sh("ip -6 addr add fd09::55/64 dev g0 nodad; "
+	      "ping -c 2 -W 2 fd09::1 >/dev/null");
+	ck_assert_int_eq(setns(here_ns, CLONE_NEWNET), 0);
+	ck_sh("ip neigh flush dev tt0; ping -c 2 -W 2 fd09::55 >/dev/null");
+	ck_sh("ping -c 2 -W 2 $(cat %s/got 2>/dev/null || echo 10.9.0.55) "
+	      ">/dev/null", rig.dir);
+	kill(server, SIGKILL);
+	kill(wires, SIGKILL);
+	waitpid(server, NULL, 0);
+	waitpid(wires, NULL, 0);
+	close(guest);
+	rights(false);
+	end();
+}
+END_TEST
+
 /* --- with the host ------------------------------------------------------ */
 
 /* Everything may come by the device that does not come by another. */
@@ -896,6 +1013,7 @@ int main(void)
 			    0, 2 * sizeof(hopeless) / sizeof(*hopeless));
 	tcase_add_test(t, tagged_frames_are_dropped);
 	tcase_add_test(t, arp_probes_are_answered);
+	tcase_add_loop_test(t, a_guest_gets_an_address, 0, 2);
 	tcase_add_loop_test(t, a_full_tunnel_cannot_be_the_lan, 0, 2);
 	tcase_add_test(t, it_follows_the_host);
 	tcase_add_test(t, the_longest_prefix_decides);
