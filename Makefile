@@ -52,6 +52,7 @@ CTL	:= $(call src,ctl)
 EXAMPLES := $(patsubst %.c,%,$(wildcard examples/*.c))
 UNIT	:= $(patsubst %.c,%,$(wildcard tests/unit/*.c))
 LIVE	:= $(patsubst %.c,%,$(wildcard tests/live/test_*.c))
+BENCH	:= $(patsubst %.c,%,$(wildcard tests/bench/bench_*.c))
 FUZZ	:= $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 obj	= $(patsubst %.c,$(B)/obj/%.o,$(1))
 pic	= $(patsubst %.c,$(B)/pic/%.o,$(1))
@@ -167,6 +168,10 @@ $(B)/tests/live/%: $(B)/obj/tests/live/%.o $(B)/obj/tests/live/harness.o $(B)/un
 	$(call say,LINK)
 	$(Q)mkdir -p $(@D) && $(LINK) -o $@ $^ $(CHECK_LIBS) $(DAEMON_LIBS)
 
+$(B)/tests/bench/%: $(B)/obj/tests/bench/%.o $(B)/obj/tests/live/harness.o $(B)/unit.a
+	$(call say,LINK)
+	$(Q)mkdir -p $(@D) && $(LINK) -o $@ $^ $(CHECK_LIBS) $(DAEMON_LIBS)
+
 $(B)/replay/%: $(B)/obj/tests/fuzz/fuzz_%.o $(B)/obj/tests/fuzz/replay.o $(TEST_OBJ)
 	$(call say,LINK)
 	$(Q)mkdir -p $(@D) && $(LINK) -o $@ $^
@@ -176,7 +181,7 @@ $(B)/judge: $(B)/obj/tests/reference/judge.o $(TEST_OBJ)
 	$(call say,LINK)
 	$(Q)$(LINK) -o $@ $^ $(CTL_LIBS)
 
-tests: all $(B)/judge $(addprefix $(B)/,$(UNIT) $(LIVE)) $(B)/tuntapd-fault \
+tests: all $(B)/judge $(addprefix $(B)/,$(UNIT) $(LIVE) $(BENCH)) $(B)/tuntapd-fault \
 	$(addprefix $(B)/replay/,$(FUZZ))
 .PHONY: tests
 

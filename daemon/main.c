@@ -353,7 +353,7 @@ int main(int argc, char **argv)
 	if (source_start(server.base))
 		return EXIT_FAILURE;
 	server.grace_ms = (int)o.grace * 1000;
-	if (os_start(&why) || mirror_start(&listener, &why) ||
+	if (os_claim(&why) || os_start(&why) || mirror_start(&listener, &why) ||
 	    adopt_all(&server, &why))
 		fail(&why);
 	open_sockets(&o, &listeners);
@@ -368,6 +368,7 @@ int main(int argc, char **argv)
 	mirror_stop();
 	source_stop();
 	os_stop();
+	os_unclaim();
 	resolver_stop();
 	policy_free(server.policy);
 	event_base_free(server.base);

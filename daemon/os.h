@@ -26,6 +26,13 @@ struct os_device {
 };
 #define OS_DEVICE_INIT ((struct os_device){ .n_fds = 0 })
 
+/*
+ * Says that this is the daemon of this network namespace, for as long as it
+ * lives.  0, also where that cannot be known; -errno if there is another.
+ */
+int os_claim(struct wire_refused *why);
+void os_unclaim(void);
+
 /* Opens what the daemon's one thread needs.  0 or -errno. */
 int os_start(struct wire_refused *why);
 void os_stop(void);

@@ -9,6 +9,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 
 #include "far.h"
@@ -767,6 +768,117 @@ START_TEST(packets_flow_and_none_is_lost)
 }
 END_TEST
 
+/* --- marks -------------------------------------------------------------- */
+
+static const struct {
+	const char *alias;
+	bool ours;
+} marks[] = {
+	{ "tuntapd:1:00112233445566778899aabbccddeeff:1000", true },
+	{ "tuntapd:1:00112233445566778899aabbccddeeff:4294967294", true },
+	{ "tuntapd:1:00112233445566778899aabbccddeeff:4294967295", false },
+	{ "tuntapd:1:00112233445566778899aabbccddeeff:99999999999", false },
+	{ "tuntapd:1:00112233445566778899aabbccddeeff:", false },
+	{ "tuntapd:1:00112233445566778899aabbccddeeff:-1", false },
+	{ "tuntapd:1:00112233445566778899aabbccddeeff:1x", false },
+	{ "tuntapd:1:00112233445566778899aabbccddeeff", false },
+	{ "tuntapd:1:00112233445566778899aabbccddeef:1000", false },
+	{ "tuntapd:1:00112233445566778899aabbccddeeffa:1000", false },
+	{ "tuntapd:1:00112233445566778899AABBCCDDEEFF:1000", false },
+	{ "tuntapd:2:00112233445566778899aabbccddeeff:1000", false },
+	{ "somebody's", false },
+};
+
+/* Only what bears a mark that we write is taken for ours, and is a TUN or TAP. */
+START_TEST(only_what_is_marked_is_taken_over)
+{
+	const struct rig_options o = { .policy = revokes, .grace = "1" };
+	const unsigned n = sizeof(marks) / sizeof(*marks);
+
+	rig_namespaces(NODE_CLOSED);
+	for (unsigned i = 0; i < n; i++)
+		ck_sh("ip tuntap add dev x%u mode tun user 0 && "
+		      "ip link set x%u alias \"%s\"", i, i, marks[i].alias);
+	ck_sh("ip link add his0 type veth peer name his1 && "
+	      "ip link set his0 alias %s", marks[0].alias);
+	rig_start(&rig, &o);
+	for (unsigned i = 0; i < n; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "x%u", i);
+		if (marks[i].ours)
+			link_goes(name);
+	}
+	for (unsigned i = 0; i < n; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "x%u", i);
+		ck_assert_msg(link_exists(name) == !marks[i].ours, "%s",
+			      marks[i].alias);
+	}
+	ck_assert(link_exists("his0"));
+	rig_end(&rig);
+}
+END_TEST
+
+/* --- two daemons -------------------------------------------------------- */
+
+START_TEST(there_is_one_daemon)
+{
+	const struct rig_options o = { .policy = revokes, .grace = "1" };
+	struct holder h;
+
+	rig_start(&rig, &o);
+	start(&h, &tun);
+	ck_assert_int_eq(sh_status("%s --socket %s/b.sock --admin-socket "
+				   "%s/c.sock --policy %s --grace 1 "
+				   "2>%s/second", rig_built("tuntapd"),
+				   rig.dir, rig.dir, rig.policy, rig.dir), 1);
+	ck_sh("grep -q 'another tuntapd runs .*pid %d' %s/second", rig.daemon,
+	      rig.dir);
+	tell(&h, 'e');
+	ck_assert_str_eq(client_line(&h.c, "status"), "status 0");
+	client_kill(&h.c, SIGKILL);
+	rig_end(&rig);
+}
+END_TEST
+
+static int squat(void *unused)
+{
+	static const char name[] = "tuntapd: one in each network namespace";
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	int s = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	(void)unused;
+	memcpy(a.sun_path + 1, name, strlen(name));
+	if (bind(s, (struct sockaddr *)&a, (socklen_t)(offsetof(
+		 struct sockaddr_un, sun_path) + 1 + strlen(name))) ||
+	    listen(s, 1))
+		return 1;
+	puts("squats");
+	fflush(stdout);
+	pause();
+	return 0;
+}
+
+/* A user who takes the name keeps no daemon from starting. */
+START_TEST(a_squatter_stops_nobody)
+{
+	struct client c = { .pid = -1 };
+	char *log;
+
+	rig_namespaces(NODE_CLOSED);
+	client_start(&c, squat, NULL);
+	client_line(&c, "squats");
+	rig_start(&rig, NULL);
+	log = rig_log(&rig);
+	ck_assert_ptr_nonnull(strstr(log, "no second one"));
+	free(log);
+	client_kill(&c, SIGKILL);
+	rig_end(&rig);
+}
+END_TEST
+
 /* --- tuntapctl close ---------------------------------------------------- */
 
 START_TEST(leases_are_closed_by_whom_they_belong_to)
@@ -851,13 +963,16 @@ int main(void)
 	tcase_add_loop_test(t, tampering_may_be_told_alone, PERSIST,
 			    N_TAMPERS);
 	tcase_add_loop_test(t, a_storm_ends_the_lease, 0, 2);
-	if (!getenv("LEASE_SHORT")) tcase_add_loop_test(t, nothing_stays_behind, 0, N_TAMPERS * N_ORDERS);
+	tcase_add_loop_test(t, nothing_stays_behind, 0, N_TAMPERS * N_ORDERS);
 	tcase_add_loop_test(t, what_an_admin_does_is_told, 0,
 			    sizeof(doings) / sizeof(*doings));
 	tcase_add_loop_test(t, many_go_together_and_no_other, 0, 2);
 	tcase_add_loop_test(t, a_lease_is_known_in_full, 0, 2);
 	tcase_add_test(t, only_its_holder_takes_it_back);
 	tcase_add_test(t, a_device_of_the_same_name_is_no_proof);
+	tcase_add_test(t, only_what_is_marked_is_taken_over);
+	tcase_add_test(t, there_is_one_daemon);
+	tcase_add_test(t, a_squatter_stops_nobody);
 	tcase_add_test(t, packets_flow_and_none_is_lost);
 	tcase_add_test(t, leases_are_closed_by_whom_they_belong_to);
 	tcase_add_test(t, orphans_are_closed_too);
