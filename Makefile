@@ -204,6 +204,14 @@ check: deps
 ci: deps-ci
 	@sh tests/ci.sh $(B)
 
+# Figures, on a quiet machine; see tests/bench/README.md.
+bench: deps
+	@$(MAKE) --no-print-directory tests
+	@for each in $(B)/tests/bench/bench_*; do \
+		case $$each in *.d) continue ;; esac; \
+		TUNTAPD_BUILD=$(B) CK_FORK=yes $$each || exit 1; done
+.PHONY: bench
+
 # Who may include whom, see CONTRIBUTING.md.
 check-deps:
 	@sh tests/check-deps.sh

@@ -141,6 +141,16 @@ run_all() {
 	run "$1" demo demo "$2"
 }
 
+# Each benchmark for a blink: that it runs, not how fast.
+run_benches() {
+	for program in "$1"/tests/bench/bench_*; do
+		if [ -f "$program" ] && [ -x "$program" ]; then
+			run plain "${program#"$1"/tests/}" "$program" \
+				--rounds 1 --packets 64
+		fi
+	done
+}
+
 # The two that are no test programs, as scripts that timeout(1) can run.
 cat >"$log/replay" <<'END'
 #!/bin/sh
@@ -178,6 +188,7 @@ PATH=$log:$PATH
 
 run_all plain "$reach"
 run_all asan "$reach/asan"
+run_benches "$reach"
 run plain install sh tests/install.sh "$build"
 run plain library sh tests/library.sh "$build"
 run plain manual sh tests/manual.sh "$build"

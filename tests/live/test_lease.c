@@ -801,6 +801,34 @@ START_TEST(packets_flow_and_none_is_lost)
 }
 END_TEST
 
+/* A command that knows nothing of all this keeps its device too. */
+START_TEST(a_command_keeps_its_device)
+{
+	const struct rig_options o = { .policy = revokes, .grace = "1" };
+	const char *const argv[] = {
+		rig_built("tuntapctl"), "run", "--socket", rig.socket, "--tun",
+		"--name", "tt0", "--address", "10.9.1.1/24", "--", "sh", "-c",
+		"echo runs; exec sleep 60", NULL
+	};
+	struct client c = { .pid = -1 };
+	char *log;
+
+	rig_start(&rig, &o);
+	client_exec(&c, argv);
+	client_line(&c, "runs");
+	rig_kill(&rig, SIGKILL);
+	rig_daemon(&rig, &o);
+	ck_soon((log = rig_log(&rig), strstr(log, "taken back by uid") != NULL));
+	sleep_ms(1500);		/* longer than the grace */
+	ck_assert(link_exists("tt0"));
+	ck_sh("%s list --socket %s | grep tt0 | grep -q held",
+	      rig_built("tuntapctl"), rig.admin);
+	client_kill(&c, SIGTERM);
+	link_goes("tt0");
+	rig_end(&rig);
+}
+END_TEST
+
 /* --- marks -------------------------------------------------------------- */
 
 static const struct {
@@ -1003,6 +1031,7 @@ int main(void)
 	tcase_add_loop_test(t, a_lease_is_known_in_full, 0, 2);
 	tcase_add_test(t, only_its_holder_takes_it_back);
 	tcase_add_test(t, a_device_of_the_same_name_is_no_proof);
+	tcase_add_test(t, a_command_keeps_its_device);
 	tcase_add_test(t, only_what_is_marked_is_taken_over);
 	tcase_add_test(t, there_is_one_daemon);
 	tcase_add_test(t, a_squatter_stops_nobody);
