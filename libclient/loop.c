@@ -191,29 +191,38 @@ static bool any_queue(const struct ttd_device *dev)
 	return false;
 }
 
-static int set_locked(struct ttd_device *dev, ttd_handler *handler, void *arg)
+/*
+ * With the mutex: 0, or why a handler cannot be set.  But on a device that has
+ * ended none is set then anyway.
+ */
+static int may_set(struct ttd_device *dev, ttd_handler *handler)
 {
-	uint64_t generation;
-	int r = 0;
-
 	while (dev->starting)
 		pthread_cond_wait(&dev->meet.cond, &dev->meet.mutex);
 	if (!any_queue(dev))
-		return -ESHUTDOWN;
+		return handler ? -ESHUTDOWN : 0;
 	if (dev->runs)
 		return -EBUSY;
-	if (handler)
-		r = start(dev);
-	if (r < 0)
-		return r;
-	dev->handler = handler;
+	return handler ? start(dev) : 0;
+}
+
+/*
+ * Whatever comes of it, the old handler is gone on return: who is told that
+ * the device has ended frees what it works with, too.
+ */
+static int set_locked(struct ttd_device *dev, ttd_handler *handler, void *arg)
+{
+	int r = may_set(dev, handler);
+	uint64_t generation;
+
+	dev->handler = r == 0 ? handler : NULL;
 	dev->arg = arg;
-	atomic_store(&dev->pushing, handler != NULL);
+	atomic_store(&dev->pushing, dev->handler != NULL);
 	generation = atomic_fetch_add(&dev->generation, 1) + 1;
 	pthread_cond_broadcast(&dev->meet.cond);
 	while (!in_handler(dev) && older_runs(dev, generation))
 		pthread_cond_wait(&dev->meet.cond, &dev->meet.mutex);
-	return 0;
+	return r;
 }
 
 int ttd_set_handler(struct ttd_device *dev, ttd_handler *handler, void *arg)
@@ -229,8 +238,8 @@ int device_set_handler(struct ttd_device *dev, ttd_handler *handler, void *arg)
 {
 	int r;
 
-	if (!gate_enter(&dev->calls))
-		return -ESHUTDOWN;
+	if (!gate_enter(&dev->calls))	/* no thread is left that could run it */
+		return handler ? -ESHUTDOWN : 0;
 	pthread_mutex_lock(&dev->meet.mutex);
 	r = set_locked(dev, handler, arg);
 	pthread_mutex_unlock(&dev->meet.mutex);

@@ -52,6 +52,16 @@ static bool is_visiting(const struct ttd_pipe *pipe)
 	return false;
 }
 
+/* This thread is in its handler; who is in its sink alone can wait for one. */
+static bool in_own_handler(const struct ttd_pipe *pipe)
+{
+	for (const struct visit *v = pipe->visits; v; v = v->next)
+		if (v->generation != SINK_GENERATION &&
+		    pthread_equal(v->thread, pthread_self()))
+			return true;
+	return false;
+}
+
 static bool older_runs(const struct ttd_pipe *pipe, uint64_t generation)
 {
 	for (const struct visit *v = pipe->visits; v; v = v->next)
@@ -90,22 +100,20 @@ static int visit(struct ttd_pipe *pipe, uint64_t generation,
 	return r;
 }
 
+/* Whatever comes of it, the old handler is gone on return, as a device's. */
 static int pipe_set_handler(void *self, ttd_handler *handler, void *arg)
 {
 	struct ttd_pipe *pipe = self;
 	uint64_t generation;
-	int r = 0;
+	int r;
 
 	pthread_mutex_lock(&pipe->meet.mutex);
-	if (pipe->closed && handler) {
-		r = -ESHUTDOWN;
-	} else {
-		pipe->handler = handler;
-		pipe->arg = arg;
-		generation = ++pipe->generation;
-		while (!is_visiting(pipe) && older_runs(pipe, generation))
-			pthread_cond_wait(&pipe->meet.cond, &pipe->meet.mutex);
-	}
+	r = pipe->closed && handler ? -ESHUTDOWN : 0;
+	pipe->handler = r == 0 ? handler : NULL;
+	pipe->arg = arg;
+	generation = ++pipe->generation;
+	while (!in_own_handler(pipe) && older_runs(pipe, generation))
+		pthread_cond_wait(&pipe->meet.cond, &pipe->meet.mutex);
 	pthread_mutex_unlock(&pipe->meet.mutex);
 	return r;
 }

@@ -217,12 +217,19 @@ typedef int ttd_handler(void *arg, void *buf, size_t len);
 /*
  * Sets, swaps or (NULL) removes the handler, which a library thread per queue
  * calls: with several queues at the same time on several threads.  Packets
- * wait in the kernel until the first handler is set.  When it returns, the old
- * handler neither runs nor will run, unless it is called from a handler of the
- * same device; so handlers of two devices must not set each other's, nor free
- * each other: they would wait for one another.  -ESHUTDOWN; -EBUSY while
- * ttd_run() runs; -EAGAIN -ENOMEM if no thread could be made; -EOPNOTSUPP with
- * offload PASS, whose packets are more than a handler is told.
+ * wait in the kernel until the first handler is set.
+ *
+ * When it returns, the old handler neither runs nor will run, and what it works
+ * with may go: also when it fails, but for -EINVAL and -EOPNOTSUPP, which change
+ * nothing; and also when the device has ended.  Not so when it is called from a
+ * handler of the same device, where it cannot wait.
+ * Handlers of two devices must not set each other's, nor free each other: they
+ * would wait for one another.
+ *
+ * -ESHUTDOWN (never for NULL) where the device is not open or all its fds were
+ * taken; -EBUSY while ttd_run() runs; -EAGAIN -ENOMEM if no thread could be
+ * made; -EOPNOTSUPP with offload PASS, whose packets are more than a handler is
+ * told; -EINVAL.
  */
 int ttd_set_handler(struct ttd_device *dev, ttd_handler *handler, void *arg);
 
@@ -485,6 +492,7 @@ struct ttd_netdev_ops {		/* sized */
 	size_t size;
 	uint32_t layer;		/* enum ttd_layer */
 	uint32_t reserved;
+	/* as ttd_set_handler(): it waits for the old one, also when it fails */
 	int (*set_handler)(void *self, ttd_handler *handler, void *arg);
 	int (*send)(void *self, const void *buf, size_t len);
 	int (*close)(void *self);
@@ -518,8 +526,9 @@ int ttd_netdev_set_addr(struct ttd_netdev d, const struct ttd_prefix *prefix);
 /*
  * Wires two devices: what the host sends to one is sent on the other, both
  * ways, until either is closed or its handler is set anew.  Both must live as
- * long: before one is freed, ttd_netdev_set_handler(other, NULL, NULL).  Two
- * devices of ours with offload PASS exchange super-packets untouched.
+ * long: before one is freed, ttd_netdev_set_handler(other, NULL, NULL), also
+ * when either has ended.  Two devices of ours with offload PASS exchange
+ * super-packets untouched.
  * -EINVAL where the layers differ or one is NULL; -EOPNOTSUPP where one alone
  * has offload PASS; or what setting a handler failed with, and then nothing is
  * wired.
@@ -545,7 +554,11 @@ struct ttd_netdev ttd_pipe_netdev(struct ttd_pipe *pipe);
  * -EINVAL; -EMSGSIZE (over 65535 bytes).  buf may be written to.
  */
 int ttd_pipe_inject(struct ttd_pipe *pipe, void *buf, size_t len);
-/* Closes, waits for handlers that run elsewhere, and frees.  NULL is fine. */
+/*
+ * Closes, waits for handlers and sinks that run, and frees.  From inside of one
+ * of them it waits for none, and the last one that returns frees.  NULL is
+ * fine.
+ */
 void ttd_pipe_free(struct ttd_pipe *pipe);
 
 /* What this host can do, as far as that is seen without rights. */

@@ -623,6 +623,146 @@ START_TEST(free_waits_for_handlers)
 }
 END_TEST
 
+static int send_on(void *dev, void *buf, size_t len)
+{
+	return ttd_send(dev, buf, len);
+}
+
+/* Ways to an end. */
+static void end_by_close(struct ttd_device *dev, const char *name)
+{
+	(void)name;
+	ck_assert_int_eq(ttd_close(dev), 0);
+}
+
+static void end_by_deletion(struct ttd_device *dev, const char *name)
+{
+	struct pollfd p = { ttd_done_fd(dev), POLLIN, 0 };
+
+	must("ip link del %s", name);
+	/* A send finds it out; the handler is busy. */
+	ck_assert_int_eq(ttd_send(dev, packet, 28), -ESHUTDOWN);
+	ck_assert_int_eq(poll(&p, 1, 2000), 1);
+}
+
+/*
+ * When ttd_set_handler() is back the old handler is, too, and what it works
+ * with may go: also of a device that has ended, whatever is returned.
+ */
+START_TEST(an_ended_device_waits_for_its_handler)
+{
+	void (*const ends[])(struct ttd_device *, const char *) = {
+		end_by_close, end_by_deletion,
+	};
+
+	for (unsigned i = 0; i < 4; i++) {
+		struct ttd_device *dev = open_device(TTD_TUN, 2, 1);
+		atomic_int state = 0, other = 0;
+		char name[TTD_NAME_MAX];
+
+		ttd_name(dev, name);
+		ck_assert_int_eq(ttd_set_handler(dev, slow_handler, &state), 0);
+		knock(1, 1, 1);
+		EVENTUALLY(state == 1);
+		ends[i / 2](dev, name);
+		ck_assert_int_eq(state, 1);
+		if (i % 2 == 0)
+			ck_assert_int_eq(ttd_set_handler(dev, NULL, NULL), 0);
+		else
+			ck_assert_int_eq(ttd_set_handler(dev, count_handler,
+							 &other), -ESHUTDOWN);
+		ck_assert_int_eq(state, 2);
+		ck_assert_int_eq(ttd_netdev_set_handler(ttd_netdev(dev), NULL,
+							NULL), 0);
+		ttd_free(dev);
+		ck_assert_int_eq(other, 0);
+	}
+}
+END_TEST
+
+/* As the handler of a wire, but with time to take it apart meanwhile. */
+static atomic_int on_the_wire;
+
+static int slow_send(void *peer, void *buf, size_t len)
+{
+	int r;
+
+	on_the_wire++;
+	nap(200);
+	r = ttd_send(peer, buf, len);
+	on_the_wire--;
+	return r;
+}
+
+/* Both have ended; then in the order that tuntapd.h names. */
+START_TEST(a_wire_whose_ends_have_ended_comes_apart)
+{
+	int before = fds_open();
+
+	for (int i = 0; i < 2; i++) {
+		void (*end)(struct ttd_device *, const char *) =
+			i ? end_by_close : end_by_deletion;
+		struct ttd_device *a = open_device(TTD_TUN, 1, 1);
+		struct ttd_device *b = open_device(TTD_TUN, 1, 2);
+		char name[2][TTD_NAME_MAX];
+
+		ttd_name(a, name[0]);
+		ttd_name(b, name[1]);
+		ck_assert_int_eq(ttd_set_handler(a, slow_send, b), 0);
+		ck_assert_int_eq(ttd_set_handler(b, send_on, a), 0);
+		knock(1, 1, 1);
+		EVENTUALLY(on_the_wire == 1);
+		end(a, name[0]);
+		end(b, name[1]);
+		ttd_netdev_set_handler(ttd_netdev(a), NULL, NULL);
+		ttd_netdev_set_handler(ttd_netdev(b), NULL, NULL);
+		ck_assert_int_eq(on_the_wire, 0);
+		ttd_free(b);
+		ttd_free(a);
+	}
+	ck_assert_int_eq(fds_open(), before);
+}
+END_TEST
+
+struct unsetter {
+	struct ttd_device *dev;
+	atomic_int state;
+};
+
+static int unset_and_linger(void *arg, void *buf, size_t len)
+{
+	struct unsetter *u = arg;
+
+	ck_assert_int_eq(ttd_set_handler(u->dev, NULL, NULL), 0);
+	return slow_handler(&u->state, buf, len);
+}
+
+/* One that unset itself still runs; who is busy with the rest waits, too. */
+START_TEST(a_busy_device_waits_for_its_handler)
+{
+	struct ttd_device *dev = open_device(TTD_TUN, 2, 1);
+	struct call run[2] = { { .dev = dev }, { .dev = dev, .queue = 1 } };
+	struct unsetter u = { .dev = dev };
+
+	ck_assert_int_eq(ttd_set_handler(dev, unset_and_linger, &u), 0);
+	knock(1, 1, 1);
+	EVENTUALLY(u.state == 1);
+	/* Of the two queues that which the handler is not on. */
+	for (int i = 0; i < 2; i++)
+		begin(&run[i], call_run);
+	EVENTUALLY(run[0].result == -EBUSY || run[1].result == -EBUSY);
+	nap(20);
+	ck_assert_int_eq(u.state, 1);
+	ck_assert_int_eq(ttd_set_handler(dev, NULL, NULL), -EBUSY);
+	ck_assert_int_eq(u.state, 2);
+	ttd_close(dev);
+	for (int i = 0; i < 2; i++)
+		pthread_join(run[i].thread, NULL);
+	ck_assert_int_eq(run[0].result + run[1].result, -EBUSY);
+	ttd_free(dev);
+}
+END_TEST
+
 struct in_handler {
 	struct ttd_device *dev;
 	char name[TTD_NAME_MAX];
@@ -645,6 +785,10 @@ static int end_in_handler(void *arg, void *buf, size_t len)
 	ck_assert_int_eq(ttd_close(h->dev), 0);
 	h->gone = !exists(h->name);
 	ck_assert_int_eq(ttd_close(h->dev), 0);
+	/* nor does it wait for itself, set or swapped */
+	ck_assert_int_eq(ttd_set_handler(h->dev, NULL, NULL), 0);
+	ck_assert_int_eq(ttd_set_handler(h->dev, count_handler, NULL),
+			 -ESHUTDOWN);
 	if (h->free)
 		ttd_free(h->dev);
 	h->closed++;
@@ -1122,11 +1266,6 @@ START_TEST(set_in_the_handler)
 }
 END_TEST
 
-static int send_on(void *dev, void *buf, size_t len)
-{
-	return ttd_send(dev, buf, len);
-}
-
 /* Packets that the host has got from a device, by its own count. */
 static int received(const char *name)
 {
@@ -1442,6 +1581,9 @@ int main(void)
 	tcase_add_test(t, close_wakes_all);
 	tcase_add_test(t, free_waits_for_calls);
 	tcase_add_test(t, free_waits_for_handlers);
+	tcase_add_test(t, an_ended_device_waits_for_its_handler);
+	tcase_add_test(t, a_wire_whose_ends_have_ended_comes_apart);
+	tcase_add_test(t, a_busy_device_waits_for_its_handler);
 	tcase_add_test(t, close_in_the_handler);
 	tcase_add_test(t, end_in_the_handler_of_run);
 	tcase_add_test(t, free_in_the_handler);

@@ -286,7 +286,7 @@ START_TEST(a_handler_may_free_its_pipe)
 }
 END_TEST
 
-static atomic_bool inside, let_go;
+static atomic_bool inside, let_go, left;
 
 static int linger(void *arg, void *buf, size_t len)
 {
@@ -296,6 +296,8 @@ static int linger(void *arg, void *buf, size_t len)
 	inside = true;
 	while (!let_go)
 		poll(NULL, 0, 1);
+	poll(NULL, 0, 10);
+	left = true;
 	return 0;
 }
 
@@ -333,6 +335,93 @@ START_TEST(free_waits_for_handlers_elsewhere)
 }
 END_TEST
 
+/* Who closes it, and sets a handler or none, may free the old one's arg. */
+START_TEST(a_closed_pipe_waits_for_its_handler_too)
+{
+	struct sink s = { .n = 0 };
+	struct ttd_netdev d;
+	uint8_t p[4] = { 0 };
+	pthread_t t[2];
+
+	busy = new_pipe(TTD_TUN, NULL);
+	d = ttd_pipe_netdev(busy);
+	ttd_netdev_set_handler(d, linger, NULL);
+	pthread_create(&t[0], NULL, inject_once, NULL);
+	while (!inside)
+		poll(NULL, 0, 1);
+	ck_assert_int_eq(ttd_netdev_close(d), 0);
+	ck_assert(!let_go);
+	pthread_create(&t[1], NULL, release_later, NULL);
+	if (_i == 0)
+		ck_assert_int_eq(ttd_netdev_set_handler(d, NULL, NULL), 0);
+	else
+		ck_assert_int_eq(ttd_netdev_set_handler(d, take, &s),
+				 -ESHUTDOWN);
+	ck_assert(left);
+	pthread_join(t[0], NULL);
+	pthread_join(t[1], NULL);
+	ck_assert_int_eq(ttd_pipe_inject(busy, p, 4), -ESHUTDOWN);
+	ck_assert_int_eq(s.n, 0);
+	ttd_pipe_free(busy);
+}
+END_TEST
+
+static int unset_in_sink(void *arg, void *buf, size_t len)
+{
+	(void)buf;
+	(void)len;
+	*(bool *)arg = ttd_netdev_set_handler(ttd_pipe_netdev(busy), NULL,
+					      NULL) == 0 && left;
+	return 0;
+}
+
+/* A sink is no handler: it waits as everybody does. */
+START_TEST(a_sink_that_unsets_waits)
+{
+	bool waited = false;
+	uint8_t p[4] = { 0 };
+	pthread_t t[2];
+
+	ck_assert_int_eq(ttd_pipe_new(TTD_TUN, NULL, unset_in_sink, &waited,
+				      &busy), 0);
+	ttd_netdev_set_handler(ttd_pipe_netdev(busy), linger, NULL);
+	pthread_create(&t[0], NULL, inject_once, NULL);
+	while (!inside)
+		poll(NULL, 0, 1);
+	pthread_create(&t[1], NULL, release_later, NULL);
+	ck_assert_int_eq(ttd_netdev_send(ttd_pipe_netdev(busy), p, 4), 0);
+	ck_assert(waited);
+	pthread_join(t[0], NULL);
+	pthread_join(t[1], NULL);
+	ttd_pipe_free(busy);
+}
+END_TEST
+
+/* Its own handler ends it in each way there is, and waits for nobody. */
+static int unset_inside(void *arg, void *buf, size_t len)
+{
+	struct ttd_netdev d = ttd_pipe_netdev(busy);
+
+	(void)buf;
+	(void)len;
+	ck_assert_int_eq(ttd_netdev_close(d), 0);
+	ck_assert_int_eq(ttd_netdev_set_handler(d, NULL, NULL), 0);
+	ck_assert_int_eq(ttd_netdev_set_handler(d, take, arg), -ESHUTDOWN);
+	return 6;
+}
+
+START_TEST(a_handler_may_unset_itself_after_the_close)
+{
+	struct sink s = { .n = 0 };
+	uint8_t p[4] = { 0 };
+
+	busy = new_pipe(TTD_TUN, NULL);
+	ttd_netdev_set_handler(ttd_pipe_netdev(busy), unset_inside, &s);
+	ck_assert_int_eq(ttd_pipe_inject(busy, p, 4), 6);
+	ttd_pipe_free(busy);
+}
+END_TEST
+
 START_TEST(caps_name_what_linux_has)
 {
 	uint64_t caps = ttd_caps();
@@ -365,6 +454,9 @@ int main(void)
 	tcase_add_test(t, an_old_handler_never_runs_after_the_swap);
 	tcase_add_test(t, a_handler_may_free_its_pipe);
 	tcase_add_test(t, free_waits_for_handlers_elsewhere);
+	tcase_add_loop_test(t, a_closed_pipe_waits_for_its_handler_too, 0, 2);
+	tcase_add_test(t, a_sink_that_unsets_waits);
+	tcase_add_test(t, a_handler_may_unset_itself_after_the_close);
 	tcase_add_test(t, caps_name_what_linux_has);
 	suite_add_tcase(s, t);
 	runner = srunner_create(s);
