@@ -35,7 +35,8 @@
 
 struct queue {
 	struct ttd_device *dev;
-	int fd;			/* its number never changes */
+	_Atomic int fd;		/* its number never changes; but -1 once it was
+				   closed because it could not be replaced */
 	struct gate io;		/* who reads, writes, asks, or waits to recv */
 	struct gate idle;	/* loops that wait for a packet: they do not
 				   hinder ttd_take_fd(), others do */

@@ -177,7 +177,12 @@ int ttd_send(struct ttd_device *dev, const void *buf, size_t len)
 
 int ttd_fd(const struct ttd_device *dev, unsigned queue)
 {
-	return dev && queue < dev->n_queues ? dev->queues[queue].fd : -EINVAL;
+	int fd;
+
+	if (!dev || queue >= dev->n_queues)
+		return -EINVAL;
+	fd = dev->queues[queue].fd;
+	return fd < 0 ? -ESHUTDOWN : fd;
 }
 
 /* With the mutex: neither the end nor a handler comes in between. */
@@ -202,10 +207,8 @@ static int take_locked(struct ttd_device *dev, struct queue *q)
 	 * reads again, and goes when the next packet or the end wakes it.
 	 */
 	gate_shut(&q->idle);
-	if (os_replace(dev->dead, q->fd) < 0) {	/* see close_for_good() */
-		close(q->fd);
-		q->fd = -1;
-	}
+	if (os_replace(dev->dead, q->fd) < 0)	/* see close_for_good() */
+		close(atomic_exchange(&q->fd, -1));
 	os_set_blocking(fd, true);
 	pthread_cond_broadcast(&dev->meet.cond);
 	return fd;

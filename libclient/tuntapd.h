@@ -222,9 +222,9 @@ typedef int ttd_handler(void *arg, void *buf, size_t len);
  * When it returns, the old handler neither runs nor will run, and what it works
  * with may go: also when it fails, but for -EINVAL and -EOPNOTSUPP, which change
  * nothing; and also when the device has ended.  Not so when it is called from a
- * handler of the same device, where it cannot wait.
- * Handlers of two devices must not set each other's, nor free each other: they
- * would wait for one another.
+ * handler of the same device, where it cannot wait.  Handlers of two devices
+ * must not set each other's, nor free each other: they would wait for one
+ * another.
  *
  * -ESHUTDOWN (never for NULL) where the device is not open or all its fds were
  * taken; -EBUSY while ttd_run() runs; -EAGAIN -ENOMEM if no thread could be
@@ -316,7 +316,8 @@ int ttd_send_batch(struct ttd_device *dev, unsigned queue,
  * The fd of a queue, for poll(2) alone; it belongs to the device.  Call
  * ttd_recv() until -EAGAIN each time it is readable.  Watch ttd_done_fd() too:
  * epoll(7) forgets this one when the device is closed.  -EINVAL for a queue
- * that the device does not have.
+ * that the device does not have; -ESHUTDOWN where it is closed or taken, and
+ * RLIMIT_NOFILE was lowered so far that the number could not be kept.
  */
 int ttd_fd(const struct ttd_device *dev, unsigned queue);
 

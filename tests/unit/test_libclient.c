@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -775,6 +776,69 @@ START_TEST(out_of_fds)
 }
 END_TEST
 
+struct asker {
+	struct ttd_device *dev;
+	int number;
+	atomic_int asked, wrong;
+};
+
+/* Until it is gone. */
+static void *ask_for_fd(void *arg)
+{
+	struct asker *a = arg;
+	int fd;
+
+	while ((fd = ttd_fd(a->dev, 0)) >= 0) {
+		a->wrong += fd != a->number;
+		a->asked++;
+	}
+	a->wrong += fd != -ESHUTDOWN;
+	return NULL;
+}
+
+/*
+ * Above a lowered limit a number can be closed, but not be kept; whoever asks
+ * meanwhile is told the one or the other.  By ttd_close(), and taken.
+ */
+START_TEST(the_fd_is_asked_for_while_it_goes)
+{
+	struct ttd_options o = options_for(TTD_TUN);
+	struct asker a = { .number = -1 };
+	struct rlimit old, few;
+	int filler[16], taken = -1;
+	pthread_t t;
+
+	make_socket();
+	for (int i = 0; i < 16; i++)
+		filler[i] = dup(0);
+	a.dev = open_good(&o);
+	a.number = ttd_fd(a.dev, 0);
+	for (int i = 0; i < 16; i++)
+		close(filler[i]);
+	getrlimit(RLIMIT_NOFILE, &old);
+	few = old;
+	few.rlim_cur = (rlim_t)a.number;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+	ck_assert_int_eq(pthread_create(&t, NULL, ask_for_fd, &a), 0);
+	while (a.asked == 0)
+		poll(NULL, 0, 1);
+	if (_i == 0)
+		ck_assert_int_eq(ttd_close(a.dev), 0);
+	else
+		taken = ttd_take_fd(a.dev, 0);
+	pthread_join(t, NULL);
+	setrlimit(RLIMIT_NOFILE, &old);
+	ck_assert_int_eq(a.wrong, 0);
+	ck_assert_int_eq(fcntl(a.number, F_GETFD), -1);
+	if (_i == 1) {
+		ck_assert_int_ge(taken, 0);
+		ck_assert_int_lt(taken, a.number);
+		close(taken);
+	}
+	ttd_free(a.dev);
+}
+END_TEST
+
 /* Options */
 
 START_TEST(sizes_of_options)
@@ -980,6 +1044,7 @@ int main(void)
 	tcase_add_test(t, backlog_is_full);
 	tcase_add_test(t, signals_do_not_disturb);
 	tcase_add_test(t, out_of_fds);
+	tcase_add_loop_test(t, the_fd_is_asked_for_while_it_goes, 0, 2);
 	tcase_add_test(t, sizes_of_options);
 	tcase_add_test(t, bad_values);
 	tcase_add_test(t, bad_lists);
