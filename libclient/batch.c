@@ -86,14 +86,12 @@ int ttd_recv_batch(struct ttd_device *dev, unsigned queue,
 static int check(const struct ttd_device *dev, const struct ttd_packet *p)
 {
 	const uint32_t known = TTD_PKT_HEADROOM | TTD_PKT_NEEDS_CSUM;
-	const uint32_t max = dev->layer == TTD_TAP ? PACKET_MAX :
-			     PACKET_SEND_MAX;
 
 	if (!p->data || p->len == 0 || p->flags & ~known ||
 	    p->gso_type > UINT8_MAX ||
 	    p->reserved[0] || p->reserved[1] || p->reserved[2])
 		return -EINVAL;
-	if (p->len > max)
+	if (p->len > packet_max(dev->layer))
 		return -EMSGSIZE;
 	if (!dev->header && (p->gso_type || p->flags & TTD_PKT_NEEDS_CSUM))
 		return -EOPNOTSUPP;

@@ -14,10 +14,18 @@
 
 #include "tuntapd.h"
 
-/* The longest there is: MTU 65535, an Ethernet header, a VLAN tag. */
-#define PACKET_MAX	(65535 + 14 + 4)
-/* The longest that is sent; an IP packet has no room for more. */
-#define PACKET_SEND_MAX	65535
+/*
+ * The longest there is, and so the longest that is sent: an IP packet has no
+ * room for more, be it of many segments (offload PASS); on a TAP there are an
+ * Ethernet header and up to two VLAN tags before it.
+ */
+#define PACKET_IP_MAX	65535
+#define PACKET_MAX	(PACKET_IP_MAX + 14 + 2 * 4)
+
+static inline size_t packet_max(uint32_t layer)
+{
+	return layer == TTD_TAP ? PACKET_MAX : PACKET_IP_MAX;
+}
 
 /* A struct virtio_net_hdr (linux/virtio_net.h) without its merged buffers. */
 #define PACKET_HEADER	10

@@ -118,17 +118,17 @@ static int pipe_set_handler(void *self, ttd_handler *handler, void *arg)
 	return r;
 }
 
-static int check(const void *buf, size_t len)
+static int check(const struct ttd_pipe *pipe, const void *buf, size_t len)
 {
 	if (!buf || len == 0)
 		return -EINVAL;
-	return len > PACKET_MAX ? -EMSGSIZE : 0;
+	return len > packet_max(pipe->ops.layer) ? -EMSGSIZE : 0;
 }
 
 static int pipe_send(void *self, const void *buf, size_t len)
 {
 	struct ttd_pipe *pipe = self;
-	int r = check(buf, len);
+	int r = check(pipe, buf, len);
 
 	if (r < 0)
 		return r;
@@ -144,7 +144,7 @@ static int pipe_send(void *self, const void *buf, size_t len)
 
 int ttd_pipe_inject(struct ttd_pipe *pipe, void *buf, size_t len)
 {
-	int r = pipe ? check(buf, len) : -EINVAL;
+	int r = pipe ? check(pipe, buf, len) : -EINVAL;
 
 	if (r < 0)
 		return r;

@@ -165,7 +165,7 @@ int ttd_send(struct ttd_device *dev, const void *buf, size_t len)
 
 	if (!dev || !buf || len == 0)
 		return -EINVAL;
-	if (len > PACKET_SEND_MAX)
+	if (len > packet_max(dev->layer))
 		return -EMSGSIZE;
 	q = &dev->queues[0];
 	if (!gate_enter(&q->io))

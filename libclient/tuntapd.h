@@ -243,7 +243,10 @@ int ttd_set_handler(struct ttd_device *dev, ttd_handler *handler, void *arg);
 int ttd_run(struct ttd_device *dev, unsigned queue, ttd_handler *handler,
 	    void *arg);
 
-/* Pull. */
+/*
+ * Pull.  The longest packet has 65535 bytes; on a TAP 65557, as an Ethernet
+ * header and two VLAN tags come before.  No longer one is received or sent.
+ */
 
 #define TTD_PKT_HEADROOM	1u /* TTD_HEADROOM writable bytes before data */
 #define TTD_PKT_NEEDS_CSUM	2u /* checksum unfinished: csum_start, _offset */
@@ -280,9 +283,10 @@ ssize_t ttd_recv(struct ttd_device *dev, void *buf, size_t cap, int timeout_ms);
  * Sends one packet, whole or not at all, on queue 0; never waits.  Serves as a
  * ttd_handler with the device as its arg.  -EAGAIN (the queue is full: drop it
  * or try again), -EINVAL (not an IP packet, or shorter than an Ethernet header
- * on a TAP), -EMSGSIZE (over 65535 bytes), -ENETDOWN (the device is down),
- * -ENOMEM, -EFAULT (buf cannot be read), -ESHUTDOWN.  With offload PASS it is
- * a finished packet: one with all its checksums, no longer than the MTU.
+ * on a TAP), -EMSGSIZE (over 65535 bytes, on a TAP 65557), -ENETDOWN (the
+ * device is down), -ENOMEM -ENOBUFS, -EFAULT (buf cannot be read), -ESHUTDOWN.
+ * With offload PASS it is a finished packet: one with all its checksums, no
+ * longer than the MTU.
  */
 int ttd_send(struct ttd_device *dev, const void *buf, size_t len);
 
@@ -552,7 +556,7 @@ int ttd_pipe_new(uint32_t layer, const uint8_t *mac, ttd_handler *sink,
 struct ttd_netdev ttd_pipe_netdev(struct ttd_pipe *pipe);
 /*
  * What the handler returns; -EAGAIN where none is set; -ESHUTDOWN after close;
- * -EINVAL; -EMSGSIZE (over 65535 bytes).  buf may be written to.
+ * -EINVAL; -EMSGSIZE (over 65535 bytes, on a TAP 65557).  buf may be written to.
  */
 int ttd_pipe_inject(struct ttd_pipe *pipe, void *buf, size_t len);
 /*

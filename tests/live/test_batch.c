@@ -391,6 +391,29 @@ START_TEST(each_error_by_its_name)
 }
 END_TEST
 
+/* One by one, in batches, with offload PASS or not: the same limit. */
+START_TEST(the_longest_packet_is_sent)
+{
+	size_t max = kinds[_i].layer == TTD_TAP ? 65535 + 14 + 8 : 65535;
+	uint8_t *bytes = calloc(1, max + 1);
+	struct ttd_packet p = { .data = bytes };
+
+	begin(kinds[_i].layer, kinds[_i].offload);
+	bytes[link_header] = 0x45;
+	p.len = (uint32_t)max;
+	ck_assert_int_eq(ttd_send_batch(dev, 0, &p, 1), 1);
+	ck_assert_int_eq(ttd_send(dev, bytes, max), 0);
+	p.len++;
+	ck_assert_int_eq(ttd_send_batch(dev, 0, &p, 1), -EMSGSIZE);
+	ck_assert_int_eq(ttd_send(dev, bytes, max + 1), -EMSGSIZE);
+	ck_assert_int_eq(ttd_send(dev, bytes, ((size_t)1 << 32) + 28),
+			 -EMSGSIZE);
+	ck_assert_int_eq(ttd_status(dev, NULL), TTD_OPEN);
+	end();
+	free(bytes);
+}
+END_TEST
+
 /* The kernel looks whether a header fits its packet. */
 START_TEST(a_header_that_lies_is_refused)
 {
@@ -660,6 +683,7 @@ int main(void)
 	tcase_add_loop_test(t, a_super_packet_comes_and_goes_back, 0, 2);
 	tcase_add_loop_test(t, a_finished_packet_is_sent_with_pass, 0, 2);
 	tcase_add_test(t, each_error_by_its_name);
+	tcase_add_loop_test(t, the_longest_packet_is_sent, 0, N_KINDS);
 	tcase_add_test(t, a_header_that_lies_is_refused);
 	tcase_add_test(t, close_wakes_who_waits_for_a_batch);
 	tcase_add_test(t, a_header_is_what_it_was);

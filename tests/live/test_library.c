@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/if_packet.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -1305,6 +1306,46 @@ START_TEST(send_is_a_handler)
 }
 END_TEST
 
+#define TAP_MTU_MAX	65521	/* 65535 without an Ethernet header (tun.c) */
+
+/* The host's longest frame: it comes whole, and goes on through a wire. */
+START_TEST(the_longest_frame_crosses_a_wire)
+{
+	static uint8_t frame[14 + 4 + TAP_MTU_MAX] = {
+		2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 0x81, 0, 0, 5, 0x88, 0xb5
+	};
+	struct ttd_device *a = open_device(TTD_TAP, 1, 1);
+	struct ttd_device *b = open_device(TTD_TAP, 1, 2);
+	struct sockaddr_ll to = { .sll_family = AF_PACKET,
+				  .sll_ifindex = (int)ttd_ifindex(a) };
+	static uint8_t got[sizeof(frame) + 1];
+	char name[2][TTD_NAME_MAX];
+	int s = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+
+	ttd_name(a, name[0]);
+	ttd_name(b, name[1]);
+	ck_assert_int_ge(s, 0);
+	ck_assert_int_eq(ttd_set_mtu(a, TAP_MTU_MAX, NULL), 0);
+	frame[sizeof(frame) - 1] = 0x77;
+	ck_assert_int_eq(sendto(s, frame, sizeof(frame), 0,
+				(struct sockaddr *)&to, sizeof(to)),
+			 sizeof(frame));
+	ck_assert_int_eq(ttd_recv(a, got, sizeof(got), 1000), sizeof(frame));
+	ck_assert_mem_eq(got, frame, sizeof(frame));
+
+	ck_assert_int_eq(ttd_connect(ttd_netdev(a), ttd_netdev(b)), 0);
+	ck_assert_int_eq(sendto(s, frame, sizeof(frame), 0,
+				(struct sockaddr *)&to, sizeof(to)),
+			 sizeof(frame));
+	EVENTUALLY(received(name[1]) == 1);
+	close(s);
+	ttd_set_handler(a, NULL, NULL);
+	ttd_set_handler(b, NULL, NULL);
+	ttd_free(a);
+	ttd_free(b);
+}
+END_TEST
+
 static int run_result(struct ttd_device *dev, unsigned queue)
 {
 	return ttd_run(dev, queue, count_handler, NULL);
@@ -1597,6 +1638,7 @@ int main(void)
 	tcase_add_test(t, old_handlers_do_not_run);
 	tcase_add_test(t, set_in_the_handler);
 	tcase_add_test(t, send_is_a_handler);
+	tcase_add_test(t, the_longest_frame_crosses_a_wire);
 	tcase_add_test(t, one_way_of_reading_at_a_time);
 	tcase_add_test(t, threads_are_quiet);
 	tcase_add_test(t, no_thread_to_be_had);

@@ -96,6 +96,33 @@ START_TEST(what_makes_no_sense_is_refused)
 }
 END_TEST
 
+/* As long as what a device of that layer takes, and not a byte longer. */
+START_TEST(the_longest_packet_goes_through)
+{
+	static const struct {
+		uint32_t layer;
+		size_t max;
+	} limits[] = { { TTD_TUN, 65535 }, { TTD_TAP, 65535 + 14 + 8 } };
+	struct sink in = { .n = 0 }, out = { .n = 0 };
+	struct ttd_pipe *pipe = new_pipe(limits[_i].layer, &out);
+	struct ttd_netdev d = ttd_pipe_netdev(pipe);
+	size_t max = limits[_i].max;
+	uint8_t *p = calloc(1, max + 1);
+
+	ck_assert_int_eq(ttd_netdev_set_handler(d, take, &in), 0);
+	ck_assert_int_eq(ttd_pipe_inject(pipe, p, max), 0);
+	ck_assert_int_eq(ttd_netdev_send(d, p, max), 0);
+	ck_assert_uint_eq(in.len, max);
+	ck_assert_uint_eq(out.len, max);
+	ck_assert_int_eq(ttd_pipe_inject(pipe, p, max + 1), -EMSGSIZE);
+	ck_assert_int_eq(ttd_netdev_send(d, p, max + 1), -EMSGSIZE);
+	ck_assert_int_eq(in.n, 1);
+	ck_assert_int_eq(out.n, 1);
+	free(p);
+	ttd_pipe_free(pipe);
+}
+END_TEST
+
 START_TEST(a_table_may_be_older_or_half_empty)
 {
 	const struct ttd_netdev_ops none = { .size = sizeof(none) };
@@ -447,6 +474,7 @@ int main(void)
 	tcase_set_timeout(t, 30);
 	tcase_add_test(t, a_pipe_has_two_ends);
 	tcase_add_test(t, what_makes_no_sense_is_refused);
+	tcase_add_loop_test(t, the_longest_packet_goes_through, 0, 2);
 	tcase_add_test(t, a_table_may_be_older_or_half_empty);
 	tcase_add_test(t, a_pipe_remembers_its_addresses);
 	tcase_add_test(t, connect_wires_both_ways);
