@@ -5,6 +5,9 @@
 #include "device.h"
 #include "packet.h"
 
+/* No version's table will be as large; a size that was never set may be. */
+#define OPS_SIZE_SANE 4096
+
 /* --- ours --------------------------------------------------------------- */
 
 static int own_set_handler(void *self, ttd_handler *handler, void *arg)
@@ -175,12 +178,27 @@ static int lead(struct ttd_netdev from, struct ttd_netdev to)
 				      to.self);
 }
 
+/* A table that this version understands: what it does not know is 0. */
+static bool is_device(struct ttd_netdev d)
+{
+	const struct ttd_netdev_ops *ops = d.ops;
+
+	if (!ops || ops->size < offsetof(struct ttd_netdev_ops, set_handler) ||
+	    ops->size > OPS_SIZE_SANE || ops->reserved ||
+	    (ops->layer != TTD_TUN && ops->layer != TTD_TAP))
+		return false;
+	for (size_t i = sizeof(*ops); i < ops->size; i++)
+		if (((const uint8_t *)ops)[i])
+			return false;
+	return true;
+}
+
 int ttd_connect(struct ttd_netdev a, struct ttd_netdev b)
 {
 	const struct ttd_device *da = own(a), *db = own(b);
 	int r;
 
-	if (!a.ops || !b.ops || a.ops->layer != b.ops->layer ||
+	if (!is_device(a) || !is_device(b) || a.ops->layer != b.ops->layer ||
 	    (a.ops == b.ops && a.self == b.self))
 		return -EINVAL;
 	if (!HAS(a, send) || !HAS(b, send) || !HAS(a, set_handler) ||

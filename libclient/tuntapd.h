@@ -534,9 +534,10 @@ int ttd_netdev_set_addr(struct ttd_netdev d, const struct ttd_prefix *prefix);
  * long: before one is freed, ttd_netdev_set_handler(other, NULL, NULL), also
  * when either has ended.  Two devices of ours with offload PASS exchange
  * super-packets untouched.
- * -EINVAL where the layers differ or one is NULL; -EOPNOTSUPP where one alone
- * has offload PASS; or what setting a handler failed with, and then nothing is
- * wired.
+ * -EINVAL where the layers differ, both are the same, or one is NULL or has a
+ * table with a layer, a size or a field that there is not; -EOPNOTSUPP where one
+ * lacks set_handler() or send(), or alone has offload PASS; or what setting a
+ * handler failed with, and then nothing is wired.
  */
 int ttd_connect(struct ttd_netdev a, struct ttd_netdev b);
 

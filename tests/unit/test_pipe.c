@@ -234,6 +234,51 @@ START_TEST(connect_wires_nothing_or_all)
 }
 END_TEST
 
+/* What this version does not know must be 0, and is looked at within size. */
+START_TEST(connect_looks_at_the_table)
+{
+	struct {
+		struct ttd_netdev_ops ops;
+		uint8_t tail[16];
+	} larger = { .ops = { .layer = TTD_TUN, .set_handler = no_handler,
+			      .send = no_send } };
+	struct ttd_netdev_ops *ops = &larger.ops;
+	struct ttd_netdev d = { ops, NULL }, e;
+	struct ttd_pipe *pipe = new_pipe(TTD_TUN, NULL);
+	size_t *bare = malloc(sizeof(*bare));
+
+	e = ttd_pipe_netdev(pipe);
+	ops->size = sizeof(*ops);
+	ck_assert_int_eq(ttd_connect(d, e), -EPERM);
+	ops->reserved = 1;
+	ck_assert_int_eq(ttd_connect(d, e), -EINVAL);
+	ck_assert_int_eq(ttd_connect(e, d), -EINVAL);
+	ops->reserved = 0;
+	ops->size = sizeof(larger);
+	ck_assert_int_eq(ttd_connect(d, e), -EPERM);
+	larger.tail[15] = 1;
+	ck_assert_int_eq(ttd_connect(d, e), -EINVAL);
+	ops->size--;
+	ck_assert_int_eq(ttd_connect(d, e), -EPERM);
+	ops->size = (size_t)-1;
+	ck_assert_int_eq(ttd_connect(d, e), -EINVAL);
+	ops->size = offsetof(struct ttd_netdev_ops, send);
+	ck_assert_int_eq(ttd_connect(d, e), -EOPNOTSUPP);
+	ops->size = offsetof(struct ttd_netdev_ops, set_handler) - 1;
+	ck_assert_int_eq(ttd_connect(d, e), -EINVAL);
+	ops->size = sizeof(*ops);
+	ops->layer = 4;
+	ck_assert_int_eq(ttd_connect(d, (struct ttd_netdev){ ops, pipe }),
+			 -EINVAL);
+	/* No more than size is there. */
+	*bare = sizeof(*bare);
+	d.ops = (void *)bare;
+	ck_assert_int_eq(ttd_connect(d, e), -EINVAL);
+	free(bare);
+	ttd_pipe_free(pipe);
+}
+END_TEST
+
 /* --- threads ------------------------------------------------------------ */
 
 static struct ttd_pipe *busy;
@@ -479,6 +524,7 @@ int main(void)
 	tcase_add_test(t, a_pipe_remembers_its_addresses);
 	tcase_add_test(t, connect_wires_both_ways);
 	tcase_add_test(t, connect_wires_nothing_or_all);
+	tcase_add_test(t, connect_looks_at_the_table);
 	tcase_add_test(t, an_old_handler_never_runs_after_the_swap);
 	tcase_add_test(t, a_handler_may_free_its_pipe);
 	tcase_add_test(t, free_waits_for_handlers_elsewhere);
