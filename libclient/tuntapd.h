@@ -172,7 +172,9 @@ struct ttd_options {		/* sized; begin with TTD_OPTIONS_INIT */
  *	-EPROTONOSUPPORT -EPROTO  not a daemon of this version
  *	-EPIPE			the daemon hung up without an answer
  *	-ENAMETOOLONG		the socket path is longer than sockets have
- *	-EUSERS -EMFILE -ENFILE -ENOMEM -EBUSY -EPERM -EIO  as error->text says
+ *	-EUSERS -EMFILE -ENFILE -ENOMEM -ENOBUFS -EAGAIN -EBUSY -EPERM -EIO
+ *	-ENOSYS -EBADMSG -ESHUTDOWN  as error->text says
+ *	and what else connect(2) has: -ENOTDIR -ELOOP -EPROTOTYPE ...
  */
 int ttd_open(const struct ttd_options *options, struct ttd_device **ret,
 	     struct ttd_error *error);
@@ -235,10 +237,12 @@ int ttd_set_handler(struct ttd_device *dev, ttd_handler *handler, void *arg);
 
 /*
  * [1] Reads and calls the handler on this thread until the device is not open.
- * 0 after ttd_close(); else the cause: -ENODEV (deleted), -EIO ...; the same,
+ * 0 after ttd_close(); else the cause, as ttd_status() tells it: -ENODEV
+ * (deleted), -EPERM (revoked), or what reading or writing failed with; the same,
  * at once, where it is not open any more.  -EBUSY where a handler is set or
  * another ttd_run() is on this queue; -ESHUTDOWN for a queue whose fd was
- * taken; -EOPNOTSUPP with offload PASS.
+ * taken; -ENOMEM; -EOPNOTSUPP with offload PASS; -EINVAL for a queue that the
+ * device does not have, or without a handler.
  */
 int ttd_run(struct ttd_device *dev, unsigned queue, ttd_handler *handler,
 	    void *arg);
@@ -274,8 +278,9 @@ struct ttd_packet {		/* FROZEN, 32 bytes on 64-bit systems */
 /*
  * [1] One packet from queue 0, not with offload PASS (-EOPNOTSUPP).  Its
  * length; -EAGAIN (timeout_ms 0) or -ETIMEDOUT; -EMSGSIZE if it is longer than
- * cap, and it is dropped; -ESHUTDOWN; -EBUSY while a handler is set or
- * ttd_run() is on queue 0.  A signal does not end the wait.
+ * cap, and it is dropped; -EFAULT if buf cannot be written to; -ESHUTDOWN;
+ * -EBUSY while a handler is set or ttd_run() is on queue 0; -EINVAL.  A signal
+ * does not end the wait.
  */
 ssize_t ttd_recv(struct ttd_device *dev, void *buf, size_t cap, int timeout_ms);
 
@@ -295,7 +300,8 @@ int ttd_send(struct ttd_device *dev, const void *buf, size_t len);
 /*
  * [1] Up to n packets (TTD_BATCH_MAX are enough) from a queue: the first one
  * is waited for, and then what there is.  How many, at least one; -EAGAIN
- * (timeout_ms 0) or -ETIMEDOUT; -ESHUTDOWN; -EBUSY as ttd_recv(); -ENOMEM.
+ * (timeout_ms 0) or -ETIMEDOUT; -ESHUTDOWN; -EBUSY as ttd_recv(); -ENOMEM;
+ * -EINVAL.
  * Their memory is the queue's, writable, with TTD_HEADROOM bytes before each
  * (TTD_PKT_HEADROOM), and lent until the next call of this function on this
  * queue, or ttd_free().  With offload PASS the fields of struct ttd_packet
@@ -330,7 +336,7 @@ int ttd_fd(const struct ttd_device *dev, unsigned queue);
  * (offload NONE, SPLIT) or with a struct virtio_net_hdr (PASS).  It is the
  * caller's from now on, close-on-exec.  Library I/O on that queue is
  * -ESHUTDOWN; the lease stays with the device.  -EBUSY while a handler is set
- * or another call uses the queue, -ESHUTDOWN, -EINVAL, -EMFILE.
+ * or another call uses the queue, -ESHUTDOWN, -EINVAL, -EMFILE, -ENOMEM.
  */
 int ttd_take_fd(struct ttd_device *dev, unsigned queue);
 
@@ -360,7 +366,11 @@ int ttd_take_fd(struct ttd_device *dev, unsigned queue);
  *				it answered, the change may be made or not
  *	-ETIMEDOUT		no answer in time: it may still be carried out
  *	-ESHUTDOWN		the device is not open
- *	-EPROTO -EPERM -ENOMEM -EIO -ENOSYS -EBUSY  as error->text says
+ *	-EOPNOTSUPP		not on this kernel or system
+ *	-EMFILE			the daemon is out of fds
+ *	-EBUSY			it cannot come up: see error->text
+ *	-EPROTO -EPROTONOSUPPORT -ENOSYS -EBADMSG  not a daemon of this version
+ *	-ENODEV -EUSERS -EPERM -ENOMEM -ENOBUFS -EIO  as error->text says
  */
 
 /*
@@ -402,7 +412,10 @@ int ttd_get_addrs(struct ttd_device *dev, struct ttd_addr *ret, size_t cap);
 int ttd_get_mtu(struct ttd_device *dev, uint32_t *ret);
 
 /* Facts. */
-/* Its name as the kernel has it now, or at open if it has none any more. */
+/*
+ * Its name as the kernel has it now, or at open if it has none any more.  0, or
+ * -EINVAL.
+ */
 int ttd_name(struct ttd_device *dev, char ret[TTD_NAME_MAX]);
 /* The kernel's index; 0 for NULL.  It never changes. */
 unsigned ttd_ifindex(const struct ttd_device *dev);
@@ -412,7 +425,7 @@ unsigned ttd_queues(const struct ttd_device *dev);
 enum ttd_offload ttd_offload(const struct ttd_device *dev);
 /*
  * The MAC address as it is now (an fd's holder may change it).  -EOPNOTSUPP on
- * a TUN, -ESHUTDOWN.
+ * a TUN, -ESHUTDOWN, -EINVAL.
  */
 int ttd_hwaddr(struct ttd_device *dev, uint8_t ret[6]);
 
@@ -426,6 +439,8 @@ int ttd_hwaddr(struct ttd_device *dev, uint8_t ret[6]);
  *			the device
  *	-EPERM		the socket is bound to another interface already
  *	-EAGAIN		the host's routes changed all the time it looked
+ *	-ENODEV		that interface went meanwhile
+ *	-ETIMEDOUT -EPROTO  the kernel did not list its routes
  *	-EINVAL -EBADF -ENOTSOCK -ENOMEM, or what netlink(7) failed with
  */
 int ttd_protect(struct ttd_device *dev, int sockfd, int family);

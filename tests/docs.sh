@@ -265,6 +265,24 @@ grep -ho '^\.F[no] ttd_[a-z_]*' man/*.3 | sed 's/^.* //' |
 	sed 's/$/: section 3 has it, tuntapd.h has not/' >>"$work/wrong" || :
 judge manual "$work/wrong"
 
+# What the daemon may answer a request with is among its errors.
+: >"$work/wrong"
+sed -n 's/^ERROR(.*,[ 	]*\(E[A-Z0-9]*\),[ 	]*".*/\1/p' proto/errors.def |
+	sort -u >"$work/errors"
+[ -s "$work/errors" ] || echo 'errors.def has no errors' >>"$work/wrong"
+sed -n '/^ \* Opens a device/,/^int ttd_open/p' libclient/tuntapd.h \
+	>"$work/open"
+sed -n '/^ \* Configuration/,/^ \*\//p' libclient/tuntapd.h >"$work/configure"
+while read -r error; do
+	for text in "$work/open" "$work/configure" man/ttd_open.3 \
+		    man/ttd_set_ip.3; do
+		grep -q -- "-$error\>" "$text" ||
+			echo "what is said of ${text##*/} lacks -$error" \
+				>>"$work/wrong"
+	done
+done <"$work/errors"
+judge errors "$work/wrong"
+
 # What make is said to do it can do; files that are linked to are there.
 : >"$work/wrong"
 grep -o '`make [a-z-]*' README.md CONTRIBUTING.md | sed 's/.*`make //' |
