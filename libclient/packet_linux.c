@@ -213,7 +213,10 @@ int os_dup(int fd)
 {
 	int new = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 
-	return new < 0 ? -errno : new;
+	if (new >= 0)
+		return new;
+	/* EINVAL: even 0 is above the limit */
+	return errno == EINVAL ? -EMFILE : -errno;
 }
 
 int os_replace(int by, int fd)

@@ -7,7 +7,16 @@
 #include "device.h"
 #include "packet.h"
 
-/* Inside a gate.  What the caller of a failed read or write is told. */
+/* There is no device behind the fd any more. */
+static int end_deleted(struct ttd_device *dev)
+{
+	return device_end(dev, TTD_DELETED, -ENODEV, "the device %s (index %u) "
+			  "was deleted", dev->name, dev->ifindex);
+}
+
+/*
+ * Inside the gate of I/O.  What the caller of a failed read or write is told.
+ */
 static int judge(struct queue *q, int error, bool writing)
 {
 	struct ttd_device *dev = q->dev;
@@ -21,9 +30,7 @@ static int judge(struct queue *q, int error, bool writing)
 	case PACKET_DOWN:
 		return -ENETDOWN;
 	case PACKET_GONE:
-		return device_end(dev, TTD_DELETED, -ENODEV, "the device %s "
-				  "(index %u) was deleted", dev->name,
-				  dev->ifindex);
+		return end_deleted(dev);
 	case PACKET_FAILED:
 		break;
 	}
@@ -62,8 +69,9 @@ static int wait_odd(struct queue *q)
 	struct ttd_device *dev = q->dev;
 	struct pollfd done = { dev->done[0], POLLIN, 0 };
 
+	/* Who is idle may find it taken; what was seen is so all the same. */
 	if (packet_gone(q->fd) && !gate_is_shut(&q->io))
-		return judge(q, -ENODEV, false);
+		return end_deleted(dev);
 	poll(&done, 1, 10);
 	return 0;
 }
@@ -112,6 +120,9 @@ ssize_t ttd_recv(struct ttd_device *dev, void *buf, size_t cap, int timeout_ms)
 		return -EINVAL;
 	if (dev->offload == TTD_OFFLOAD_PASS)
 		return -EOPNOTSUPP;
+	/* Of "as much as you like" read(2) says that it is no buffer. */
+	if (cap > PACKET_MAX)
+		cap = PACKET_MAX;
 	q = &dev->queues[0];
 	if (!gate_enter(&q->io))
 		return -ESHUTDOWN;
@@ -242,7 +253,7 @@ static int ask(struct ttd_device *dev, int (*question)(int fd, void *ret),
 			continue;
 		r = question(q->fd, ret);
 		if (r < 0 && packet_gone(q->fd))
-			r = judge(q, r, false);
+			r = end_deleted(dev);
 		gate_leave(&q->io, &dev->meet);
 		break;
 	}

@@ -484,6 +484,10 @@ START_TEST(too_small_a_buffer_is_told)
 	knock(1, 1, 100);
 	ck_assert_int_eq(ttd_recv(dev, NULL, 0, 1000), -EMSGSIZE);
 	ck_assert_int_eq(ttd_recv(dev, buf, sizeof(buf), 0), -EAGAIN);
+	/* Nor is one too large. */
+	ck_assert_int_eq(ttd_recv(dev, buf, SIZE_MAX, 0), -EAGAIN);
+	knock(1, 1, 100);
+	ck_assert_int_eq(ttd_recv(dev, buf, SIZE_MAX, 1000), 128);
 	ck_assert_int_eq(ttd_recv(dev, NULL, 1, 0), -EINVAL);
 	ck_assert_int_eq(ttd_recv(dev, buf, 1, -2), -EINVAL);
 	ck_assert_int_eq(ttd_status(dev, NULL), TTD_OPEN);
@@ -1507,6 +1511,10 @@ START_TEST(the_fd_is_taken)
 	knock(1, 1, 1);
 	EVENTUALLY(n == 1);
 	ck_assert_int_eq(ttd_set_handler(dev, NULL, NULL), 0);
+	limit_fds(0);
+	fd = ttd_take_fd(dev, 0);
+	limit_fds(1024);
+	ck_assert_int_eq(fd, -EMFILE);
 	fd = ttd_take_fd(dev, 0);
 	ck_assert_int_ge(fd, 0);
 	ck_assert_int_ne(fd, number);
