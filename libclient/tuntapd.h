@@ -222,11 +222,11 @@ typedef int ttd_handler(void *arg, void *buf, size_t len);
  * wait in the kernel until the first handler is set.
  *
  * When it returns, the old handler neither runs nor will run, and what it works
- * with may go: also when it fails, but for -EINVAL and -EOPNOTSUPP, which change
- * nothing; and also when the device has ended.  Not so when it is called from a
- * handler of the same device, where it cannot wait.  Handlers of two devices
- * must not set each other's, nor free each other: they would wait for one
- * another.
+ * with may go: also when it fails, but for -EINVAL and -EOPNOTSUPP, which
+ * change nothing; and also when the device has ended.  Not so when it is called
+ * from a handler of the same device, where it cannot wait.  Handlers of two
+ * devices must not set each other's, nor free each other: they would wait for
+ * one another.
  *
  * -ESHUTDOWN (never for NULL) where the device is not open or all its fds were
  * taken; -EBUSY while ttd_run() runs; -EAGAIN -ENOMEM if no thread could be
@@ -238,7 +238,7 @@ int ttd_set_handler(struct ttd_device *dev, ttd_handler *handler, void *arg);
 /*
  * [1] Reads and calls the handler on this thread until the device is not open.
  * 0 after ttd_close(); else the cause, as ttd_status() tells it: -ENODEV
- * (deleted), -EPERM (revoked), or what reading or writing failed with; the same,
+ * (deleted), -EPERM (revoked), what reading or writing failed with; the same,
  * at once, where it is not open any more.  -EBUSY where a handler is set or
  * another ttd_run() is on this queue; -ESHUTDOWN for a queue whose fd was
  * taken; -ENOMEM; -EOPNOTSUPP with offload PASS; -EINVAL for a queue that the
@@ -550,9 +550,9 @@ int ttd_netdev_set_addr(struct ttd_netdev d, const struct ttd_prefix *prefix);
  * when either has ended.  Two devices of ours with offload PASS exchange
  * super-packets untouched.
  * -EINVAL where the layers differ, both are the same, or one is NULL or has a
- * table with a layer, a size or a field that there is not; -EOPNOTSUPP where one
- * lacks set_handler() or send(), or alone has offload PASS; or what setting a
- * handler failed with, and then nothing is wired.
+ * table with a layer, a size or a field that there is not; -EOPNOTSUPP where
+ * one lacks set_handler() or send(), or alone has offload PASS; or what setting
+ * a handler failed with, and then nothing is wired.
  */
 int ttd_connect(struct ttd_netdev a, struct ttd_netdev b);
 
@@ -572,7 +572,8 @@ int ttd_pipe_new(uint32_t layer, const uint8_t *mac, ttd_handler *sink,
 struct ttd_netdev ttd_pipe_netdev(struct ttd_pipe *pipe);
 /*
  * What the handler returns; -EAGAIN where none is set; -ESHUTDOWN after close;
- * -EINVAL; -EMSGSIZE (over 65535 bytes, on a TAP 65557).  buf may be written to.
+ * -EINVAL; -EMSGSIZE (over 65535 bytes, on a TAP 65557).  buf may be written
+ * to.
  */
 int ttd_pipe_inject(struct ttd_pipe *pipe, void *buf, size_t len);
 /*
