@@ -179,6 +179,13 @@ int os_devices_find(bool (*found)(void *arg, const struct os_found *f),
  */
 int os_child(int keep);
 
+/*
+ * In a child likewise that shall make such children, and end them: it keeps its
+ * user, and of root's capabilities what that takes.  It ends when its parent
+ * does.  0 or -errno.
+ */
+int os_keeper(int keep);
+
 /* Reads who is on the other end of a connected socket; groups are owned. */
 int os_peer(int sock, struct peer *ret);
 

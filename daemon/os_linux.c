@@ -418,26 +418,37 @@ int os_watch_again(void)
 
 /* --- peers -------------------------------------------------------------- */
 
-static int drop_rights(void)
+/* Those of mask that there are, of the first 32; and nothing more later. */
+static int limit_rights(uint32_t mask)
 {
 	struct __user_cap_header_struct header = {
 		.version = _LINUX_CAPABILITY_VERSION_3
 	};
-	struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = { 0 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
 
-	if (geteuid() == 0 && (setgroups(0, NULL) < 0 ||
-			       setresgid(NOBODY, NOBODY, NOBODY) < 0 ||
-			       setresuid(NOBODY, NOBODY, NOBODY) < 0))
+	if (syscall(SYS_capget, &header, data) < 0)
 		return -errno;
-	/* A service manager may have given us some without root's uid. */
-	if (syscall(SYS_capset, &header, none) < 0 ||
+	mask &= data[0].permitted;
+	memset(data, 0, sizeof(data));
+	data[0].effective = data[0].permitted = mask;
+	if (syscall(SYS_capset, &header, data) < 0 ||
 	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
 	    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		return -errno;
 	return 0;
 }
 
-int os_child(int keep)
+static int drop_rights(void)
+{
+	if (geteuid() == 0 && (setgroups(0, NULL) < 0 ||
+			       setresgid(NOBODY, NOBODY, NOBODY) < 0 ||
+			       setresuid(NOBODY, NOBODY, NOBODY) < 0))
+		return -errno;
+	/* A service manager may have given us some without root's uid. */
+	return limit_rights(0);
+}
+
+static void become_child(int keep)
 {
 	/* Meant for the daemon, and sent to its group or cgroup. */
 	static const int not_ours[] = { SIGHUP, SIGINT, SIGTERM };
@@ -447,8 +458,24 @@ int os_child(int keep)
 	if (keep > STDERR_FILENO + 1)
 		close_range(STDERR_FILENO + 1, (unsigned)keep - 1, 0);
 	close_range((unsigned)keep + 1, ~0u, 0);
+}
+
+int os_child(int keep)
+{
+	become_child(keep);
 	/* prctl(2): a change of uid takes the last one back. */
 	return drop_rights() ? -EPERM :
+	       prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+}
+
+int os_keeper(int keep)
+{
+	const uint32_t of_root = CAP_TO_MASK(CAP_SETUID) |
+				 CAP_TO_MASK(CAP_SETGID) |
+				 CAP_TO_MASK(CAP_KILL);
+
+	become_child(keep);
+	return limit_rights(geteuid() == 0 ? of_root : 0) ? -EPERM :
 	       prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 }
 

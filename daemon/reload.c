@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -18,17 +19,26 @@
 
 /* A file may change between two readings; if it always does, that is it. */
 #define READINGS_MAX	4
+#define NAMES_WANTED	1	/* no -errno: whatever fails may be any of those */
+
+/* Who asked for a reload, and is answered when it is done. */
+struct waiting {
+	struct conn *conn;
+	struct waiting *next;
+};
 
 static struct {
 	const char *const *folders;
 	size_t n_folders;
 	struct server *server;
-	struct event answered, late;
+	struct event answered, begin, late;
 	bool running;
-	bool again;		/* asked for while one was running */
-	unsigned readings;
-	struct conn *waiting;	/* for the one that is running, or NULL */
 	bool enforce;
+	unsigned readings;
+	struct waiting *waiting;
+	/* Asked for while one was running: may be about what that did not see. */
+	bool again, again_enforce;
+	struct waiting *again_waiting;
 } reload;
 
 void reload_from(const char *const *folders, size_t n)
@@ -38,25 +48,23 @@ void reload_from(const char *const *folders, size_t n)
 }
 
 /*
- * 0 with *ret; -EAGAIN if names are to be asked for first; or -errno with the
- * fault.
+ * 0 with *ret; NAMES_WANTED if names are to be asked for first; or -errno with
+ * the fault.  At the last reading a name without an answer is a fault.
  */
 static int read_files(struct policy **ret, struct policy_fault *fault)
 {
-	int error = policy_load(reload.folders, reload.n_folders, resolver_find,
-				NULL, ret, fault);
+	int error;
 
+	if (++reload.readings >= READINGS_MAX)
+		resolver_give_up(-ESTALE);
+	error = policy_load(reload.folders, reload.n_folders, resolver_find,
+			    NULL, ret, fault);
 	/* Also for a fault: that of a name may stand above it. */
 	if (!resolver_wants())
 		return error;
 	if (!error)
 		policy_free(*ret);
-	if (++reload.readings < READINGS_MAX)
-		return -EAGAIN;
-	snprintf(fault->text, sizeof(fault->text), "the policy files change "
-		 "while they are read; try again when they are as they shall "
-		 "be");
-	return -EINVAL;
+	return NAMES_WANTED;
 }
 
 static void start_over(void)
@@ -80,12 +88,12 @@ int reload_first(struct policy **ret, struct policy_fault *fault)
 	int error;
 
 	start_over();
-	while ((error = read_files(ret, fault)) == -EAGAIN) {
+	while ((error = read_files(ret, fault)) == NAMES_WANTED) {
 		left = end - now_ms();
 		while (left > 0 && !resolver_step((int)left))
 			left = end - now_ms();
 		if (left <= 0)
-			resolver_give_up();
+			resolver_give_up(-ETIMEDOUT);
 	}
 	resolver_forget();
 	return error;
@@ -182,19 +190,21 @@ static unsigned enforce(struct server *server)
 static void answer(const struct wire_refused *why, unsigned ended)
 {
 	struct wire_message m = { .type = WIRE_RELOADED };
-	struct conn *c = reload.waiting;
+	struct waiting *w = reload.waiting, *next;
 
 	reload.waiting = NULL;
-	if (!c)
-		return;
 	m.reloaded.generation = reload.server->generation;
 	m.reloaded.rules = (uint32_t)policy_n_rules(reload.server->policy);
 	m.reloaded.ended = ended;
-	if (why)
-		conn_refuse(c, why);
-	else
-		conn_answer(c, &m);
-	conn_resume(c);
+	for (; w; w = next) {
+		next = w->next;
+		if (why)
+			conn_refuse(w->conn, why);
+		else
+			conn_answer(w->conn, &m);
+		conn_resume(w->conn);
+		free(w);
+	}
 }
 
 static void fail(const char *text)
@@ -228,21 +238,27 @@ static void take_effect(struct policy *policy)
 	answer(NULL, ended);
 }
 
+static void start(void)
+{
+	reload.running = true;
+	reload.enforce = reload.again_enforce;
+	reload.waiting = reload.again_waiting;
+	reload.again = reload.again_enforce = false;
+	reload.again_waiting = NULL;
+	start_over();
+	/* Not from here: a client may be in the middle of its request. */
+	event_active(&reload.begin, EV_TIMEOUT, 0);
+}
+
 static void go_on(void)
 {
-	struct timeval patience = { .tv_sec = LIMIT_NAMES_SECONDS };
 	struct policy *policy = NULL;
 	struct policy_fault fault;
 	int error;
 
-	while ((error = read_files(&policy, &fault)) == -EAGAIN)
-		if (!resolver_step(0)) {
-			event_add(&reload.answered, NULL);
-			if (!event_pending(&reload.late, EV_TIMEOUT, NULL))
-				event_add(&reload.late, &patience);
+	while ((error = read_files(&policy, &fault)) == NAMES_WANTED)
+		if (!resolver_step(0))
 			return;
-		}
-	event_del(&reload.answered);
 	event_del(&reload.late);
 	resolver_forget();
 	reload.running = false;
@@ -251,16 +267,32 @@ static void go_on(void)
 	else
 		take_effect(policy);
 	if (reload.again)
-		reload_begin(NULL, false);
+		start();
 }
 
+static void on_begin(evutil_socket_t fd, short what, void *arg)
+{
+	const struct timeval patience = { .tv_sec = LIMIT_NAMES_SECONDS };
+
+	(void)fd;
+	(void)what;
+	(void)arg;
+	event_add(&reload.late, &patience);
+	go_on();
+}
+
+/* Whatever the child says, also when nobody asks: that it is gone. */
 static void on_answered(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
 	(void)arg;
-	if (resolver_step(0))
+	if (!reload.running)
+		resolver_idle();
+	else if (resolver_step(0))
 		go_on();
+	if (resolver_fd() < 0)
+		event_del(&reload.answered);
 }
 
 static void on_late(evutil_socket_t fd, short what, void *arg)
@@ -268,19 +300,32 @@ static void on_late(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	(void)arg;
-	resolver_give_up();
+	resolver_give_up(-ETIMEDOUT);
 	go_on();
 }
 
 int reload_serve(struct server *server)
 {
 	reload.server = server;
-	if (event_assign(&reload.answered, server->base, resolver_fd(),
-			 EV_READ | EV_PERSIST, on_answered, NULL) < 0 ||
-	    evtimer_assign(&reload.late, server->base, on_late, NULL) < 0)
+	if (evtimer_assign(&reload.begin, server->base, on_begin, NULL) < 0 ||
+	    evtimer_assign(&reload.late, server->base, on_late, NULL) < 0 ||
+	    event_assign(&reload.answered, server->base, resolver_fd(),
+			 EV_READ | EV_PERSIST, on_answered, NULL) < 0)
+		return -ENOMEM;
+	if (resolver_fd() >= 0 && event_add(&reload.answered, NULL) < 0)
 		return -ENOMEM;
 	policy_warn(server->policy, warn, NULL);
 	return 0;
+}
+
+static void forget_waiting(struct waiting *w)
+{
+	struct waiting *next;
+
+	for (; w; w = next) {
+		next = w->next;
+		free(w);
+	}
 }
 
 void reload_stop(void)
@@ -288,29 +333,32 @@ void reload_stop(void)
 	if (!reload.server)
 		return;
 	event_del(&reload.answered);
+	event_del(&reload.begin);
 	event_del(&reload.late);
+	forget_waiting(reload.waiting);
+	forget_waiting(reload.again_waiting);
+	reload.waiting = reload.again_waiting = NULL;
 	reload.server = NULL;
 }
 
 void reload_begin(struct conn *c, bool with_enforce)
 {
+	struct waiting *w = c ? calloc(1, sizeof(*w)) : NULL;
 	struct wire_refused why;
 
-	if (reload.running && c) {
-		refuse(&why, WIRE_E_BUSY, "reload", "the policy is being read "
-		       "already; try again");
+	if (c && !w) {
+		refuse(&why, WIRE_E_NO_MEMORY, "reload", "out of memory");
 		conn_refuse(c, &why);
 		return;
 	}
-	reload.again = reload.running;
-	if (reload.running)
-		return;
-	reload.running = true;
-	reload.enforce = with_enforce;
-	reload.waiting = c;
-	if (c)
+	if (w) {
 		c->busy = true;
-	start_over();
-	/* Not from here: c is in the middle of its request. */
-	event_active(&reload.answered, EV_READ, 0);
+		w->conn = c;
+		w->next = reload.again_waiting;
+		reload.again_waiting = w;
+	}
+	reload.again = true;
+	reload.again_enforce = reload.again_enforce || with_enforce;
+	if (!reload.running)
+		start();
 }

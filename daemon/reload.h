@@ -28,7 +28,8 @@ void reload_stop(void);
 /*
  * Begins to read the policy anew.  If it is good it takes the place of the one
  * in force, and with `enforce` the leases end that it would not give.  c, if
- * not NULL, is answered when that is done, and held until then.
+ * not NULL, is answered when that is done, and held until then.  While one is
+ * under way, what is asked for is done next, all in one.
  */
 void reload_begin(struct conn *c, bool enforce);
 

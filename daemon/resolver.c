@@ -1,3 +1,11 @@
+/*
+ * Three processes.  The worker asks NSS, has no rights and belongs to nobody
+ * (uid 65534), as whatever NSS loads is not ours.  Whoever else runs as nobody
+ * can stop or kill it, and what it loads can hang or crash; so the keeper, who
+ * is there before the lock-down, makes another one then, and tells us.  The
+ * keeper runs no code but what stands here and reads nothing; its user is the
+ * daemon's, so that nobody without that one's rights can send it a signal.
+ */
 #include "resolver.h"
 
 #include <errno.h>
@@ -12,13 +20,19 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "limits.h"
+#include "log.h"
 #include "os.h"
 #include "table.h"
 
 #define NAME_MAX_BYTES	255	/* longer than any that there may be */
 #define UNANSWERED	1	/* no -errno */
+#define NO_NUMBER	0	/* of the keeper's word: the worker is another */
+#define DEATHS_MAX	3	/* of workers that one name may cost */
+#define RESPAWN_MS	100
+#define STRAYS_MAX	64	/* answers to nothing, before others are served */
 
-/* One at a time each way, and smaller than what a socket cuts. */
+/* One at a time each way, each a packet. */
 struct query {
 	uint32_t number;	/* the answer bears it too */
 	bool group;
@@ -33,19 +47,21 @@ struct reply {
 struct name {
 	char key[NAME_MAX_BYTES + 2];	/* 'g' or 'u', and the name */
 	int error;			/* 0, -errno or UNANSWERED */
+	unsigned deaths;
 	uint32_t id;
 	UT_hash_handle hh;
 };
 
 static struct {
-	int fd;
-	pid_t pid;
+	int fd;			/* -1: the keeper is gone, or never was */
+	pid_t pid;		/* the keeper */
 	uint32_t number;	/* of the query under way */
+	int given_up;		/* -errno of all that has no answer, or 0 */
 	struct name *asked;	/* whose that is, or NULL */
 	struct name *names;
 } resolver = { .fd = -1 };
 
-/* --- the child ---------------------------------------------------------- */
+/* --- the worker --------------------------------------------------------- */
 
 static int look_up(bool group, const char *name, uint32_t *ret)
 {
@@ -67,33 +83,78 @@ static int look_up(bool group, const char *name, uint32_t *ret)
 	return -errno;
 }
 
+/* A name that takes longer nobody waits for any more. */
 static void answer_all(int fd)
 {
 	struct query q;
 
-	while (recv(fd, &q, sizeof(q), MSG_WAITALL) == (ssize_t)sizeof(q)) {
+	signal(SIGALRM, SIG_DFL);
+	while (recv(fd, &q, sizeof(q), 0) == (ssize_t)sizeof(q)) {
 		struct reply reply = { .number = q.number };
 
 		q.name[NAME_MAX_BYTES] = '\0';
+		alarm(LIMIT_NAMES_SECONDS);
 		reply.error = look_up(q.group, q.name, &reply.id);
+		alarm(0);
 		if (send(fd, &reply, sizeof(reply), MSG_NOSIGNAL) < 0)
 			return;
 	}
 }
 
-/* --- the parent --------------------------------------------------------- */
+/* --- the keeper --------------------------------------------------------- */
+
+/* True once it was killed; false if it has ended as it should. */
+static bool await(pid_t worker)
+{
+	int status;
+
+	for (;;) {
+		if (waitpid(worker, &status, WUNTRACED) < 0) {
+			if (errno != EINTR)
+				return false;
+		} else if (WIFSTOPPED(status)) {
+			kill(worker, SIGKILL);
+		} else {
+			return WIFSIGNALED(status) || WEXITSTATUS(status) != 0;
+		}
+	}
+}
+
+static void keep_a_worker(int fd)
+{
+	const struct reply another = { .number = NO_NUMBER };
+	pid_t worker;
+
+	for (;;) {
+		worker = fork();
+		if (worker == 0) {
+			if (os_child(fd) == 0)
+				answer_all(fd);
+			_exit(0);
+		}
+		if (worker > 0 && !await(worker))
+			return;
+		/* Not as fast as somebody can kill them. */
+		poll(NULL, 0, RESPAWN_MS);
+		if (worker > 0)
+			send(fd, &another, sizeof(another),
+			     MSG_NOSIGNAL | MSG_DONTWAIT);
+	}
+}
+
+/* --- the daemon --------------------------------------------------------- */
 
 int resolver_start(void)
 {
 	int fds[2];
 
-	if (socketpair(AF_UNIX, SOCK_STREAM, 0, fds) < 0)
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, fds) < 0)
 		return -errno;
 	fcntl(fds[0], F_SETFD, FD_CLOEXEC);
 	resolver.pid = fork();
 	if (resolver.pid == 0) {
-		if (os_child(fds[1]) == 0)
-			answer_all(fds[1]);
+		if (os_keeper(fds[1]) == 0)
+			keep_a_worker(fds[1]);
 		_exit(0);
 	}
 	close(fds[1]);
@@ -105,6 +166,12 @@ int resolver_start(void)
 	return 0;
 }
 
+static void reap(void)
+{
+	while (waitpid(resolver.pid, NULL, 0) < 0 && errno == EINTR)
+		;
+}
+
 void resolver_stop(void)
 {
 	resolver_forget();
@@ -112,10 +179,9 @@ void resolver_stop(void)
 		return;
 	close(resolver.fd);
 	resolver.fd = -1;
-	/* It may be in the middle of a name that takes its time. */
-	kill(resolver.pid, SIGKILL);
-	while (waitpid(resolver.pid, NULL, 0) < 0 && errno == EINTR)
-		;
+	/* The worker may be in the middle of a name; it ends with the keeper. */
+	if (kill(resolver.pid, SIGKILL) == 0)
+		reap();
 }
 
 int resolver_fd(void)
@@ -142,6 +208,8 @@ int resolver_find(void *unused, bool group, const char *name, uint32_t *ret)
 		HASH_ADD_STR(resolver.names, key, known);
 	}
 	*ret = known->id;
+	if (known->error == UNANSWERED && resolver.given_up)
+		known->error = resolver.given_up;
 	return known->error == UNANSWERED ? 0 : known->error;
 }
 
@@ -160,70 +228,121 @@ bool resolver_wants(void)
 	return unanswered() != NULL;
 }
 
-/* The child is gone, for whatever reason. */
-static void all_fail(int error)
+/* What has no answer gets none, nor does what is asked for from now on. */
+void resolver_give_up(int error)
 {
 	struct name *name, *next;
 
+	resolver.given_up = error;
 	HASH_ITER(hh, resolver.names, name, next)
 		if (name->error == UNANSWERED)
 			name->error = error;
 	resolver.asked = NULL;
 }
 
-static void ask(struct name *name)
+/* The keeper has ended: somebody with the daemon's rights ended it. */
+static void lost(void)
 {
-	struct query q = { .number = ++resolver.number,
-			   .group = name->key[0] == 'g' };
-
-	memcpy(q.name, name->key + 1, sizeof(q.name));
-	if (send(resolver.fd, &q, sizeof(q), MSG_NOSIGNAL) < 0)
-		all_fail(-ECONNRESET);
-	else
-		resolver.asked = name;
+	log_line(LOG_ERR, "the process that looks names up is gone; until "
+		 "tuntapd is started again users and groups must be numbers "
+		 "in the policy");
+	close(resolver.fd);
+	resolver.fd = -1;
+	reap();
+	resolver_give_up(-ECHILD);
 }
 
-/* True if there was something to take. */
+/* Never waits: where there is no room nobody has read for long. */
+static void ask(struct name *name)
+{
+	struct query q = { .group = name->key[0] == 'g' };
+
+	if (++resolver.number == NO_NUMBER)
+		resolver.number++;
+	q.number = resolver.number;
+	memcpy(q.name, name->key + 1, sizeof(q.name));
+	if (send(resolver.fd, &q, sizeof(q), MSG_NOSIGNAL | MSG_DONTWAIT) ==
+	    (ssize_t)sizeof(q))
+		resolver.asked = name;
+	else if (errno == EPIPE || errno == ECONNRESET)
+		lost();
+	else
+		resolver_give_up(-ETIMEDOUT);
+}
+
+/* Another worker is there: the name is asked for again, unless it kills. */
+static void begin_again(void)
+{
+	struct name *name = resolver.asked;
+
+	if (name && ++name->deaths == DEATHS_MAX)
+		name->error = -EPIPE;
+	resolver.asked = NULL;
+}
+
+/* What it may say: an id, or why there is none. */
+static void take_answer(const struct reply *reply)
+{
+	struct name *name = resolver.asked;
+
+	name->error = reply->error > 0 ? -EPROTO : reply->error;
+	name->id = reply->id;
+	resolver.asked = NULL;
+}
+
+/* True if there was something. */
 static bool take(void)
 {
 	struct reply reply;
-	ssize_t n = recv(resolver.fd, &reply, sizeof(reply), MSG_DONTWAIT);
+	ssize_t n;
 
-	if (n < 0)
-		return errno == EINTR;
-	if (n != (ssize_t)sizeof(reply)) {
-		all_fail(-ECONNRESET);
+	if (resolver.fd < 0)
 		return false;
-	}
-	/* One that came too late belongs to nothing. */
-	if (resolver.asked && reply.number == resolver.number) {
-		resolver.asked->error = reply.error;
-		resolver.asked->id = reply.id;
-		resolver.asked = NULL;
-	}
-	return true;
+	n = recv(resolver.fd, &reply, sizeof(reply), MSG_DONTWAIT);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return false;
+	if (n <= 0)
+		lost();
+	else if (n == (ssize_t)sizeof(reply) && reply.number == NO_NUMBER)
+		begin_again();
+	else if (n == (ssize_t)sizeof(reply) && resolver.asked &&
+		 reply.number == resolver.number)
+		take_answer(&reply);
+	/* Others came too late, and belong to nothing. */
+	return n > 0;
 }
 
 bool resolver_step(int timeout_ms)
 {
-	struct pollfd p = { resolver.fd, POLLIN, 0 };
+	struct pollfd p = { .events = POLLIN };
+	unsigned strays = 0;
 
-	for (;;) {
+	while (strays < STRAYS_MAX) {
 		struct name *next = resolver.asked ? NULL : unanswered();
 
-		if (next)
+		if (resolver.fd < 0)
+			resolver_give_up(-ECHILD);
+		else if (next)
 			ask(next);
-		else if (!resolver.asked)
-			return true;
-		else if (!take() && resolver.asked &&
-			 poll(&p, 1, timeout_ms) == 0)
+		if (!next && !resolver.asked)
+			break;
+		if (!resolver.asked)
+			continue;
+		if (take()) {
+			strays += resolver.asked != NULL;
+			continue;
+		}
+		p.fd = resolver.fd;
+		if (resolver.asked && poll(&p, 1, timeout_ms) <= 0)
 			return false;
 	}
+	return !resolver_wants();
 }
 
-void resolver_give_up(void)
+void resolver_idle(void)
 {
-	all_fail(-ETIMEDOUT);
+	for (unsigned n = 0; n < STRAYS_MAX && take(); n++)
+		;
 }
 
 void resolver_forget(void)
@@ -236,4 +355,5 @@ void resolver_forget(void)
 		free(name);
 	}
 	resolver.asked = NULL;
+	resolver.given_up = resolver.fd < 0 ? -ECHILD : 0;
 }

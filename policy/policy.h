@@ -63,8 +63,10 @@ struct policy_fault {
 };
 
 /*
- * name -> id, -ENOENT if there is none, or -errno.  group: a group's name,
- * else a user's.  Called while loading.
+ * name -> id, -ENOENT if there is none, or -errno: -ETIMEDOUT, -ESTALE (there
+ * are ever more names), -ECHILD (nobody is there to look up), -EPIPE (who did
+ * died of it) are told in words.  group: a group's name, else a user's.  Called
+ * while loading.
  */
 typedef int policy_resolve(void *arg, bool group, const char *name,
 			   uint32_t *ret);

@@ -172,6 +172,26 @@ static void write_kind(const void *value, const struct key_row *row, FILE *out)
 
 const struct value value_kind = { read_kind, write_kind, NULL, true };
 
+/* What a policy_resolve means by it. */
+static const char *why_not(int error)
+{
+	switch (-error) {
+	case ETIMEDOUT:
+		return "it timed out; try again, or write the number";
+	case ESTALE:
+		return "the policy files change while they are read; try again "
+		       "when they are as they shall be";
+	case ECHILD:
+		return "the process that does it is gone; start tuntapd again, "
+		       "or write the number";
+	case EPIPE:
+		return "what does it crashes, or somebody kills it; see that "
+		       "`getent` finds it, or write the number";
+	default:
+		return NULL;
+	}
+}
+
 static int look_up(struct reading *rd, bool group, const char *name,
 		   uint32_t *ret)
 {
@@ -185,12 +205,13 @@ static int look_up(struct reading *rd, bool group, const char *name,
 	if (r == -ENOENT)
 		return FAULT(rd, "there is no %s `%.40s`; make it, correct the "
 			     "name, or write a number", what, name);
-	if (r < 0) {
+	if (r < 0 && why_not(r))
+		FAULT(rd, "%s `%.40s` cannot be looked up: %s", what, name,
+		      why_not(r));
+	else if (r < 0)
 		FAULT(rd, "%s `%.40s` cannot be looked up (%s); write the "
 		      "number", what, name, strerror(-r));
-		return r;
-	}
-	return 0;
+	return r;
 }
 
 static int add_id(struct reading *rd, struct ids *ids, uint32_t id)

@@ -349,14 +349,87 @@ END_TEST
 
 /* --- names -------------------------------------------------------------- */
 
-static pid_t resolver_pid(void)
+/* The keeper is the daemon's child, the worker the keeper's. */
+static pid_t child_of(pid_t parent)
 {
-	char *text = sh("cat /proc/%d/task/*/children", (int)rig.daemon);
+	char *text = sh("cat /proc/%d/task/*/children", (int)parent);
 	pid_t pid = (pid_t)strtol(text, NULL, 10);
 
 	free(text);
+	return pid;
+}
+
+static pid_t keeper_pid(void)
+{
+	pid_t pid = child_of(rig.daemon);
+
 	ck_assert_int_gt(pid, 0);
 	return pid;
+}
+
+static pid_t worker_pid(void)
+{
+	pid_t keeper = keeper_pid(), pid = 0;
+
+	for (int i = 0; i < 100 && pid <= 0; i++) {
+		pid = child_of(keeper);
+		if (pid <= 0)
+			sleep_ms(20);
+	}
+	ck_assert_int_gt(pid, 0);
+	return pid;
+}
+
+static bool is_there(pid_t pid)
+{
+	return kill(pid, 0) == 0;	/* as a zombie, too */
+}
+
+static void process_goes(pid_t pid)
+{
+	for (int i = 0; i < 200 && is_there(pid); i++)
+		sleep_ms(20);
+	ck_assert(!is_there(pid));
+}
+
+/* What NSS may do to a daemon, by the name that is looked up. */
+static const char stub[] =
+	"#include <errno.h>\n#include <nss.h>\n#include <pwd.h>\n"
+	"#include <stdlib.h>\n#include <string.h>\n#include <unistd.h>\n"
+	"enum nss_status _nss_stub_getpwnam_r(const char *name,\n"
+	"  struct passwd *pw, char *buf, size_t len, int *err) {\n"
+	"  if (!strcmp(name, \"again\")) {\n"
+	"    *err = EAGAIN; return NSS_STATUS_TRYAGAIN; }\n"
+	"  if (!strcmp(name, \"hang\")) for (;;) pause();\n"
+	"  if (!strcmp(name, \"crash\")) abort();\n"
+	"  if (!strcmp(name, \"slow\")) usleep(700000);\n"
+	"  else if (strcmp(name, \"quick\")) return NSS_STATUS_NOTFOUND;\n"
+	"  memset(pw, 0, sizeof(*pw)); pw->pw_uid = 1234;\n"
+	"  pw->pw_name = pw->pw_passwd = pw->pw_gecos = pw->pw_dir =\n"
+	"    pw->pw_shell = buf; if (len) *buf = 0;\n"
+	"  return NSS_STATUS_SUCCESS; }\n";
+
+/* start(), with the stub behind the files of this host. */
+static bool start_with_stub(const char *test, const char *policy)
+{
+	FILE *f;
+
+	rig_namespaces(NODE_CLOSED);
+	f = fopen("/run/stub.c", "we");
+	ck_assert_ptr_nonnull(f);
+	fputs(stub, f);
+	fclose(f);
+	if (sh_status("cc -shared -fPIC -o /run/libnss_stub.so.2 /run/stub.c")) {
+		live_skip(test, "no compiler for a module of NSS");
+		return false;
+	}
+	ck_assert_int_eq(sh_status("printf 'passwd: files stub\\n"
+				   "group: files\\n' >/run/nsswitch.conf && "
+				   "mount --bind /run/nsswitch.conf "
+				   "/etc/nsswitch.conf"), 0);
+	setenv("LD_LIBRARY_PATH", "/run", 1);
+	start(policy);
+	return true;
 }
 
 START_TEST(names_are_looked_up_when_a_policy_is_read)
@@ -373,71 +446,277 @@ START_TEST(names_are_looked_up_when_a_policy_is_read)
 }
 END_TEST
 
+static char *rights_of(pid_t pid)
+{
+	return sh("grep -E '^(Uid|Gid|Groups|CapInh|CapEff|CapPrm|CapAmb|"
+		  "NoNewPrivs):' /proc/%d/status | tr -s '\\t ' ' ' | "
+		  "tr '\\n' ';'", (int)pid);
+}
+
+/* No other process of its uid may look into it. */
+static bool is_dumpable(pid_t pid)
+{
+	char path[64];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%d/environ", (int)pid);
+	ck_assert_int_eq(stat(path, &st), 0);
+	return st.st_uid != 0 || sh_status("setpriv --reuid 65534 --regid "
+		"65534 --clear-groups cat %s >/dev/null 2>&1", path) == 0;
+}
+
+static unsigned fds_of(pid_t pid)
+{
+	char *text = sh("ls /proc/%d/fd | wc -l", (int)pid);
+	unsigned n = (unsigned)atoi(text);
+
+	free(text);
+	return n;
+}
+
 START_TEST(who_looks_names_up_has_no_rights)
 {
-	pid_t pid;
+	pid_t keeper, worker;
 	char *text;
 
 	start(RULE("a", "0"));
-	pid = resolver_pid();
-	text = sh("grep -E '^(Uid|Gid|Groups|CapEff|CapPrm|NoNewPrivs):' "
-		  "/proc/%d/status | tr -s '\\t ' ' ' | tr '\\n' ';'",
-		  (int)pid);
+	keeper = keeper_pid();
+	worker = worker_pid();
+	ck_assert_int_eq(reload(false).type, WIRE_RELOADED);
+	text = rights_of(worker);
 	ck_assert_str_eq(text, "Uid: 65534 65534 65534 65534;"
 			 "Gid: 65534 65534 65534 65534;Groups: ;"
-			 "CapPrm: 0000000000000000;CapEff: 0000000000000000;"
+			 "CapInh: 0000000000000000;CapPrm: 0000000000000000;"
+			 "CapEff: 0000000000000000;CapAmb: 0000000000000000;"
 			 "NoNewPrivs: 1;");
 	free(text);
-	/* The standard ones, and the socket to the daemon. */
-	text = sh("ls /proc/%d/fd | wc -l", (int)pid);
-	ck_assert_int_eq(atoi(text), 4);
+	ck_assert(!is_dumpable(worker));
+	/* kill, setuid and setgid: what it takes to make a worker. */
+	text = rights_of(keeper);
+	ck_assert_ptr_nonnull(strstr(text, "CapPrm: 00000000000000e0;"
+				     "CapEff: 00000000000000e0;"
+				     "CapAmb: 0000000000000000;"
+				     "NoNewPrivs: 1;"));
 	free(text);
+	/* The standard ones, and the socket to the daemon. */
+	ck_assert_uint_eq(fds_of(worker), 4);
+	ck_assert_uint_eq(fds_of(keeper), 4);
 	rig_kill(&rig, SIGKILL);
-	for (int i = 0; i < 100 && kill(pid, 0) == 0; i++)
-		sleep_ms(20);
-	ck_assert_int_ne(kill(pid, 0), 0);
+	process_goes(keeper);
+	process_goes(worker);
 	rig_end(&rig);
 }
 END_TEST
 
-START_TEST(names_that_take_their_time_hold_nobody_up)
-{
-	struct wire_message m = { .type = WIRE_RELOAD, .id = 9 };
-	struct wire_message other;
-	pid_t pid;
-	int sock;
+static pid_t aim;
 
-	start(RULE("a", "0"));
-	pid = resolver_pid();
-	kill(pid, SIGSTOP);
-	write_policy(RULE("a", "root"));
-	sock = raw_connect(rig.admin);
-	raw_send(sock, &m);
-	/* Everybody else is served, by the policy in force. */
-	sleep_ms(100);
-	ttd_free(opened("tt0"));
-	ck_assert_uint_eq(state().state.policy_generation, 1);
-	other = reload(false);
-	ck_assert_int_eq(other.type, WIRE_REFUSED);
-	ck_assert_uint_eq(other.refused.code, WIRE_E_BUSY);
-	sleep_ms(NAMES_SECONDS * 1000 / 2);
-	raw_receive(sock, &m);
-	ck_assert_int_eq(m.type, WIRE_REFUSED);
-	ck_assert_uint_eq(m.id, 9);
-	ck_assert_ptr_nonnull(strstr(m.refused.text, "10-test.conf:3: user"));
-	ck_assert_ptr_nonnull(strstr(m.refused.text, "timed out"));
-	close(sock);
-	/* Its late answer is nobody's. */
-	kill(pid, SIGCONT);
-	ck_assert_int_eq(reload(false).type, WIRE_RELOADED);
-	ttd_free(opened("tt0"));
-	/* Without it there are numbers still. */
-	kill(pid, SIGKILL);
-	m = reload(false);
-	ck_assert_int_eq(m.type, WIRE_REFUSED);
-	ck_assert_ptr_nonnull(strstr(m.refused.text, "10-test.conf:3: user"));
+static int may_not_end_the_keeper(void *unused)
+{
+	(void)unused;
+	return kill(aim, SIGKILL) < 0 && errno == EPERM ? 0 : 1;
+}
+
+static int ends_the_worker(void *signal)
+{
+	return kill(aim, *(int *)signal) == 0 ? 0 : 1;
+}
+
+/* Whoever has the worker's uid may end it; then there is another one. */
+START_TEST(another_looks_names_up_when_one_is_killed)
+{
+	int signals[] = { SIGKILL, SIGSTOP, SIGSEGV };
+	pid_t keeper;
+
+	start(RULE("a", "root"));
+	keeper = aim = keeper_pid();
+	as_nobody(may_not_end_the_keeper, NULL);
+	for (size_t i = 0; i < COUNT(signals); i++) {
+		aim = worker_pid();
+		as_nobody(ends_the_worker, &signals[i]);
+		/* At once: the name waits for the next one. */
+		ck_assert_int_eq(reload(false).type, WIRE_RELOADED);
+		process_goes(aim);
+		ck_assert_int_ne(worker_pid(), aim);
+	}
+	ck_assert_int_eq(keeper_pid(), keeper);
+	rig_end(&rig);
+}
+END_TEST
+
+START_TEST(a_daemon_that_has_nobody_to_look_names_up_says_so)
+{
+	struct wire_message m;
+	pid_t keeper;
+	char *log;
+
+	start(RULE("a", "root"));
+	keeper = keeper_pid();
+	kill(keeper, SIGKILL);
+	/* Not a zombie either, and told at once. */
+	process_goes(keeper);
+	log = rig_log(&rig);
+	ck_assert_ptr_nonnull(strstr(log, "that looks names up is gone"));
+	free(log);
+	for (int i = 0; i < 2; i++) {
+		m = reload(false);
+		ck_assert_int_eq(m.type, WIRE_REFUSED);
+		ck_assert_ptr_nonnull(strstr(m.refused.text, "10-test.conf:3: "
+			"user: user `root` cannot be looked up: the process "
+			"that does it is gone"));
+	}
 	write_policy(RULE("a", "0"));
 	ck_assert_int_eq(reload(false).type, WIRE_RELOADED);
+	ttd_free(opened("tt0"));
+	rig_end(&rig);
+}
+END_TEST
+
+static void is_refused_reload(const char *says)
+{
+	struct wire_message m = reload(false);
+
+	ck_assert_int_eq(m.type, WIRE_REFUSED);
+	ck_assert_msg(strstr(m.refused.text, "10-test.conf") &&
+		      strstr(m.refused.text, says), "%s", m.refused.text);
+}
+
+/* An answer of EAGAIN is none that one waits for. */
+START_TEST(what_is_to_be_tried_again_is_a_fault)
+{
+	char path[192];
+	int fd;
+
+	if (!start_with_stub("what_is_to_be_tried_again_is_a_fault",
+			     RULE("a", "root")))
+		return;
+	write_policy(RULE("a", "again"));
+	is_refused_reload(":3: user: user `again` cannot be looked up "
+			  "(Resource temporarily unavailable)");
+	ck_assert_int_eq(sh_status("timeout 5 %s --check --policy %s "
+				   "2>/dev/null", rig_built("tuntapd"),
+				   rig.policy), 1);
+	/* A name that kills who looks it up is given up soon. */
+	write_policy(RULE("a", "crash"));
+	is_refused_reload(":3: user: user `crash` cannot be looked up: what "
+			  "does it crashes");
+	write_policy(RULE("a", "root"));
+	ck_assert_int_eq(reload(false).type, WIRE_RELOADED);
+
+	/* open(2) of what another process has a lease of (F_SETLEASE). */
+	snprintf(path, sizeof(path), "%s/10-test.conf", rig.policy);
+	signal(SIGIO, SIG_IGN);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	ck_assert_int_eq(fcntl(fd, F_SETLEASE, F_WRLCK), 0);
+	is_refused_reload("cannot be opened: Resource temporarily");
+	ck_assert_int_eq(sh_status("timeout 5 %s --check --policy %s "
+				   "2>/dev/null", rig_built("tuntapd"),
+				   rig.policy), 1);
+	close(fd);
+	ck_assert_int_eq(reload(false).type, WIRE_RELOADED);
+	rig_end(&rig);
+}
+END_TEST
+
+static int asks_for_reload(bool enforce)
+{
+	struct wire_message m = { .type = WIRE_RELOAD, .id = 9,
+				  .reload.enforce = enforce };
+	int sock = raw_connect(rig.admin);
+
+	raw_send(sock, &m);
+	sleep_ms(100);
+	return sock;
+}
+
+static struct wire_message answered(int sock)
+{
+	struct wire_message m;
+
+	raw_receive(sock, &m);
+	ck_assert_uint_eq(m.id, 9);
+	close(sock);
+	return m;
+}
+
+START_TEST(names_that_take_their_time_hold_nobody_up)
+{
+	struct wire_message m;
+	int sock, second;
+
+	if (!start_with_stub("names_that_take_their_time_hold_nobody_up",
+			     RULE("a", "0")))
+		return;
+	write_policy(RULE("a", "hang"));
+	sock = asks_for_reload(false);
+	/* Everybody else is served, by the policy in force. */
+	ttd_free(opened("tt0"));
+	ck_assert_uint_eq(state().state.policy_generation, 1);
+	/* Who asks meanwhile is answered by the reading after this one. */
+	write_policy(RULE("a", "root"));
+	second = asks_for_reload(false);
+	sleep_ms(NAMES_SECONDS * 1000 - 2000);
+	m = answered(sock);
+	ck_assert_int_eq(m.type, WIRE_REFUSED);
+	ck_assert_ptr_nonnull(strstr(m.refused.text, "10-test.conf:3: user"));
+	ck_assert_ptr_nonnull(strstr(m.refused.text, "timed out"));
+	m = answered(second);
+	ck_assert_int_eq(m.type, WIRE_RELOADED);
+	ck_assert_uint_eq(m.reloaded.generation, 2);
+	ttd_free(opened("tt0"));
+	rig_end(&rig);
+}
+END_TEST
+
+START_TEST(what_is_asked_for_during_a_reload_is_done_after_it)
+{
+	struct wire_message m;
+	struct ttd_device *dev;
+	int socks[4];
+
+	if (!start_with_stub("what_is_asked_for_during_a_reload_is_done_after_"
+			     "it", RULE("a", "0")))
+		return;
+	dev = opened("tt0");
+	write_policy(RULE("a", "0, slow"));
+	socks[0] = asks_for_reload(false);
+	/* SIGHUP meanwhile: what the file says by now is read afterwards. */
+	write_policy(RULE("a", "0") RULE("b", "1"));
+	kill(rig.daemon, SIGHUP);
+	m = answered(socks[0]);
+	ck_assert_int_eq(m.type, WIRE_RELOADED);
+	ck_assert_uint_eq(m.reloaded.generation, 2);
+	sleep_ms(200);
+	m = state();
+	ck_assert_uint_eq(m.state.policy_rules, 2);
+	ck_assert_uint_eq(m.state.policy_generation, 3);
+
+	/* One who leaves is no harm; others share one, and its --enforce. */
+	write_policy(RULE("a", "0, slow"));
+	for (int i = 0; i < 4; i++) {
+		socks[i] = asks_for_reload(i == 2);
+		write_policy(RULE("c", "slow"));
+	}
+	close(socks[0]);
+	close(socks[1]);
+	for (int i = 2; i < 4; i++) {
+		m = answered(socks[i]);
+		ck_assert_int_eq(m.type, WIRE_RELOADED);
+		ck_assert_uint_eq(m.reloaded.generation, 5);
+		ck_assert_uint_eq(m.reloaded.ended, 1);
+	}
+	link_goes("tt0");
+	ttd_free(dev);
+	/* And none of it sticks. */
+	write_policy(RULE("a", "0"));
+	ck_assert_int_eq(reload(false).type, WIRE_RELOADED);
+	dev = opened("tt0");
+	write_policy("; nothing\n");
+	ck_assert_uint_eq(reload(false).reloaded.ended, 0);
+	kill(rig.daemon, SIGHUP);
+	sleep_ms(SETTLE_MS);
+	ck_assert_uint_eq(state().state.policy_generation, 8);
+	ck_assert(link_exists("tt0"));
+	ttd_free(dev);
 	rig_end(&rig);
 }
 END_TEST
@@ -829,7 +1108,11 @@ int main(void)
 	tcase_add_test(t, reload_is_roots_alone);
 	tcase_add_test(t, names_are_looked_up_when_a_policy_is_read);
 	tcase_add_test(t, who_looks_names_up_has_no_rights);
+	tcase_add_test(t, another_looks_names_up_when_one_is_killed);
+	tcase_add_test(t, a_daemon_that_has_nobody_to_look_names_up_says_so);
+	tcase_add_test(t, what_is_to_be_tried_again_is_a_fault);
 	tcase_add_test(t, names_that_take_their_time_hold_nobody_up);
+	tcase_add_test(t, what_is_asked_for_during_a_reload_is_done_after_it);
 	tcase_add_test(t, a_user_is_answered_about_himself);
 	tcase_add_test(t, root_is_answered_about_everybody);
 	tcase_add_loop_test(t, tuntapctl_explains, 0, COUNT(asked));

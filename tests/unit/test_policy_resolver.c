@@ -1,0 +1,204 @@
+/* Names to ids by a child, and a first reading of a policy that has some. */
+#include <check.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../../daemon/reload.h"
+#include "../../daemon/resolver.h"
+
+#define QUERIES	2000	/* more than a socket holds */
+#define SECONDS	3
+
+static pid_t child_of(pid_t parent)
+{
+	char path[64], text[64] = "";
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)parent,
+		 (int)parent);
+	for (int i = 0; i < 500 && !*text; i++) {
+		usleep(10 * 1000);
+		f = fopen(path, "re");
+		ck_assert_ptr_nonnull(f);
+		if (!fgets(text, sizeof(text), f))
+			*text = '\0';
+		fclose(f);
+	}
+	ck_assert_int_gt(atoi(text), 0);
+	return atoi(text);
+}
+
+/* The keeper first: it would end a worker that is stopped. */
+static void send_both(int sig)
+{
+	pid_t keeper = child_of(getpid()), worker = child_of(keeper);
+
+	kill(keeper, sig);
+	kill(worker, sig);
+	usleep(100 * 1000);
+}
+
+START_TEST(a_known_name_and_an_unknown_one)
+{
+	uint32_t id = 5;
+
+	ck_assert_int_eq(resolver_start(), 0);
+	ck_assert_int_eq(resolver_find(NULL, false, "root", &id), 0);
+	ck_assert_int_eq(resolver_find(NULL, true, "no such group!", &id), 0);
+	ck_assert(resolver_wants());
+	ck_assert(resolver_step(5000));
+	ck_assert(!resolver_wants());
+	id = 5;
+	ck_assert_int_eq(resolver_find(NULL, false, "root", &id), 0);
+	ck_assert_uint_eq(id, 0);
+	ck_assert_int_eq(resolver_find(NULL, true, "no such group!", &id),
+			 -ENOENT);
+	resolver_stop();
+	ck_assert_int_eq(waitpid(-1, NULL, WNOHANG), -1);
+}
+END_TEST
+
+/* Nobody reads what is asked: that is no reason to wait. */
+START_TEST(asking_never_blocks)
+{
+	time_t begin = time(NULL);
+	uint32_t id;
+
+	ck_assert_int_eq(resolver_start(), 0);
+	send_both(SIGSTOP);
+	for (int i = 0; i < QUERIES; i++) {
+		ck_assert_int_eq(resolver_find(NULL, false, "root", &id), 0);
+		if (resolver_step(0))
+			ck_assert_int_eq(resolver_find(NULL, false, "root",
+						       &id), -ETIMEDOUT);
+		resolver_give_up(-ETIMEDOUT);
+		ck_assert(!resolver_wants());
+		resolver_forget();
+	}
+	ck_assert_int_le(time(NULL) - begin, SECONDS);
+	/* Late answers are nobody's. */
+	send_both(SIGCONT);
+	ck_assert_int_eq(resolver_find(NULL, true, "root", &id), 0);
+	while (!resolver_step(1000))
+		ck_assert_int_le(time(NULL) - begin, 10 * SECONDS);
+	ck_assert_int_eq(resolver_find(NULL, true, "root", &id), 0);
+	resolver_stop();
+}
+END_TEST
+
+START_TEST(what_is_given_up_stays_so_until_all_is_forgotten)
+{
+	uint32_t id;
+
+	ck_assert_int_eq(resolver_start(), 0);
+	resolver_give_up(-ESTALE);
+	ck_assert_int_eq(resolver_find(NULL, false, "root", &id), -ESTALE);
+	ck_assert(!resolver_wants());
+	resolver_forget();
+	ck_assert_int_eq(resolver_find(NULL, false, "root", &id), 0);
+	ck_assert(resolver_wants());
+	resolver_stop();
+}
+END_TEST
+
+START_TEST(without_a_keeper_no_name_is_wanted)
+{
+	uint32_t id;
+
+	ck_assert_int_eq(resolver_start(), 0);
+	ck_assert_int_eq(resolver_find(NULL, false, "root", &id), 0);
+	send_both(SIGKILL);
+	ck_assert(resolver_step(5000));
+	ck_assert_int_eq(resolver_fd(), -1);
+	ck_assert_int_eq(resolver_find(NULL, false, "root", &id), -ECHILD);
+	resolver_forget();
+	ck_assert_int_eq(resolver_find(NULL, false, "root", &id), -ECHILD);
+	ck_assert_int_eq(waitpid(-1, NULL, WNOHANG), -1);
+	resolver_stop();
+}
+END_TEST
+
+/* Another name each time that the file is read, for as long as one likes. */
+static void *rewrite(const char *path, volatile sig_atomic_t *stop)
+{
+	char other[128];
+
+	snprintf(other, sizeof(other), "%s.new", path);
+	for (unsigned i = 0; !*stop; i++) {
+		FILE *f = fopen(other, "we");
+
+		fprintf(f, "[rule a]\naction = deny\nuser = root, %s%u\n",
+			i % 2 ? "x" : "root, y", i);
+		fclose(f);
+		rename(other, path);
+	}
+	return NULL;
+}
+
+static volatile sig_atomic_t never;
+
+START_TEST(files_that_always_change_are_a_fault)
+{
+	char folder[] = "/tmp/test-policy-XXXXXX", path[64];
+	const char *folders[] = { folder };
+	struct policy *policy = NULL;
+	struct policy_fault fault;
+	bool changed = false;
+	pid_t writer;
+
+	ck_assert_ptr_nonnull(mkdtemp(folder));
+	ck_assert_int_eq(chmod(folder, 0755), 0);
+	snprintf(path, sizeof(path), "%s/10.conf", folder);
+	writer = fork();
+	if (writer == 0) {
+		rewrite(path, &never);
+		_exit(0);
+	}
+	while (access(path, R_OK) < 0)
+		usleep(1000);
+	ck_assert_int_eq(resolver_start(), 0);
+	reload_from(folders, 1);
+	/* Mostly a name that nobody has is told before the last reading. */
+	for (int i = 0; i < 200 && !changed; i++) {
+		ck_assert_int_lt(reload_first(&policy, &fault), 0);
+		ck_assert_ptr_nonnull(strstr(fault.text, "10.conf:3: user: "));
+		changed = strstr(fault.text, "files change") != NULL;
+	}
+	ck_assert(changed);
+	kill(writer, SIGKILL);
+	waitpid(writer, NULL, 0);
+	unlink(path);
+	snprintf(path, sizeof(path), "%s/10.conf.new", folder);
+	unlink(path);
+	rmdir(folder);
+	resolver_stop();
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("policy_resolver");
+	TCase *t = tcase_create("resolver");
+	SRunner *r;
+	int failed;
+
+	tcase_set_timeout(t, 60);
+	tcase_add_test(t, a_known_name_and_an_unknown_one);
+	tcase_add_test(t, asking_never_blocks);
+	tcase_add_test(t, what_is_given_up_stays_so_until_all_is_forgotten);
+	tcase_add_test(t, without_a_keeper_no_name_is_wanted);
+	tcase_add_test(t, files_that_always_change_are_a_fault);
+	suite_add_tcase(s, t);
+	r = srunner_create(s);
+	srunner_run_all(r, CK_ENV);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed ? 1 : 0;
+}
