@@ -37,5 +37,8 @@
 #define POLICY_SHORTEST_IPV6	16
 /* Candidates tried for a name that the client leaves open. */
 #define POLICY_NAME_TRIES	16384
+/* Patterns of rules before that may have such a name, and comparisons. */
+#define POLICY_NAME_OTHERS	4096
+#define POLICY_NAME_MATCHES	262144
 
 #endif

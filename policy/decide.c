@@ -6,6 +6,7 @@
 #include "policy.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -93,10 +94,10 @@ static int no_rule(const struct question *q)
 	bool named = *q->ask->name;
 
 	return policy_refuse(q->ret, WIRE_E_POLICY, "policy",
-		"none of %zu rules lets uid %u have a %s%s%s; an "
+		"no rule lets uid %u have a %s%s%s; an "
 		"administrator can allow it with a rule of `action = allow`, "
 		"`user = %u`, `kind = %s` and `name = %s`",
-		q->policy->n_rules, (unsigned)q->peer->uid, kind(q),
+		(unsigned)q->peer->uid, kind(q),
 		named ? " named " : "", q->ask->name, (unsigned)q->peer->uid,
 		kind(q), named ? q->ask->name : "tt%u-*");
 }
@@ -135,12 +136,35 @@ static bool is_taken(const struct question *q, const char *name)
 	       q->usage->name_taken(q->usage->arg, name);
 }
 
-/* Had this name been asked for, would the same rule have decided? */
-static bool is_free(void *arg, const char *name)
+static bool is_taken_now(void *arg, const char *name)
 {
-	const struct question *q = arg;
+	return is_taken(arg, name);
+}
 
-	return find(q, name, NULL) == q->rule && !is_taken(q, name);
+/*
+ * The first free name of the rule's first pattern.  Had it been asked for, the
+ * same rule would have decided: what names of rules before are, is theirs.
+ */
+static int choose_name(const struct question *q, char ret[WIRE_NAME_MAX + 1])
+{
+	const char *pattern = q->rule->names.text[0];
+	struct others others = OTHERS_NONE;
+	int r = 0;
+
+	for (const struct rule *rule = q->policy->rules; rule < q->rule;
+	     rule++) {
+		if (!rule_about(rule, q->peer) ||
+		    !covers_kind(rule, q->ask->layer))
+			continue;
+		for (size_t i = 0; i < rule->names.n && r == 0; i++)
+			r = others_add(&others, rule->names.text[i],
+				       q->peer->uid, pattern);
+	}
+	if (r == 0)
+		r = pattern_choose(pattern, q->peer->uid, &others,
+				   is_taken_now, (void *)(uintptr_t)q, ret);
+	others_free(&others);
+	return r;
 }
 
 static int settle_name(struct question *q, struct wire_open *out)
@@ -157,13 +181,27 @@ static int settle_name(struct question *q, struct wire_open *out)
 			q->rule->name);
 	if (*out->name)
 		return 0;
-	r = pattern_choose(pattern, q->peer->uid, is_free, q, out->name);
+	r = choose_name(q, out->name);
+	if (r == -ENOMEM)
+		return policy_refuse(q->ret, WIRE_E_NO_MEMORY, "name",
+				     "out of memory");
+	if (r == -E2BIG)
+		return rule_refuse(q, WIRE_E_POLICY, "name", KEY_NAME,
+			"rules before rule %s have over %d patterns for names "
+			"like `%s`; ask for a name", q->rule->name,
+			POLICY_NAME_OTHERS, pattern);
 	if (r == -ENOENT)
 		return rule_refuse(q, WIRE_E_POLICY, "name", KEY_NAME,
 			"`%s` of rule %s gives uid %u no name of at most 15 "
 			"bytes; ask for a name, or have a shorter pattern put "
 			"first", pattern, q->rule->name,
 			(unsigned)q->peer->uid);
+	if (r == -EPERM)
+		return rule_refuse(q, WIRE_E_POLICY, "name", KEY_NAME,
+			"all names that `%s` of rule %s gives uid %u are those "
+			"of rules before it, which decide about them; ask for "
+			"a name, or have another pattern put first", pattern,
+			q->rule->name, (unsigned)q->peer->uid);
 	if (r)
 		return rule_refuse(q, WIRE_E_EXISTS, "name", KEY_NAME,
 			"no name that `%s` of rule %s gives uid %u is free; "

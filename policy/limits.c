@@ -216,11 +216,11 @@ static int check_quota(const struct question *q)
 				   (unsigned)q->rule->max_devices);
 	if (q->usage->all_devices < global->max_devices)
 		return 0;
-	r = policy_refuse(q->ret, WIRE_E_QUOTA, "policy", "there are %u "
-			  "devices of all users, as many as `max-devices = %u` "
-			  "of [global] allows; wait until one is closed, or "
-			  "have an administrator raise it",
-			  q->usage->all_devices, (unsigned)global->max_devices);
+	r = policy_refuse(q->ret, WIRE_E_QUOTA, "policy", "all users together "
+			  "have the devices that `max-devices = %u` of "
+			  "[global] allows; wait until one is closed, or have "
+			  "an administrator raise it",
+			  (unsigned)global->max_devices);
 	if (line)
 		snprintf(q->ret->rule, sizeof(q->ret->rule), "%s:%u",
 			 global->file, line);

@@ -4,6 +4,7 @@
 #include <fnmatch.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Every %u (two bytes) becomes at most ten digits. */
@@ -35,6 +36,8 @@ const char *name_fault(const char *name)
 			return "it has a control character";
 		if ((unsigned char)*c >= 0x80)
 			return "it has a byte that is not ASCII";
+		if (!strchr(letters, *c))
+			return "it has something else";
 	}
 	for (size_t i = 0; i < sizeof(reserved) / sizeof(*reserved); i++)
 		if (strcmp(name, reserved[i]) == 0)
@@ -100,6 +103,8 @@ const char *pattern_fault(const char *pattern)
 			why = "names have no /, : or \\";
 		else if (*at == ']')
 			why = "a ] has no [";
+		else if (!strchr("*?[%", *at) && !strchr(letters, *at))
+			why = "names have letters, digits, -, _ and . alone";
 		else if (*at == '%' && *++at != 'u')
 			why = "after % only u may stand: %u, the uid";
 		else if (*at == '[') {
@@ -205,25 +210,146 @@ static int candidate(const struct plan *p, unsigned k,
 	return 0;
 }
 
-int pattern_choose(const char *pattern, uid_t uid,
-		   bool (*fits)(void *arg, const char *name), void *arg,
+/* --- the patterns of others --------------------------------------------- */
+
+/* What a pattern is to one that compares many names. */
+#define GLOB_MAX	(2 * WIRE_NAME_MAX + 1)
+struct glob {
+	struct {
+		bool star;
+		uint64_t has[2];	/* ASCII */
+	} at[GLOB_MAX];
+	size_t n;
+};
+
+/* False if it has more places than a name. */
+static bool glob_make(struct glob *g, const char *expanded)
+{
+	size_t places = 0;
+
+	g->n = 0;
+	for (const char *e = expanded; *e; e += element_length(e)) {
+		char set[sizeof(letters)] = { *e, '\0' };
+
+		if (*e == '*' && g->n > 0 && g->at[g->n - 1].star)
+			continue;
+		if (*e != '*' && places++ == WIRE_NAME_MAX)
+			return false;
+		g->at[g->n].star = *e == '*';
+		g->at[g->n].has[0] = g->at[g->n].has[1] =
+			*e == '?' ? UINT64_MAX : 0;
+		if (*e == '[')
+			element_letters(e, set);
+		for (const char *c = set; *e != '?' && *c; c++)
+			g->at[g->n].has[*c / 64] |= UINT64_C(1) << *c % 64;
+		g->n++;
+	}
+	return true;
+}
+
+/* As fnmatch(3) does, on names that may be. */
+static bool glob_matches(const struct glob *g, const char *name)
+{
+	size_t p = 0, star = GLOB_MAX;
+	const char *behind = name;
+
+	while (*name) {
+		if (p < g->n && g->at[p].star) {
+			star = p++;
+			behind = name;
+		} else if (p < g->n &&
+			   g->at[p].has[*name / 64] >> *name % 64 & 1) {
+			p++;
+			name++;
+		} else if (star < GLOB_MAX) {
+			p = star + 1;
+			name = ++behind;
+		} else {
+			return false;
+		}
+	}
+	while (p < g->n && g->at[p].star)
+		p++;
+	return p == g->n;
+}
+
+/* By the letters that both begin with. */
+static bool may_meet(const char *a, const char *b)
+{
+	while (*a && *a == *b && !strchr("*?[", *a)) {
+		a++;
+		b++;
+	}
+	return *a == *b || (*a && strchr("*?[", *a)) ||
+	       (*b && strchr("*?[", *b));
+}
+
+int others_add(struct others *others, const char *pattern, uid_t uid,
+	       const char *chosen)
+{
+	char own[EXPANDED_MAX + 1], other[EXPANDED_MAX + 1];
+	size_t room = others->room ? 2 * others->room : 8;
+	struct glob *more;
+
+	expand(pattern, uid, other);
+	expand(chosen, uid, own);
+	if (!may_meet(own, other))
+		return 0;
+	if (others->n == POLICY_NAME_OTHERS)
+		return -E2BIG;
+	if (others->n == others->room) {
+		more = reallocarray(others->globs, room, sizeof(*more));
+		if (!more)
+			return -ENOMEM;
+		others->globs = more;
+		others->room = room;
+	}
+	others->n += glob_make(&others->globs[others->n], other);
+	return 0;
+}
+
+void others_free(struct others *others)
+{
+	free(others->globs);
+	*others = OTHERS_NONE;
+}
+
+/* work: comparisons that are left. */
+static bool is_others(const struct others *others, const char *name,
+		      unsigned *work)
+{
+	for (size_t i = 0; i < others->n && *work > 0; i++, --*work)
+		if (glob_matches(&others->globs[i], name))
+			return true;
+	return false;
+}
+
+int pattern_choose(const char *pattern, uid_t uid, const struct others *others,
+		   bool (*taken)(void *arg, const char *name), void *arg,
 		   char ret[WIRE_NAME_MAX + 1])
 {
 	char name[WIRE_NAME_MAX + 1];
+	unsigned work = POLICY_NAME_MATCHES;
 	struct plan plan;
-	bool any = false;
+	bool any = false, any_taken = false;
 	int r = make_plan(&plan, pattern, uid);
 
-	for (unsigned k = 0; r == 0 && k < POLICY_NAME_TRIES; k++) {
+	for (unsigned k = 0; r == 0 && k < POLICY_NAME_TRIES && work > 0; k++) {
 		if (candidate(&plan, k, name) < 0)
 			break;
 		if (name_fault(name))
 			continue;
 		any = true;
-		if (fits(arg, name)) {
+		if (is_others(others, name, &work))
+			continue;
+		/* Not sure of, with no work left. */
+		if (work > 0 && !taken(arg, name)) {
 			memcpy(ret, name, strlen(name) + 1);
 			return 0;
 		}
+		any_taken = true;
 	}
-	return any ? -EEXIST : -ENOENT;
+	if (!any)
+		return -ENOENT;
+	return any_taken ? -EEXIST : -EPERM;
 }

@@ -54,18 +54,20 @@ static void warn(const struct warning *w, enum rule_key key,
 	w->warn(w->arg, text.text);
 }
 
-static bool fits_always(void *unused, const char *name)
+static bool never_taken(void *unused, const char *name)
 {
 	(void)unused;
 	(void)name;
-	return true;
+	return false;
 }
 
 static bool gives_name(const char *pattern, uid_t uid)
 {
+	const struct others none = OTHERS_NONE;
 	char name[WIRE_NAME_MAX + 1];
 
-	return pattern_choose(pattern, uid, fits_always, NULL, name) == 0;
+	return pattern_choose(pattern, uid, &none, never_taken, NULL,
+			      name) == 0;
 }
 
 /* The uid with the most digits that the rule may be about. */

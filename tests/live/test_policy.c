@@ -227,7 +227,7 @@ START_TEST(a_reload_leaves_leases_alone_unless_told)
 	ck_assert_uint_eq(m.reloaded.ended, 0);
 	sleep_ms(200);
 	ck_assert(link_exists("tt0"));
-	is_refused("none of 0 rules");
+	is_refused("no rule lets uid");
 	m = reload(true);
 	ck_assert_uint_eq(m.reloaded.ended, 1);
 	link_goes("tt0");
@@ -438,7 +438,7 @@ START_TEST(names_are_looked_up_when_a_policy_is_read)
 	ttd_free(opened("tt0"));
 	write_policy(RULE("a", "nobody, daemon"));
 	ck_assert_int_eq(reload(false).type, WIRE_RELOADED);
-	is_refused("none of 1 rules");
+	is_refused("no rule lets uid");
 	ck_assert_int_eq(sh_status("%s policy show --socket %s | "
 				   "grep -qx 'user = 65534, 1'",
 				   rig_built("tuntapctl"), rig.admin), 0);
@@ -823,7 +823,7 @@ static const struct {
 	{ "--tun --address 10.8.0.1/24", 1, "10-test.conf:6" },
 	{ "--tun --route 0.0.0.0/0", 1, "default-route" },
 	{ "--tun --route 0.0.0.0/1", 1, "default-route" },
-	{ "--tun --mtu 1000 --user 7", 1, "none of 1 rules" },
+	{ "--tun --mtu 1000 --user 7", 1, "no rule lets uid" },
 	{ "--tun --user nobody!", 2, "there is no such user" },
 	{ "--tun --mtu none", 2, "it is a number" },
 	{ "--address 10.9.0.1/24", 2, "--tun (IP packets) or --tap" },

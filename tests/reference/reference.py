@@ -138,6 +138,9 @@ def parse_pattern(text):
         elif c == "[":
             token, i = parse_set(text, i)
             tokens.append(token)
+        elif c not in SET_ORDER:
+            # "no pattern has what no name has"
+            raise ValueError("no letter of names")
         else:
             tokens.append(("is", c))
         i += 1
@@ -250,7 +253,8 @@ def valid_name(name):
         return False
     if name in ("", "lo", "all", "default", ".", ".."):
         return False
-    return all("!" <= c <= "~" and c not in "/%:" for c in name)
+    # "of other than letters, digits, -, _ and ."
+    return all(c in SET_ORDER for c in name)
 
 
 # ---------------------------------------------------------------------
@@ -718,7 +722,7 @@ def settle_mtu(rule, ask):
 
 def pick_name(policy, rule, request):
     """The first free name of the first pattern."""
-    exists_one = False
+    exists_one = taken_one = False
     names = names_of(rule["name"][0], request["uid"])
     for name in itertools.islice(names, TRIED):
         if not valid_name(name):
@@ -730,6 +734,10 @@ def pick_name(policy, rule, request):
             continue
         if name not in request["taken"]:
             return name
+        taken_one = True
+    if exists_one and not taken_one:
+        # "where all of them are those of rules before"
+        raise Refused("policy", rule.where("name"), "name: of others")
     if not exists_one:
         # PROTOCOL: "a pattern that can give no valid name"
         raise Refused("policy", rule.where("name"), "name: none valid")
@@ -1898,7 +1906,7 @@ def last_names(rng):
 LIMIT_KEYS = ["mac", "offload", "mtu", "max-queues", "max-addresses",
               "max-routes", "address", "route", "metric", "default-route",
               "max-devices", "max-devices of [global]", "name",
-              "name: none free", "name: none valid"]
+              "name: none free", "name: none valid", "name: of others"]
 CODES = ["invalid", "policy", "quota", "exists"]
 PER_POLICY = 20
 
