@@ -141,7 +141,7 @@ static int grow(struct change *ch)
 
 	if (!error)
 		error = host_check(&ch->to, &ch->from, ch->held->lease.ifindex,
-				   terms.shadow, &ch->why);
+				   &terms, &ch->why);
 	if (!error && source_set(&ch->held->source, &terms))
 		error = refuse(&ch->why, WIRE_E_NO_MEMORY, "change",
 			       "out of memory");

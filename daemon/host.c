@@ -1,5 +1,7 @@
 #include "host.h"
 
+#include <string.h>
+
 #include "mirror.h"
 #include "refuse.h"
 
@@ -9,39 +11,49 @@
  * too, which the kernel makes.
  */
 static int check_shadow(const struct prefix *p, const char *what,
-			unsigned ifindex, struct wire_refused *why)
+			unsigned ifindex, const struct policy_terms *terms,
+			struct wire_refused *why)
 {
 	char text[PREFIX_TEXT_MAX], theirs[PREFIX_TEXT_MAX];
 	struct prefix net;
-	const char *owner = mirror_onlink_owner(p, ifindex, &net);
+	const char *owner;
+	int error;
+
+	if (terms->shadow)
+		return 0;
+	owner = mirror_onlink_owner(p, ifindex, &net);
+	if (!owner)
+		return 0;
+	error = refuse(why, WIRE_E_EXISTS, what, "%s lies in %s, which is the "
+		       "network of %s; ask for one that does not, or have the "
+		       "rule say `shadow = yes`", prefix_format(p, text),
+		       prefix_format(&net, theirs), owner);
+	if (why)
+		memcpy(why->rule, terms->shadow_rule, sizeof(why->rule));
+	return error;
+}
+
+static int check_shadows(const struct wire_address *a, unsigned ifindex,
+			 const struct policy_terms *terms,
+			 struct wire_refused *why)
+{
+	int error = check_shadow(&a->local, "address", ifindex, terms, why);
+
+	if (!error && a->peer.family)
+		error = check_shadow(&a->peer, "address", ifindex, terms, why);
+	return error;
+}
+
+static int check_owner(const struct wire_address *a, struct wire_refused *why)
+{
+	const char *owner = mirror_address_owner(&a->local);
+	char text[PREFIX_TEXT_MAX];
 
 	if (!owner)
 		return 0;
-	return refuse(why, WIRE_E_EXISTS, what, "%s lies in %s, which is the "
-		      "network of %s; ask for one that does not, or have the "
-		      "rule say `shadow = yes`", prefix_format(p, text),
-		      prefix_format(&net, theirs), owner);
-}
-
-static int check_address(const struct wire_address *a, bool own,
-			 unsigned ifindex, bool shadow,
-			 struct wire_refused *why)
-{
-	const char *owner = own ? NULL : mirror_address_owner(&a->local);
-	char text[PREFIX_TEXT_MAX];
-	int error;
-
-	if (owner)
-		return refuse(why, WIRE_E_ADDRESS_TAKEN, "address",
-			      "%s: the host has this address on %s; ask for "
-			      "another one", prefix_format(&a->local, text),
-			      owner);
-	if (shadow)
-		return 0;
-	error = check_shadow(&a->local, "address", ifindex, why);
-	if (!error && a->peer.family)
-		error = check_shadow(&a->peer, "address", ifindex, why);
-	return error;
+	return refuse(why, WIRE_E_ADDRESS_TAKEN, "address",
+		      "%s: the host has this address on %s; ask for another "
+		      "one", prefix_format(&a->local, text), owner);
 }
 
 static bool had_address(const struct wire_open *has,
@@ -77,20 +89,38 @@ static bool is_own(const struct wire_open *has, const struct wire_address *a)
 }
 
 int host_check(const struct wire_open *open, const struct wire_open *has,
-	       unsigned ifindex, bool shadow, struct wire_refused *why)
+	       unsigned ifindex, const struct policy_terms *terms,
+	       struct wire_refused *why)
 {
 	int error = 0;
 
 	for (unsigned i = 0; i < open->n_addresses && !error; i++) {
 		const struct wire_address *a = &open->addresses[i];
 
-		if (!had_address(has, a))
-			error = check_address(a, is_own(has, a), ifindex,
-					      shadow, why);
+		if (had_address(has, a))
+			continue;
+		if (!is_own(has, a))
+			error = check_owner(a, why);
+		if (!error)
+			error = check_shadows(a, ifindex, terms, why);
 	}
-	for (unsigned i = 0; i < open->n_routes && !error && !shadow; i++)
+	for (unsigned i = 0; i < open->n_routes && !error; i++)
 		if (!had_route(has, &open->routes[i].dst))
 			error = check_shadow(&open->routes[i].dst, "route",
-					     ifindex, why);
+					     ifindex, terms, why);
+	return error;
+}
+
+int host_check_again(const struct wire_open *has, unsigned ifindex,
+		     const struct policy_terms *terms,
+		     struct wire_refused *why)
+{
+	int error = 0;
+
+	for (unsigned i = 0; i < has->n_addresses && !error; i++)
+		error = check_shadows(&has->addresses[i], ifindex, terms, why);
+	for (unsigned i = 0; i < has->n_routes && !error; i++)
+		error = check_shadow(&has->routes[i].dst, "route", ifindex,
+				     terms, why);
 	return error;
 }

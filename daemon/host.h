@@ -4,15 +4,22 @@
 
 #include <stdbool.h>
 
+#include "../policy/policy.h"
 #include "../proto/wire.h"
 
 /*
  * May a device (its index, 0 if it is not made yet) have these addresses and
  * routes beside what the host has, as the mirror knows it?  Those that `has`
- * (NULL: none) has too are not looked at.  shadow: it may take packets from
- * other devices' networks.  0, or -errno with *why filled.
+ * (NULL: none) has too are not looked at.  terms: whether it may take packets
+ * from other devices' networks, and which rule says so.  0, or -errno with *why
+ * filled.
  */
 int host_check(const struct wire_open *open, const struct wire_open *has,
-	       unsigned ifindex, bool shadow, struct wire_refused *why);
+	       unsigned ifindex, const struct policy_terms *terms,
+	       struct wire_refused *why);
+/* The same of a device that is there and has all this. */
+int host_check_again(const struct wire_open *has, unsigned ifindex,
+		     const struct policy_terms *terms,
+		     struct wire_refused *why);
 
 #endif

@@ -10,9 +10,11 @@
 #include <event2/event_struct.h>
 
 #include "conn.h"
+#include "host.h"
 #include "lease.h"
 #include "limits.h"
 #include "log.h"
+#include "mirror.h"
 #include "refuse.h"
 #include "resolver.h"
 #include "table.h"
@@ -107,6 +109,24 @@ static void warn(void *arg, const char *text)
 	log_line(LOG_WARNING, "%s", text);
 }
 
+static bool would_end(const struct held *held, const char *text,
+		      const char *rule)
+{
+	log_line(LOG_NOTICE, "lease %s: %s of uid %u ends: %s (%s)",
+		 held->lease.id, held->lease.name, held->lease.uid, text,
+		 rule);
+	return false;
+}
+
+/* Its connected routes have the metric that another rule gave them. */
+static bool is_outranked(const struct held *held, const struct wire_open *is,
+			 const struct policy_terms *terms)
+{
+	return is->n_addresses > 0 && held->connected_metric &&
+	       (held->connected_metric < terms->metric ||
+		held->connected_metric > terms->metric_max);
+}
+
 /* Would the policy give this device, if these were there already? */
 static bool would_give(const struct server *server, const struct held *held,
 		       unsigned devices, unsigned all_devices)
@@ -114,15 +134,19 @@ static bool would_give(const struct server *server, const struct held *held,
 	static struct wire_open ask;	/* large; used up before we return */
 	struct policy_usage usage = { devices, all_devices, NULL, NULL };
 	struct policy_decision decision = { .code = 0 };
+	struct wire_refused why;
 
 	lease_config(held, &ask);
 	if (policy_decide(server->policy, &held->conn->peer, &ask, &usage,
-			  &ask, &decision) == 0)
-		return true;
-	log_line(LOG_NOTICE, "lease %s: %s of uid %u ends: %s (%s)",
-		 held->lease.id, held->lease.name, held->lease.uid,
-		 decision.text, decision.rule);
-	return false;
+			  &ask, &decision))
+		return would_end(held, decision.text, decision.rule);
+	if (is_outranked(held, &ask, &decision.terms))
+		return would_end(held, "the routes to the networks of its "
+				 "addresses have a metric that its rule does "
+				 "not allow", decision.rule);
+	if (host_check_again(&ask, held->lease.ifindex, &decision.terms, &why))
+		return would_end(held, why.text, why.rule);
+	return true;
 }
 
 /* How many devices a uid may keep so far. */
@@ -167,7 +191,12 @@ static unsigned enforce(struct server *server)
 	struct lease *lease, *next;
 	struct kept *kept = NULL;
 	unsigned all = 0, ended = 0;
+	int error = mirror_update();
 
+	if (error)
+		log_line(LOG_WARNING, "cannot see what the host has: %s; what "
+			 "it had is what leases are held against",
+			 strerror(-error));
 	DL_FOREACH_SAFE(server->registry.leases, lease, next) {
 		struct held *held = lease_held(lease);
 		struct kept *own;

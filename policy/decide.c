@@ -239,8 +239,10 @@ static int settle(struct question *q, struct wire_open *out)
 
 static struct policy_terms terms_of(const struct rule *rule)
 {
-	return (struct policy_terms){
+	unsigned line = rule->key_line[KEY_SHADOW];
+	struct policy_terms terms = {
 		.metric = rule->metric.min,
+		.metric_max = rule->metric.max,
 		.shadow = rule->shadow,
 		.mac_chosen = rule->mac_chosen,
 		.guard = rule->guard,
@@ -250,6 +252,11 @@ static struct policy_terms terms_of(const struct rule *rule)
 		.n_sources = rule->sources.n,
 		.tamper_revokes = rule->tamper_revokes,
 	};
+
+	if (rule->file)
+		snprintf(terms.shadow_rule, sizeof(terms.shadow_rule), "%s:%u",
+			 rule->file, line ? line : rule->line);
+	return terms;
 }
 
 void policy_terms(const struct policy *policy, const struct peer *peer,

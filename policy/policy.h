@@ -38,7 +38,9 @@ struct policy_usage {
 /* What holds for a device as long as it is there. */
 struct policy_terms {
 	uint32_t metric;	/* the rule's lowest: for connected routes */
+	uint32_t metric_max;	/* and its highest */
 	bool shadow;		/* it may lie in other devices' networks */
+	char shadow_rule[WIRE_RULE_MAX + 1];	/* "file:line" that says so */
 	bool mac_chosen;
 	bool guard;		/* packets that come from it are looked at; */
 	bool dhcp;		/* who is behind it may ask for an address, */

@@ -89,6 +89,14 @@ static struct ttd_device *opened(const char *name)
 	return dev;
 }
 
+static int add_route(struct ttd_device *dev, const char *dst,
+		     struct ttd_error *error)
+{
+	struct ttd_route route = { .dst = prefix(dst) };
+
+	return ttd_add_routes(dev, &route, 1, error);
+}
+
 static void is_refused(const char *says)
 {
 	struct ttd_device *dev = NULL;
@@ -320,6 +328,119 @@ START_TEST(a_lease_ends_if_the_policy_would_not_give_it)
 		link_goes("tt0");
 	else
 		ck_assert(link_exists("tt0"));
+	ttd_free(dev);
+	rig_end(&rig);
+}
+END_TEST
+
+/* --- the host's own networks -------------------------------------------- */
+
+static void make_lan(void)
+{
+	ck_assert_int_eq(sh_status("ip link add lan type veth peer name "
+				   "lan1 && ip link set lan1 up && ip address "
+				   "add 10.9.7.1/24 dev lan && ip link set lan "
+				   "up"), 0);
+}
+
+static int open_in(const char *address, const char *route,
+		   struct ttd_device **ret, struct ttd_error *error)
+{
+	struct ttd_options o = TTD_OPTIONS_INIT(TTD_TUN);
+	struct ttd_addr a;
+	struct ttd_route r;
+
+	o.socket_path = rig.socket;
+	if (address) {
+		a = (struct ttd_addr){ .local = prefix(address) };
+		o.addrs = &a;
+		o.n_addrs = 1;
+	}
+	if (route) {
+		r = (struct ttd_route){ .dst = prefix(route) };
+		o.routes = &r;
+		o.n_routes = 1;
+	}
+	return ttd_open(&o, ret, error);
+}
+
+#define SHADOW_NO	"10-test.conf:8"	/* the key */
+#define SHADOW_ABSENT	"10-test.conf:1"	/* the rule */
+
+/* OPEN, CHECK and ADD each tell the line that does not allow it. */
+START_TEST(a_refusal_for_a_network_of_anothers_names_its_line)
+{
+	static const struct {
+		const char *policy, *rule;
+	} ways[] = {
+		{ RULE("a", "0") "shadow = no\n", SHADOW_NO },
+		{ RULE("a", "0"), SHADOW_ABSENT },
+	};
+	struct ttd_device *dev;
+	struct ttd_error error;
+	struct wire_message m;
+
+	start(ways[_i].policy);
+	make_lan();
+	ck_assert_int_eq(open_in("10.9.7.9/32", NULL, &dev, &error), -EEXIST);
+	ck_assert_msg(strstr(error.rule, ways[_i].rule) != NULL, "%s",
+		      error.rule);
+	ck_assert_int_eq(open_in(NULL, "10.9.7.64/26", &dev, &error), -EEXIST);
+	ck_assert_ptr_nonnull(strstr(error.rule, ways[_i].rule));
+	m = (struct wire_message){
+		.type = WIRE_CHECK,
+		.check = { .uid = WIRE_UID_CALLER, .layer = WIRE_TUN,
+			   .queues = 1, .n_addresses = 1 },
+	};
+	m.check.addresses[0].local = (struct prefix){ { 10, 9, 7, 9 }, 4, 32 };
+	m = admin_asks(m);
+	ck_assert_int_eq(m.type, WIRE_VERDICT);
+	ck_assert_uint_eq(m.verdict.code, WIRE_E_EXISTS);
+	ck_assert_ptr_nonnull(strstr(m.verdict.rule, ways[_i].rule));
+	dev = opened("tt0");
+	ck_assert_int_eq(add_route(dev, "10.9.7.0/25", &error), -EEXIST);
+	ck_assert_ptr_nonnull(strstr(error.rule, ways[_i].rule));
+	ttd_free(dev);
+	rig_end(&rig);
+}
+END_TEST
+
+static const struct {
+	const char *address, *route, *policy;
+	unsigned ended;
+} outdone[] = {
+	{ "10.9.7.9/32", NULL, RULE("a", "0") "shadow = yes\n", 0 },
+	{ "10.9.7.9/32", NULL, RULE("a", "0"), 1 },
+	{ NULL, "10.9.7.64/26", RULE("a", "0") "shadow = no\n", 1 },
+	{ "10.9.8.1/24", "10.10.0.0/16", RULE("a", "0") "shadow = no\n", 0 },
+	/* The routes to the networks of addresses had 1000. */
+	{ "10.9.8.1/24", NULL, RULE("a", "0") "metric = 2000-\n", 1 },
+	{ "10.9.8.1/24", NULL, RULE("a", "0") "metric = 10-999\n", 1 },
+	{ "10.9.8.1/24", NULL, RULE("a", "0") "metric = 10-1000\n", 0 },
+	{ NULL, NULL, RULE("a", "0") "metric = 2000-\n", 0 },
+};
+
+START_TEST(enforce_holds_leases_against_the_host_and_the_metric)
+{
+	struct ttd_device *dev;
+	struct ttd_error error;
+	char *log;
+
+	start(RULE("a", "0") "shadow = yes\n");
+	make_lan();
+	ck_assert_msg(open_in(outdone[_i].address, outdone[_i].route, &dev,
+			      &error) == 0, "%s", error.text);
+	write_policy(outdone[_i].policy);
+	ck_assert_uint_eq(reload(false).reloaded.ended, 0);
+	ck_assert_uint_eq(reload(true).reloaded.ended, outdone[_i].ended);
+	if (outdone[_i].ended) {
+		link_goes("tt0");
+		log = rig_log(&rig);
+		ck_assert_ptr_nonnull(strstr(log, "10-test.conf:"));
+		free(log);
+	} else {
+		ck_assert(link_exists("tt0"));
+	}
 	ttd_free(dev);
 	rig_end(&rig);
 }
@@ -1051,14 +1172,6 @@ START_TEST(quotas_count_over_connections_and_rules)
 }
 END_TEST
 
-static int add_route(struct ttd_device *dev, const char *dst,
-		     struct ttd_error *error)
-{
-	struct ttd_route route = { .dst = prefix(dst) };
-
-	return ttd_add_routes(dev, &route, 1, error);
-}
-
 START_TEST(halves_and_covers_in_two_requests)
 {
 	static const char *const pairs[][2] = {
@@ -1105,6 +1218,10 @@ int main(void)
 	tcase_add_test(t, the_newest_go_where_there_are_too_many);
 	tcase_add_loop_test(t, a_lease_ends_if_the_policy_would_not_give_it,
 			    0, COUNT(enforced));
+	tcase_add_loop_test(t, a_refusal_for_a_network_of_anothers_names_its_line,
+			    0, 2);
+	tcase_add_loop_test(t, enforce_holds_leases_against_the_host_and_the_metric,
+			    0, COUNT(outdone));
 	tcase_add_test(t, reload_is_roots_alone);
 	tcase_add_test(t, names_are_looked_up_when_a_policy_is_read);
 	tcase_add_test(t, who_looks_names_up_has_no_rights);
