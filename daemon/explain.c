@@ -169,7 +169,8 @@ static bool tell_section(struct conn *c, const size_t *rule)
 	if (!out)
 		return false;
 	if (rule)
-		policy_write_rule(c->server->policy, *rule, out);
+		policy_write_rule(c->server->policy, *rule,
+				  c->peer.admin ? NULL : &c->peer, out);
 	else
 		policy_write_global(c->server->policy, out);
 	if (fclose(out) == 0)

@@ -168,7 +168,8 @@ static void handle_status(struct conn *c, const struct wire_message *m)
 	}
 	s->own_leases = registry_devices(&server->registry, c->peer.uid);
 	s->policy_generation = server->generation;
-	s->policy_rules = (uint32_t)policy_n_rules(server->policy);
+	s->policy_rules = (uint32_t)policy_n_rules_about(server->policy,
+			c->peer.admin ? NULL : &c->peer);
 	conn_answer(c, &answer);
 }
 

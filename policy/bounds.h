@@ -8,7 +8,11 @@
 #define CONF_FOLDERS_MAX	8
 #define CONF_FILES_MAX		256	/* over all folders */
 #define CONF_FILE_MAX		(64 * 1024)	/* bytes of one file */
-#define CONF_LINE_MAX		1024	/* bytes of one line, comments too */
+/*
+ * Bytes of one line, comments too.  The longest list of the longest entries
+ * fits, so that whatever was read can be written and read again.
+ */
+#define CONF_LINE_MAX		20480
 #define POLICY_RULES_MAX	1024	/* over all files */
 #define POLICY_LIST_MAX		256	/* entries of one list */
 #define POLICY_RULE_NAME_MAX	47

@@ -21,6 +21,16 @@ static bool has_id(const struct ids *ids, uint32_t id)
 	return false;
 }
 
+bool peer_has(const struct peer *peer, bool group, uint32_t id)
+{
+	if (!group || id == peer->gid)
+		return id == (group ? peer->gid : peer->uid);
+	for (size_t i = 0; i < peer->n_groups; i++)
+		if (id == peer->groups[i])
+			return true;
+	return false;
+}
+
 bool rule_about(const struct rule *rule, const struct peer *peer)
 {
 	if (rule->users.any || has_id(&rule->users, peer->uid) ||

@@ -145,14 +145,36 @@ static void write_key(const struct key_row *row, const void *section,
 	fprintf(out, "%s\n", line ? "" : "\t; default");
 }
 
+/* Of ids that there are: only the peer's; no word where none is his. */
+static void write_own(const struct rule *rule, enum rule_key key,
+		      const struct peer *peer, FILE *out)
+{
+	const struct ids *all = key == KEY_USER ? &rule->users : &rule->groups;
+	const char *before = rule_keys[key].name;
+
+	for (size_t i = 0; i < all->n; i++) {
+		if (!peer_has(peer, key == KEY_GROUP, all->id[i]))
+			continue;
+		fprintf(out, "%s%s%u", before, *before == ',' ? "" : " = ",
+			(unsigned)all->id[i]);
+		before = ", ";
+	}
+	if (*before == ',')
+		fputc('\n', out);
+}
+
 /* A rule that denies has no limits. */
-void rule_write(const struct rule *rule, FILE *out)
+void rule_write(const struct rule *rule, const struct peer *peer, FILE *out)
 {
 	fprintf(out, "[rule %s]\t; %s:%u\n", rule->name, rule->file,
 		rule->line);
-	for (size_t i = 0; i < N_RULE_KEYS; i++)
-		if (rule->key_line[i] || rule->allow)
+	for (size_t i = 0; i < N_RULE_KEYS; i++) {
+		if (peer && (i == KEY_USER || i == KEY_GROUP) &&
+		    rule->key_line[i] && !(i == KEY_USER && rule->users.any))
+			write_own(rule, i, peer, out);
+		else if (rule->key_line[i] || rule->allow)
 			write_key(&rule_keys[i], rule, rule->key_line[i], out);
+	}
 }
 
 void global_write(const struct global *global, FILE *out)

@@ -152,11 +152,16 @@ struct policy_description policy_describe(const struct policy *policy,
 /* Is the rule about this user, whatever he asks for? */
 bool policy_is_about(const struct policy *policy, size_t rule,
 		     const struct peer *peer);
+/* How many are; NULL: all rules. */
+size_t policy_n_rules_about(const struct policy *policy,
+			    const struct peer *peer);
 /*
  * Writes sections as they would stand in a file, users and groups as numbers,
- * and with what absent keys mean.
+ * and with what absent keys mean.  peer: of users and groups only what is about
+ * him; NULL: all.
  */
-void policy_write_rule(const struct policy *policy, size_t rule, FILE *out);
+void policy_write_rule(const struct policy *policy, size_t rule,
+		       const struct peer *peer, FILE *out);
 void policy_write_global(const struct policy *policy, FILE *out);
 
 /* Hands over a sentence, "file:line: key: ...", for each thing hardly meant. */

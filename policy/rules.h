@@ -103,15 +103,17 @@ void rule_defaults(struct rule *rule);
 void global_defaults(struct global *global);
 void rule_free_lists(struct rule *rule);
 const char *rule_key_name(enum rule_key key);
-/* As they would stand in a file, and what absent keys mean. */
-void rule_write(const struct rule *rule, FILE *out);
+/* As they would stand in a file, and what absent keys mean; see policy.h. */
+void rule_write(const struct rule *rule, const struct peer *peer, FILE *out);
 void global_write(const struct global *global, FILE *out);
 
 /* values.c: "1000-", "68-1500" */
 #define RANGE_TEXT_MAX	32
 const char *range_text(const struct range *range, char buf[RANGE_TEXT_MAX]);
 
-/* decide.c: is it about this user at all? */
+/* decide.c: his uid, or one of his gids? */
+bool peer_has(const struct peer *peer, bool group, uint32_t id);
+/* Is it about this user at all? */
 bool rule_about(const struct rule *rule, const struct peer *peer);
 
 /* request.c: what is refused whatever the policy says. */

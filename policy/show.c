@@ -20,9 +20,20 @@ bool policy_is_about(const struct policy *policy, size_t rule,
 	return rule_about(&policy->rules[rule], peer);
 }
 
-void policy_write_rule(const struct policy *policy, size_t rule, FILE *out)
+size_t policy_n_rules_about(const struct policy *policy,
+			    const struct peer *peer)
 {
-	rule_write(&policy->rules[rule], out);
+	size_t n = 0;
+
+	for (size_t i = 0; i < policy->n_rules; i++)
+		n += !peer || policy_is_about(policy, i, peer);
+	return n;
+}
+
+void policy_write_rule(const struct policy *policy, size_t rule,
+		       const struct peer *peer, FILE *out)
+{
+	rule_write(&policy->rules[rule], peer, out);
 }
 
 void policy_write_global(const struct policy *policy, FILE *out)

@@ -304,6 +304,12 @@ static int read_pattern(struct reading *rd, const struct key_row *row,
 	return 0;
 }
 
+/* "name = ", and ", " between. */
+_Static_assert(POLICY_LIST_MAX * (POLICY_PATTERN_MAX + 2) + 64 <= CONF_LINE_MAX,
+	       "a list of patterns must fit into a line");
+_Static_assert(POLICY_LIST_MAX * (PREFIX_TEXT_MAX + 2) + 64 <= CONF_LINE_MAX,
+	       "a list of prefixes must fit into a line");
+
 static void write_patterns(const void *value, const struct key_row *row,
 			   FILE *out)
 {

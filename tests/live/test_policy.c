@@ -147,7 +147,7 @@ static const struct {
 	  BAD ": it is not a regular" },
 	{ "1 MiB", "", "head -c 1048576 /dev/zero | tr '\\0' '#' >%s",
 	  BAD ":1: the file is over" },
-	{ "long line", "", "head -c 2000 /dev/zero | tr '\\0' '#' >%s",
+	{ "long line", "", "head -c 20481 /dev/zero | tr '\\0' '#' >%s",
 	  BAD ":1: the line is over" },
 	{ "NUL", "", "printf '[rule b]\\n\\0\\n' >%s", BAD ":2: a NUL" },
 	{ "CR LF", "[rule b]\r\naction = deny\r\n", NULL, BAD ":1: a carriage" },
@@ -1045,6 +1045,7 @@ static char *shown(int sock)
 
 static int sees_his_own(void *unused)
 {
+	struct wire_message m = { .type = WIRE_STATUS, .id = 2 };
 	int sock = raw_connect(rig.socket);
 	char *text = shown(sock);
 
@@ -1054,7 +1055,13 @@ static int sees_his_own(void *unused)
 	ck_assert_ptr_nonnull(strstr(text, "[rule mine]"));
 	ck_assert_ptr_null(strstr(text, "[rule others]"));
 	ck_assert_ptr_null(strstr(text, "[rule roots]"));
+	ck_assert_ptr_nonnull(strstr(text, "[rule several]"));
+	ck_assert_ptr_nonnull(strstr(text, "\nuser = 65534\n"));
+	ck_assert_ptr_null(strstr(text, "4321"));
 	free(text);
+	raw_send(sock, &m);
+	raw_receive(sock, &m);
+	ck_assert_uint_eq(m.state.policy_rules, 3);
 	close(sock);
 	return 0;
 }
@@ -1064,10 +1071,13 @@ START_TEST(a_user_sees_the_rules_about_himself)
 	char *text;
 	int sock;
 
-	start(THREE);
+	start(THREE "[rule several]\naction = deny\nuser = 4321, 65534\n"
+	      "group = 54321\nname = x\n");
 	as_nobody(sees_his_own, NULL);
+	ck_assert_uint_eq(state().state.policy_rules, 5);
 	sock = raw_connect(rig.admin);
 	text = shown(sock);
+	ck_assert_ptr_nonnull(strstr(text, "user = 4321, 65534"));
 	ck_assert_ptr_nonnull(strstr(text, "[rule others]"));
 	ck_assert_ptr_nonnull(strstr(text, "[rule roots]"));
 	free(text);
@@ -1076,50 +1086,55 @@ START_TEST(a_user_sees_the_rules_about_himself)
 }
 END_TEST
 
-/* Long ones come in pieces, and many of them whole. */
+/*
+ * Long ones come in pieces, and many of them whole; what comes can be read as
+ * files, a section each.
+ */
 START_TEST(a_large_policy_is_shown_whole)
 {
-	char *text, *end;
+	char path[192], *text, *end;
 	unsigned found = 0;
-	FILE *f;
-	char path[192];
+	FILE *f = NULL;
 	int sock;
 
 	start("; empty\n");
-	snprintf(path, sizeof(path), "%s/20-large.conf", rig.policy);
-	f = fopen(path, "we");
-	for (int i = 0; i < 100; i++) {
+	for (int i = 0; i < 40; i++) {
+		snprintf(path, sizeof(path), "%s/2%02d-large.conf", rig.policy,
+			 i);
+		f = fopen(path, "we");
 		fprintf(f, "[rule r%d]\naction=allow\nuser=any\nkind=tun\n"
 			"name=", i);
-		for (int j = 0; j < 60; j++)
-			fprintf(f, "%sx%d-%03d", j ? "," : "", i, j);
-		fputs("\naddress=", f);
-		for (int j = 0; j < 60; j++)
-			fprintf(f, "%s10.%d.%d.0/24", j ? "," : "", i, j);
-		fputs("\nroute=", f);
-		for (int j = 0; j < 60; j++)
-			fprintf(f, "%s10.%d.%d.0/24", j ? "," : "", i, j);
-		fputs("\nsource=", f);
-		for (int j = 0; j < 60; j++)
-			fprintf(f, "%s10.%d.%d.0/24", j ? "," : "", i, j);
-		fputs("\n", f);
-		if (i % 10 == 9) {
-			fclose(f);
-			snprintf(path, sizeof(path), "%s/3%d-large.conf",
-				 rig.policy, i);
-			f = fopen(path, "we");
+		for (int j = 0; j < 250; j++)
+			fprintf(f, "%sx%02d-%03d-%.50s", j ? "," : "", i, j,
+				"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
+		for (int k = 0; k < 3; k++) {
+			fputs(k == 0 ? "\naddress=" : k == 1 ? "\nroute=" :
+			      "\nsource=", f);
+			for (int j = 0; j < 250; j++)
+				fprintf(f, "%sfd00:%d:%d::%x:1/128",
+					j ? "," : "", k, i, j);
 		}
+		fputs("\n", f);
+		fclose(f);
 	}
-	fclose(f);
-	ck_assert_uint_eq(reload(false).reloaded.rules, 100);
+	ck_assert_uint_eq(reload(false).reloaded.rules, 40);
 	sock = raw_connect(rig.socket);
 	text = shown(sock);
 	for (end = text; (end = strstr(end, "[rule r")); end++)
 		found++;
-	ck_assert_uint_eq(found, 100);
-	ck_assert_ptr_nonnull(strstr(text, "10.99.59.0/24\n"));
+	ck_assert_uint_eq(found, 40);
+	ck_assert_ptr_nonnull(strstr(text, "fd00:2:39::f9:1/128\n"));
 	free(text);
 	close(sock);
+	/* tuntapctl likewise; and from it the same policy again. */
+	ck_assert_int_eq(sh_status("%s policy show --json --socket %s "
+		">/run/shown.json && grep -q fd00:2:39::f9:1/128 "
+		"/run/shown.json", rig_built("tuntapctl"), rig.admin), 0);
+	ck_assert_int_eq(sh_status("%s policy show --socket %s >/run/shown && "
+		"mkdir -m 755 /run/again && awk '/^\\[/ { n++ } "
+		"{ print >\"/run/again/\" n \".conf\" }' /run/shown && "
+		"%s --check --policy /run/again >/dev/null 2>&1",
+		rig_built("tuntapctl"), rig.admin, rig_built("tuntapd")), 0);
 	rig_end(&rig);
 }
 END_TEST

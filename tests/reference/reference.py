@@ -266,7 +266,7 @@ class Fault(Exception):
         self.line = line
 
 
-LINE_MAX = 1024
+LINE_MAX = 20480
 FILE_MAX = 65536
 LIST_MAX = 256
 RULES_MAX = 1024
@@ -1228,7 +1228,7 @@ class PolicyMaker:
 
         def line_length():
             nonlocal text_level
-            size = rng.choice([1023, 1024, 1025, 1026])
+            size = rng.choice([20479, 20480, 20481, 20482])
             where = rng.choice(["comment", "after", "key"])
 
             def lengthen(t):

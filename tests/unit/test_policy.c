@@ -247,7 +247,7 @@ START_TEST(nul_byte_is_told)
 }
 END_TEST
 
-START_TEST(line_may_have_1024_bytes_and_no_more)
+START_TEST(line_may_have_20480_bytes_and_no_more)
 {
 	char text[CONF_LINE_MAX + 4] = "#";
 
@@ -257,7 +257,7 @@ START_TEST(line_may_have_1024_bytes_and_no_more)
 	policy_free(parse_ok(text));
 	text[CONF_LINE_MAX] = 'x';
 	text[CONF_LINE_MAX + 1] = '\n';
-	parse_bad(text, "t.conf:1: ", "over 1024 bytes");
+	parse_bad(text, "t.conf:1: ", "over 20480 bytes");
 }
 END_TEST
 
@@ -2069,7 +2069,7 @@ static TCase *text_case(void)
 	tcase_add_loop_test(tc, each_bad_text_is_told_with_file_line_and_key,
 			    0, COUNT(bad_texts));
 	tcase_add_test(tc, nul_byte_is_told);
-	tcase_add_test(tc, line_may_have_1024_bytes_and_no_more);
+	tcase_add_test(tc, line_may_have_20480_bytes_and_no_more);
 	tcase_add_test(tc, file_may_have_64_kib_and_no_more);
 	tcase_add_test(tc, list_may_have_256_entries_and_no_more);
 	tcase_add_test(tc, policy_may_have_1024_rules_and_no_more);

@@ -253,7 +253,7 @@ static char *written(const struct policy *p)
 	FILE *f = open_memstream(&text, &len);
 
 	for (size_t i = 0; i < policy_n_rules(p); i++)
-		policy_write_rule(p, i, f);
+		policy_write_rule(p, i, NULL, f);
 	policy_write_global(p, f);
 	fclose(f);
 	return text;
@@ -292,6 +292,88 @@ START_TEST(a_rule_is_written_with_what_absent_keys_mean)
 		"max-devices = 4096\t; default\n");
 	free(text);
 	policy_free(p);
+}
+END_TEST
+
+/* Others' uids and gids are theirs. */
+START_TEST(a_user_is_shown_himself_alone)
+{
+	struct policy *p = parse(
+		"[rule a]\naction=deny\nuser=3,1000,4\ngroup=7,5\n"
+		"[rule b]\naction=deny\nuser=3\ngroup=100,7,6\n"
+		"[rule c]\naction=deny\nuser=any\ngroup=7\n"
+		"[rule d]\naction=deny\nuser=1000\n"
+		"[rule e]\naction=deny\nuser=100,7\ngroup=1000\n");
+	gid_t groups[] = { 4, 6 };
+	char *text = NULL;
+	size_t len = 0;
+	FILE *f = open_memstream(&text, &len);
+
+	peer.groups = groups;
+	peer.n_groups = 2;
+	for (size_t i = 0; i < policy_n_rules(p); i++)
+		policy_write_rule(p, i, &peer, f);
+	fclose(f);
+	ck_assert_str_eq(text,
+		"[rule a]\t; t.conf:1\naction = deny\nuser = 1000\n"
+		"[rule b]\t; t.conf:5\naction = deny\ngroup = 100, 6\n"
+		"[rule c]\t; t.conf:9\naction = deny\nuser = any\n"
+		"[rule d]\t; t.conf:13\naction = deny\nuser = 1000\n"
+		"[rule e]\t; t.conf:16\naction = deny\n");
+	ck_assert_uint_eq(policy_n_rules_about(p, &peer), 4);
+	ck_assert_uint_eq(policy_n_rules_about(p, NULL), 5);
+	free(text);
+	policy_free(p);
+}
+END_TEST
+
+/* The longest lists that there may be. */
+START_TEST(the_longest_lines_can_be_read_again)
+{
+	char *text = NULL, *first, *second, *third;
+	size_t len = 0;
+	FILE *f = open_memstream(&text, &len);
+	struct policy *p;
+
+	fputs("[rule a]\naction=allow\nkind=tun\nuser=", f);
+	for (int i = 0; i < POLICY_LIST_MAX; i++)
+		fprintf(f, "%s%u", i ? "," : "", 4000000000u + (unsigned)i);
+	fputs("\ngroup=", f);
+	for (int i = 0; i < POLICY_LIST_MAX; i++)
+		fprintf(f, "%s%u", i ? "," : "", 4000000000u + (unsigned)i);
+	fputs("\nname=", f);
+	for (int i = 0; i < POLICY_LIST_MAX; i++)
+		fprintf(f, "%s%063d", i ? "," : "", i);
+	fputs("\nsource=", f);
+	for (int i = 0; i < POLICY_LIST_MAX; i++)
+		fprintf(f, "%s2001:db8:1111:2222:3333:4444:5555:%x/128",
+			i ? "," : "", 0x1000 + i);
+	fputs("\nroute=", f);
+	for (int i = 0; i < POLICY_LIST_MAX; i++)
+		fprintf(f, "%s2001:db8:1111:2222:3333:4444:5555:%x/128",
+			i ? "," : "", 0x1000 + i);
+	fputs("\naddress=", f);
+	for (int i = 0; i < POLICY_LIST_MAX; i++)
+		fprintf(f, "%s2001:db8:1111:2222:3333:4444:5555:%x/128",
+			i ? "," : "", 0x1000 + i);
+	fputs("\n", f);
+	fclose(f);
+	p = parse(text);
+	first = written(p);
+	policy_free(p);
+	p = parse(first);
+	second = written(p);
+	policy_free(p);
+	p = parse(second);
+	third = written(p);
+	policy_free(p);
+	ck_assert(strcmp(second, third) == 0);
+	ck_assert_ptr_nonnull(strstr(third, "4000000255\n"));
+	ck_assert_ptr_nonnull(strstr(third, ":10ff/128\n"));
+	free(text);
+	free(first);
+	free(second);
+	free(third);
 }
 END_TEST
 
@@ -507,6 +589,8 @@ int main(void)
 	tcase_add_test(t, a_rule_is_about_whom_it_names);
 	tcase_add_test(t, a_rule_is_written_with_what_absent_keys_mean);
 	tcase_add_test(t, a_rule_that_denies_has_no_limits);
+	tcase_add_test(t, a_user_is_shown_himself_alone);
+	tcase_add_test(t, the_longest_lines_can_be_read_again);
 	tcase_add_loop_test(t, what_is_written_can_be_read, 0, 3);
 	tcase_add_loop_test(t, what_is_hardly_meant_is_warned_of, 0,
 			    COUNT(warnings));
