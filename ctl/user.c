@@ -52,20 +52,30 @@ static bool is_uid(const char *text, uid_t *ret)
 	       n < UINT32_MAX;
 }
 
+/* getpwnam(3): each of these may stand for "not found". */
+static int not_found(void)
+{
+	return errno == 0 || errno == ESRCH || errno == EBADF ||
+	       errno == EPERM ? -ENOENT : -errno;
+}
+
 int user_find(const char *text, struct peer *ret)
 {
 	const struct passwd *pw;
 	uid_t uid;
+	int error;
 
 	if (!text)
 		return find_own(ret);
+	errno = 0;
 	pw = is_uid(text, &uid) ? getpwuid(uid) : getpwnam(text);
+	error = pw ? 0 : not_found();
 	if (pw) {
 		*ret = (struct peer){ .uid = pw->pw_uid, .gid = pw->pw_gid };
 		return find_groups(pw->pw_name, ret);
 	}
-	if (!is_uid(text, &uid))
-		return -ENOENT;
+	if (!is_uid(text, &uid) || error != -ENOENT)
+		return error;
 	*ret = (struct peer){ .uid = uid, .gid = uid };
 	return 0;
 }
@@ -76,12 +86,13 @@ int user_resolve(void *unused, bool group, const char *name, uint32_t *ret)
 	const struct group *gr = NULL;
 
 	(void)unused;
+	errno = 0;
 	if (group)
 		gr = getgrnam(name);
 	else
 		pw = getpwnam(name);
 	if (!gr && !pw)
-		return -ENOENT;
+		return not_found();
 	*ret = gr ? gr->gr_gid : pw->pw_uid;
 	return 0;
 }

@@ -8,7 +8,8 @@
 
 /*
  * Who that is: a name, or a uid, of which nobody needs to have heard; NULL: who
- * runs this.  0 with *ret, whose groups are free(3)'s, or -ENOENT, -ENOMEM.
+ * runs this.  0 with *ret, whose groups are free(3)'s, -ENOENT, or -errno of
+ * what would have to know.
  */
 int user_find(const char *text, struct peer *ret);
 
