@@ -39,6 +39,14 @@ static void handle_policy(struct conn *c, const struct wire_message *m)
 
 static void handle_reload(struct conn *c, const struct wire_message *m)
 {
+	struct wire_refused why;
+
+	if (m->reload.enforce > 1) {
+		refuse(&why, WIRE_E_INVALID, "request", "enforce is %u; it is "
+		       "0 or 1", m->reload.enforce);
+		conn_refuse(c, &why);
+		return;
+	}
 	reload_begin(c, m->reload.enforce);
 }
 

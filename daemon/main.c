@@ -187,6 +187,16 @@ static void on_hangup(evutil_socket_t sig, short what, void *arg)
 	reload_begin(NULL, false);
 }
 
+/* One that comes while we start is heard by the loop: nothing is missed. */
+static void hold_hangup(int how)
+{
+	sigset_t hangup;
+
+	sigemptyset(&hangup);
+	sigaddset(&hangup, SIGHUP);
+	sigprocmask(how, &hangup, NULL);
+}
+
 /* --- stage 3: resources ------------------------------------------------- */
 
 /* Room for every connection, and each device being made. */
@@ -318,6 +328,7 @@ static void serve(struct listeners *l)
 			exit(EXIT_FAILURE);
 	if (reload_serve(&server) || listen_start(l, &server))
 		exit(EXIT_FAILURE);
+	hold_hangup(SIG_UNBLOCK);
 	log_line(LOG_NOTICE, "version " TUNTAPD_VERSION ", %zu rules; ready",
 		 policy_n_rules(server.policy));
 	event_base_dispatch(server.base);
@@ -334,6 +345,8 @@ int main(int argc, char **argv)
 	struct options o;
 
 	parse_options(argc, argv, &o);
+	if (!o.check)
+		hold_hangup(SIG_BLOCK);
 	start_resolver();
 	reload_from(o.folders, o.n_folders);
 	if (o.check)
