@@ -54,7 +54,8 @@ static int find_user(const char *text, struct peer *ret)
 		snprintf(why, sizeof(why), "--user %.80s: there is no such "
 			 "user; give a name or a uid", text);
 	else
-		snprintf(why, sizeof(why), "out of memory");
+		snprintf(why, sizeof(why), "--user %.80s: cannot be looked up: "
+			 "%s", text ? text : "", strerror(-r));
 	return usage_error(why);
 }
 
@@ -162,27 +163,16 @@ const struct command command_policy_check = {
 
 /* --- test: files are read here ------------------------------------------ */
 
-static void warn(void *arg, const char *text)
+static void warn(void *n, const char *text)
 {
-	(void)arg;
+	++*(unsigned *)n;
 	fprintf(stderr, "tuntapctl: warning: %s\n", text);
 }
 
 static void tried(void *arg, const struct policy *policy, size_t rule,
 		  enum policy_match how)
 {
-	struct policy_description d = policy_describe(policy, rule);
-	struct wire_verdict *v = arg;
-	struct wire_tried *w;
-
-	if (v->n_tried == WIRE_TRIED_MAX) {
-		v->more++;
-		v->n_tried--;
-	}
-	w = &v->tried[v->n_tried++];
-	snprintf(w->rule, sizeof(w->rule), "%s:%u", d.file, d.line);
-	snprintf(w->name, sizeof(w->name), "%s", d.name);
-	w->match = (uint8_t)how;
+	policy_tell_tried(arg, policy, rule, how);
 }
 
 static int judge(const struct policy *policy, const struct policy_args *args)
@@ -219,6 +209,7 @@ static int test_main(const struct command *c, int argc, char **argv,
 	struct policy_fault fault;
 	struct policy *policy;
 	char why[ARGS_WHY_MAX];
+	unsigned there = POLICY_ALL_THERE, warnings = 0;
 	int status = 0;
 
 	args.device.common = *given;
@@ -229,13 +220,18 @@ static int test_main(const struct command *c, int argc, char **argv,
 	if (args.n_folders == 0) {
 		args.n_folders = POLICY_FOLDERS;
 		memcpy(args.folders, policy_folders, sizeof(policy_folders));
+		there = 0;
 	}
-	if (policy_load(args.folders, args.n_folders, user_resolve, NULL,
-			&policy, &fault))
+	if (policy_load(args.folders, args.n_folders, &there, user_resolve,
+			NULL, &policy, &fault))
 		return usage_error(plain_text(fault.text));
-	policy_warn(policy, warn, NULL);
+	policy_warn(policy, warn, &warnings);
 	if (args.device.layer)
 		status = judge(policy, &args);
+	else if (args.device.common.json)
+		status = error_status(print_json(json_pack("{s:I, s:I}",
+				"rules", (json_int_t)policy_n_rules(policy),
+				"warnings", (json_int_t)warnings), stdout));
 	else
 		printf("policy: %zu rules, no faults\n",
 		       policy_n_rules(policy));
@@ -251,7 +247,7 @@ const struct command command_policy_test = {
 "Reads policy files as the daemon does, says what is wrong with them or hardly\n"
 "meant, and, with the options of a device, what they would answer on a host\n"
 "where nothing is there yet.  Exits with 0 if it is allowed, or nothing was\n"
-"asked, 1 if not, 2 if a file is wrong.",
+"asked, 1 if not, 2 if a file or a folder of --policy is wrong or not there.",
 	.args = policy_test_rows,
 	.main = test_main
 };

@@ -48,23 +48,9 @@ static void tried(void *arg, const struct policy *policy, size_t rule,
 		  enum policy_match how)
 {
 	const struct tracing *t = arg;
-	struct policy_description d = policy_describe(policy, rule);
-	struct wire_tried *w;
 
-	if (!t->all && how == POLICY_OTHER_USER)
-		return;
-	/* The one that decides is told, if need be instead of another. */
-	if (t->v->n_tried == WIRE_TRIED_MAX) {
-		t->v->more++;
-		if (how != POLICY_DECIDES)
-			return;
-		t->v->n_tried--;
-	}
-	w = &t->v->tried[t->v->n_tried++];
-	memset(w, 0, sizeof(*w));
-	snprintf(w->rule, sizeof(w->rule), "%s:%u", d.file, d.line);
-	snprintf(w->name, sizeof(w->name), "%s", d.name);
-	w->match = (uint8_t)how;
+	if (t->all || how != POLICY_OTHER_USER)
+		policy_tell_tried(t->v, policy, rule, how);
 }
 
 static void device_of(const struct wire_check *check, struct wire_open *ret)

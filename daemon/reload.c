@@ -32,6 +32,7 @@ struct waiting {
 static struct {
 	const char *const *folders;
 	size_t n_folders;
+	unsigned needed, there;	/* folders: bit 0 is the first */
 	struct server *server;
 	struct event answered, begin, late;
 	bool running;
@@ -47,6 +48,15 @@ void reload_from(const char *const *folders, size_t n)
 {
 	reload.folders = folders;
 	reload.n_folders = n;
+	/* Those that are built in need not be there; the one that is named. */
+	reload.needed = folders == policy_folders ? 0 : POLICY_ALL_THERE;
+}
+
+/* The policy is in force: what was there shall be so at the next reading. */
+static void keep_folders(void)
+{
+	if (reload.needed != POLICY_ALL_THERE)
+		reload.needed = reload.there;
 }
 
 /*
@@ -59,8 +69,9 @@ static int read_files(struct policy **ret, struct policy_fault *fault)
 
 	if (++reload.readings >= READINGS_MAX)
 		resolver_give_up(-ESTALE);
-	error = policy_load(reload.folders, reload.n_folders, resolver_find,
-			    NULL, ret, fault);
+	reload.there = reload.needed;
+	error = policy_load(reload.folders, reload.n_folders, &reload.there,
+			    resolver_find, NULL, ret, fault);
 	/* Also for a fault: that of a name may stand above it. */
 	if (!resolver_wants())
 		return error;
@@ -98,6 +109,8 @@ int reload_first(struct policy **ret, struct policy_fault *fault)
 			resolver_give_up(-ETIMEDOUT);
 	}
 	resolver_forget();
+	if (!error)
+		keep_folders();
 	return error;
 }
 
@@ -255,6 +268,7 @@ static void take_effect(struct policy *policy)
 	struct server *server = reload.server;
 	unsigned ended = 0;
 
+	keep_folders();
 	policy_free(server->policy);
 	server->policy = policy;
 	server->policy_fault[0] = '\0';

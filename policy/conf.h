@@ -5,6 +5,7 @@
 #ifndef TUNTAPD_CONF_H
 #define TUNTAPD_CONF_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "bounds.h"
@@ -33,13 +34,20 @@ int conf_parse(const char *file, const char *text, size_t len,
 typedef int conf_file(void *arg, const char *path, const char *text,
 		      size_t len, struct policy_fault *fault);
 
+/* What was found, beside what the files say. */
+struct conf_found {
+	unsigned there;		/* bit i: folder i exists */
+	size_t n_files;
+	bool not_roots;		/* something belongs to us, who are not root */
+};
 /*
  * Hands over every *.conf of the folders, sorted by file name over all; of
- * several with one name that of the last folder.  A missing folder is empty.
- * What others could write to is refused.  0, what `each` returned, or -errno.
+ * several with one name that of the last folder.  A missing folder is empty,
+ * and a fault if its bit in ret->there is set.  What others could write to is
+ * refused.  0 with *ret, what `each` returned, or -errno.
  */
 int conf_folders(const char *const *folders, size_t n, conf_file *each,
-		 void *arg, struct policy_fault *fault);
+		 void *arg, struct conf_found *ret, struct policy_fault *fault);
 
 /* Fills "file:line: key: why" (line 0, key NULL: left out); -EINVAL. */
 int conf_fault(struct policy_fault *fault, const char *file, unsigned line,

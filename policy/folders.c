@@ -24,6 +24,8 @@ struct listing {
 	DIR *dirs[CONF_FOLDERS_MAX];	/* NULL: does not exist */
 	struct found files[CONF_FILES_MAX];
 	size_t n_files;
+	unsigned needed;		/* as conf_found.there */
+	bool not_roots;
 	struct policy_fault *fault;
 };
 
@@ -31,16 +33,17 @@ struct listing {
 #define FILE_FAULT(fault, err, path, ...) \
 	(conf_fault((fault), (path), 0, NULL, __VA_ARGS__), -(err))
 
-static int check_owner(const struct stat *st, const char *path,
-		       struct policy_fault *fault)
+static int check_owner(struct listing *l, const struct stat *st,
+		       const char *path)
 {
 	if (st->st_uid != 0 && st->st_uid != geteuid())
-		return FILE_FAULT(fault, EPERM, path,
+		return FILE_FAULT(l->fault, EPERM, path,
 			"it belongs to uid %u; chown root %s",
 			(unsigned)st->st_uid, path);
 	if (st->st_mode & (S_IWGRP | S_IWOTH))
-		return FILE_FAULT(fault, EPERM, path,
+		return FILE_FAULT(l->fault, EPERM, path,
 			"it is writable by others; chmod go-w %s", path);
+	l->not_roots = l->not_roots || st->st_uid != 0;
 	return 0;
 }
 
@@ -51,8 +54,13 @@ static int open_folder(struct listing *l, size_t i)
 	struct stat st;
 	int r;
 
-	if (fd < 0 && errno == ENOENT)
+	if (fd < 0 && errno == ENOENT && !(l->needed & 1u << i))
 		return 0;
+	if (fd < 0 && errno == ENOENT)
+		return FILE_FAULT(l->fault, ENOENT, path,
+			"there is no such folder%s", l->needed ==
+			POLICY_ALL_THERE ? "" : " any more; make it again, "
+			"empty if nobody shall have anything by it");
 	if (fd < 0)
 		return FILE_FAULT(l->fault, errno, path,
 			"cannot be opened as a folder (a symbolic link is not "
@@ -60,7 +68,7 @@ static int open_folder(struct listing *l, size_t i)
 	if (fstat(fd, &st) < 0)
 		r = FILE_FAULT(l->fault, errno, path, "%s", strerror(errno));
 	else
-		r = check_owner(&st, path, l->fault);
+		r = check_owner(l, &st, path);
 	if (r == 0) {
 		l->dirs[i] = fdopendir(fd);
 		if (l->dirs[i])
@@ -159,7 +167,7 @@ static int open_file(struct listing *l, const struct found *f,
 		r = FILE_FAULT(l->fault, EINVAL, path,
 			"it is not a regular file; put one there");
 	else
-		r = check_owner(&st, path, l->fault);
+		r = check_owner(l, &st, path);
 	if (r == 0)
 		return fd;
 	close(fd);
@@ -209,8 +217,18 @@ static void listing_free(struct listing *l)
 	free(l);
 }
 
+static struct conf_found found_in(const struct listing *l)
+{
+	struct conf_found f = { .n_files = l->n_files,
+				.not_roots = l->not_roots };
+
+	for (unsigned i = 0; i < CONF_FOLDERS_MAX; i++)
+		f.there |= l->dirs[i] ? 1u << i : 0;
+	return f;
+}
+
 int conf_folders(const char *const *folders, size_t n, conf_file *each,
-		 void *arg, struct policy_fault *fault)
+		 void *arg, struct conf_found *ret, struct policy_fault *fault)
 {
 	struct listing *l = calloc(1, sizeof(*l));
 	char *buf = malloc(CONF_FILE_MAX + 1);
@@ -221,6 +239,7 @@ int conf_folders(const char *const *folders, size_t n, conf_file *each,
 		goto out;
 	}
 	l->folders = folders;
+	l->needed = ret->there;
 	l->fault = fault;
 	if (n > CONF_FOLDERS_MAX) {
 		r = FILE_FAULT(fault, E2BIG, folders[CONF_FOLDERS_MAX],
@@ -232,6 +251,8 @@ int conf_folders(const char *const *folders, size_t n, conf_file *each,
 	qsort(l->files, l->n_files, sizeof(*l->files), by_name);
 	for (size_t i = 0; i < l->n_files && r == 0; i++)
 		r = hand_over(l, &l->files[i], buf, each, arg);
+	if (r == 0)
+		*ret = found_in(l);
 out:
 	free(buf);
 	if (l)

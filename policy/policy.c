@@ -213,16 +213,41 @@ static int finish(int r, struct policy *policy, struct policy **ret)
 	return r;
 }
 
-int policy_load(const char *const *folders, size_t n, policy_resolve *resolve,
-		void *arg, struct policy **ret, struct policy_fault *ret_fault)
+/* Remembers what is no fault and hardly meant. */
+static int note(struct policy *policy, const char *const *folders, size_t n,
+		const struct conf_found *found)
 {
+	size_t len = 0;
+	FILE *out;
+
+	policy->not_roots = found->not_roots;
+	if (found->n_files > 0)
+		return 0;
+	out = open_memstream(&policy->nothing, &len);
+	if (!out)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++)
+		fprintf(out, "%s%s%s", i ? ", " : "", folders[i],
+			found->there & 1u << i ? "" : " (does not exist)");
+	return fclose(out) == 0 ? 0 : -ENOMEM;
+}
+
+int policy_load(const char *const *folders, size_t n, unsigned *there,
+		policy_resolve *resolve, void *arg, struct policy **ret,
+		struct policy_fault *ret_fault)
+{
+	struct conf_found found = { .there = *there };
 	struct reading rd;
 	struct policy_fault fault;
 	struct policy_fault *f = ret_fault ? ret_fault : &fault;
 	int r = begin(&rd, resolve, arg, f);
 
 	if (r == 0)
-		r = conf_folders(folders, n, read_text, &rd, f);
+		r = conf_folders(folders, n, read_text, &rd, &found, f);
+	if (r == 0 && note(rd.policy, folders, n, &found) < 0)
+		r = no_memory(f, "policy");
+	if (r == 0)
+		*there = found.there;
 	return finish(r, rd.policy, ret);
 }
 
@@ -250,6 +275,7 @@ void policy_free(struct policy *policy)
 		free(policy->files[i]);
 	free(policy->rules);
 	free(policy->files);
+	free(policy->nothing);
 	free(policy);
 }
 

@@ -82,14 +82,18 @@ extern const char *const policy_folders[POLICY_FOLDERS];
 /*
  * Reads *.conf of the folders, in the order of their file names over all
  * folders; a file of a later folder replaces the one of the same name in an
- * earlier one.  A folder that does not exist is empty.  Refused are folders
- * and files that belong to neither root nor the caller's own euid, or that
- * group or others may write, symbolic links, and what is no regular file.
- * 0 or -errno (a file that is wrong: -EINVAL) with ret_fault, unless NULL,
- * filled.  *ret ends with policy_free().
+ * earlier one.  A folder that does not exist is empty, unless its bit in *there
+ * (bit 0: the first) is set; that is a fault.  Refused are folders and files
+ * that belong to neither root nor the caller's own euid, or that group or
+ * others may write, symbolic links, and what is no regular file.
+ * 0 with *there saying which folders exist, or -errno (a file that is wrong:
+ * -EINVAL) with ret_fault, unless NULL, filled.  *ret ends with policy_free().
  */
-int policy_load(const char *const *folders, size_t n, policy_resolve *resolve,
-		void *arg, struct policy **ret, struct policy_fault *ret_fault);
+int policy_load(const char *const *folders, size_t n, unsigned *there,
+		policy_resolve *resolve, void *arg, struct policy **ret,
+		struct policy_fault *ret_fault);
+/* All folders must be there. */
+#define POLICY_ALL_THERE	(~0u)
 /* The same from one text, as if it stood in `file`.  For tests and fuzzing. */
 int policy_parse(const char *file, const char *text, size_t len,
 		 policy_resolve *resolve, void *arg, struct policy **ret,
@@ -134,6 +138,13 @@ struct policy_trace {
 		      enum policy_match how);
 	void *arg;
 };
+
+/*
+ * Adds a rule that was tried to those of a verdict.  Where they are too many,
+ * the one that decides takes the place of the one before it.
+ */
+void policy_tell_tried(struct wire_verdict *v, const struct policy *policy,
+		       size_t rule, enum policy_match how);
 
 /* policy_decide(), with a trace; NULL: none. */
 int policy_explain(const struct policy *policy, const struct peer *peer,

@@ -72,6 +72,8 @@ struct policy {
 	struct global global;
 	char **files;			/* labels that sections point to */
 	size_t n_files;
+	char *nothing;			/* no file was found: where; or NULL */
+	bool not_roots;			/* a file or folder is not root's */
 };
 
 /* Where a policy under way is, for the readers of values. */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -181,7 +182,7 @@ START_TEST(a_broken_file_changes_nothing)
 {
 	struct wire_message m;
 	struct ttd_device *dev, *other;
-	char *log;
+	char told[256], *log;
 
 	start(RULE("a", "0"));
 	dev = opened("tt0");
@@ -192,7 +193,10 @@ START_TEST(a_broken_file_changes_nothing)
 		m = reload(enforce);
 		ck_assert_int_eq(m.type, WIRE_REFUSED);
 		ck_assert_uint_eq(m.refused.code, WIRE_E_INVALID);
-		ck_assert_msg(strstr(m.refused.text, broken[_i].told) != NULL,
+		/* The whole path, the line where there is one, and why. */
+		snprintf(told, sizeof(told), "%s/%s", rig.policy,
+			 broken[_i].told);
+		ck_assert_msg(strncmp(m.refused.text, told, strlen(told)) == 0,
 			      "%s: %s", broken[_i].what, m.refused.text);
 	}
 	m = state();
@@ -215,6 +219,47 @@ START_TEST(a_broken_file_changes_nothing)
 	ck_assert_uint_eq(m.state.policy_generation, 2);
 	ck_assert_str_eq(m.state.policy_fault, "");
 	ttd_free(dev);
+	rig_end(&rig);
+}
+END_TEST
+
+/* --- folders ------------------------------------------------------------ */
+
+START_TEST(a_folder_that_is_gone_changes_nothing)
+{
+	struct wire_message m;
+	char *said;
+
+	start(RULE("a", "0"));
+	ck_assert_int_eq(sh_status("mv %s %s.x", rig.policy, rig.policy), 0);
+	m = reload(false);
+	ck_assert_int_eq(m.type, WIRE_REFUSED);
+	ck_assert_ptr_nonnull(strstr(m.refused.text, "there is no such folder"));
+	ck_assert_uint_eq(state().state.policy_generation, 1);
+	ttd_free(opened("tt0"));
+	ck_assert_int_eq(sh_status("mv %s.x %s", rig.policy, rig.policy), 0);
+	ck_assert_int_eq(reload(false).type, WIRE_RELOADED);
+	/* Empty is what one may want. */
+	ck_assert_int_eq(sh_status("rm %s/10-test.conf", rig.policy), 0);
+	ck_assert_int_eq(reload(false).type, WIRE_RELOADED);
+	said = rig_log(&rig);
+	ck_assert_ptr_nonnull(strstr(said, "no policy file, and so no device"));
+	free(said);
+	is_refused("no rule lets uid");
+
+	ck_assert_int_eq(sh_status("timeout 5 %s --check --policy /nowhere "
+				   "2>/dev/null", rig_built("tuntapd")), 1);
+	ck_assert_int_eq(sh_status("timeout 5 %s --policy /nowhere --socket "
+				   "/run/s --admin-socket /run/a 2>/dev/null",
+				   rig_built("tuntapd")), 1);
+	ck_assert_int_eq(sh_status("%s policy test --policy /nowhere "
+				   "2>/dev/null", rig_built("tuntapctl")), 2);
+	said = sh("%s policy test --policy %s --json 2>&1",
+		  rig_built("tuntapctl"), rig.policy);
+	ck_assert_ptr_nonnull(strstr(said, "warning: no policy file"));
+	ck_assert_ptr_nonnull(strstr(said, "{\"rules\": 0, \"warnings\": "
+				     "1}\n"));
+	free(said);
 	rig_end(&rig);
 }
 END_TEST
@@ -328,6 +373,94 @@ START_TEST(a_lease_ends_if_the_policy_would_not_give_it)
 		link_goes("tt0");
 	else
 		ck_assert(link_exists("tt0"));
+	ttd_free(dev);
+	rig_end(&rig);
+}
+END_TEST
+
+/* Children that hold n devices each until they are told to go. */
+static pid_t holder(uid_t uid, unsigned n, const int go[2])
+{
+	int ready[2];
+	pid_t pid;
+	char c;
+
+	ck_assert_int_eq(pipe(ready), 0);
+	pid = fork();
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		struct ttd_device *dev;
+
+		if (setgroups(0, NULL) || setresgid(uid, uid, uid) ||
+		    setresuid(uid, uid, uid))
+			_exit(99);
+		for (unsigned i = 0; i < n; i++)
+			if (open_device(NULL, &dev, NULL) < 0)
+				_exit(98);
+		c = 'r';
+		if (write(ready[1], &c, 1) != 1)
+			_exit(97);
+		close(go[1]);
+		_exit(read(go[0], &c, 1) < 0);
+	}
+	close(ready[1]);
+	ck_assert_int_eq(read(ready[0], &c, 1), 1);
+	close(ready[0]);
+	return pid;
+}
+
+START_TEST(enforce_counts_for_each_uid)
+{
+	pid_t pids[3];
+	int go[2], n = 0;
+
+	start(RULE("a", "0, 1001, 1002") "max-devices = 3\n");
+	ck_assert_int_eq(pipe(go), 0);
+	/* tt0-2 of 1001, tt3-5 of 1002, tt6 of root */
+	pids[n++] = holder(1001, 3, go);
+	pids[n++] = holder(1002, 3, go);
+	pids[n++] = holder(0, 1, go);
+	write_policy(RULE("a", "0") "max-devices = 2\n"
+		     RULE("b", "1001") "max-devices = 2\n"
+		     RULE("c", "1002") "max-devices = 1\n");
+	ck_assert_uint_eq(reload(true).reloaded.ended, 3);
+	link_goes("tt2");
+	link_goes("tt4");
+	link_goes("tt5");
+	ck_assert(link_exists("tt0") && link_exists("tt1") &&
+		  link_exists("tt3") && link_exists("tt6"));
+	/* The ceiling of all: the oldest stay, whosoever they are. */
+	write_policy("[global]\nmax-devices = 3\n" RULE("a", "0")
+		     RULE("b", "1001") RULE("c", "1002"));
+	ck_assert_uint_eq(reload(true).reloaded.ended, 1);
+	link_goes("tt6");
+	close(go[1]);
+	for (int i = 0; i < n; i++)
+		ck_assert_int_eq(waitpid(pids[i], NULL, 0), pids[i]);
+	rig_end(&rig);
+}
+END_TEST
+
+START_TEST(the_ceiling_of_all_users_refuses)
+{
+	struct ttd_device *dev = NULL;
+	struct ttd_error error;
+	pid_t pid;
+	int go[2];
+
+	start("[global]\nmax-devices = 3\n" RULE("a", "0, 1001")
+	      "max-devices = 5\n");
+	ck_assert_int_eq(pipe(go), 0);
+	pid = holder(1001, 2, go);
+	dev = opened("tt9");
+	ck_assert_int_eq(open_device(NULL, &dev, &error), -EDQUOT);
+	ck_assert_ptr_nonnull(strstr(error.text, "all users together"));
+	ck_assert_ptr_nonnull(strstr(error.rule, "10-test.conf:2"));
+	close(go[1]);
+	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+	link_goes("tt0");
+	link_goes("tt1");
+	dev = opened("tt0");
 	ttd_free(dev);
 	rig_end(&rig);
 }
@@ -893,12 +1026,15 @@ static int asks_about_himself(void *unused)
 		ck_assert_uint_eq(m.refused.code, WIRE_E_NOT_PERMITTED);
 	}
 	/* Groups that he does not have he cannot give himself. */
-	m = check_of(WIRE_UID_CALLER);
-	m.check.n_groups = 1;
-	m.check.groups[0].gid = 0;
-	raw_send(sock, &m);
-	raw_receive(sock, &m);
-	verdict_is(&m, 0, 2, "mine");
+	for (int named = 0; named < 2; named++) {
+		m = check_of(named ? NOBODY : WIRE_UID_CALLER);
+		m.check.gid = 0;
+		m.check.n_groups = 1;
+		m.check.groups[0].gid = 0;
+		raw_send(sock, &m);
+		raw_receive(sock, &m);
+		verdict_is(&m, 0, 2, "mine");
+	}
 	close(sock);
 	return 0;
 }
@@ -912,6 +1048,45 @@ START_TEST(a_user_is_answered_about_himself)
 	as_nobody(asks_about_himself, NULL);
 	host_unchanged(before);
 	ck_assert_uint_eq(state().state.leases, 0);
+	rig_end(&rig);
+}
+END_TEST
+
+static int is_told_of_his_rules_alone(void *unused)
+{
+	struct wire_message m = check_of(WIRE_UID_CALLER);
+	int sock = raw_connect(rig.socket);
+
+	(void)unused;
+	raw_send(sock, &m);
+	raw_receive(sock, &m);
+	verdict_is(&m, 0, WIRE_TRIED_MAX, "mine");
+	/* 10 that do not fit; one of them for the one that decides. */
+	ck_assert_uint_eq(m.verdict.more, 10);
+	close(sock);
+	return 0;
+}
+
+START_TEST(rules_that_are_not_told_are_counted_for_each)
+{
+	struct wire_message m;
+	char *text = NULL;
+	size_t len = 0;
+	FILE *f = open_memstream(&text, &len);
+
+	/* About him, and between them others. */
+	for (int i = 0; i < WIRE_TRIED_MAX + 9; i++)
+		fprintf(f, "[rule h%d]\naction = deny\nuser = 65534\n"
+			"name = x\n[rule o%d]\naction = deny\nuser = 5\n",
+			i, i);
+	fputs(RULE("mine", "65534, 0"), f);
+	fclose(f);
+	start(text);
+	free(text);
+	as_nobody(is_told_of_his_rules_alone, NULL);
+	m = admin_asks(check_of(NOBODY));
+	verdict_is(&m, 0, WIRE_TRIED_MAX, "mine");
+	ck_assert_uint_eq(m.verdict.more, WIRE_TRIED_MAX + 19);
 	rig_end(&rig);
 }
 END_TEST
@@ -1090,14 +1265,11 @@ END_TEST
  * Long ones come in pieces, and many of them whole; what comes can be read as
  * files, a section each.
  */
-START_TEST(a_large_policy_is_shown_whole)
+static void write_large(void)
 {
-	char path[192], *text, *end;
-	unsigned found = 0;
+	char path[192];
 	FILE *f = NULL;
-	int sock;
 
-	start("; empty\n");
 	for (int i = 0; i < 40; i++) {
 		snprintf(path, sizeof(path), "%s/2%02d-large.conf", rig.policy,
 			 i);
@@ -1118,6 +1290,16 @@ START_TEST(a_large_policy_is_shown_whole)
 		fclose(f);
 	}
 	ck_assert_uint_eq(reload(false).reloaded.rules, 40);
+}
+
+START_TEST(a_large_policy_is_shown_whole)
+{
+	char *text, *end;
+	unsigned found = 0;
+	int sock;
+
+	start("; empty\n");
+	write_large();
 	sock = raw_connect(rig.socket);
 	text = shown(sock);
 	for (end = text; (end = strstr(end, "[rule r")); end++)
@@ -1135,6 +1317,71 @@ START_TEST(a_large_policy_is_shown_whole)
 		"{ print >\"/run/again/\" n \".conf\" }' /run/shown && "
 		"%s --check --policy /run/again >/dev/null 2>&1",
 		rig_built("tuntapctl"), rig.admin, rig_built("tuntapd")), 0);
+	rig_end(&rig);
+}
+END_TEST
+
+/* Who reads slowly is not told half of one policy and half of another. */
+START_TEST(a_policy_that_changes_while_it_is_told_is_broken_off)
+{
+	struct wire_message m = { .type = WIRE_POLICY, .id = 1 };
+	int sock;
+
+	start("; empty\n");
+	write_large();
+	sock = raw_connect(rig.admin);
+	raw_send(sock, &m);
+	sleep_ms(SETTLE_MS);
+	ck_assert_int_eq(reload(false).type, WIRE_RELOADED);
+	do
+		raw_receive(sock, &m);
+	while (m.type == WIRE_RULE);
+	ck_assert_int_eq(m.type, WIRE_REFUSED);
+	ck_assert_uint_eq(m.refused.code, WIRE_E_BUSY);
+	/* And once more, on the same connection. */
+	free(shown(sock));
+	close(sock);
+	rig_end(&rig);
+}
+END_TEST
+
+START_TEST(enforce_is_yes_or_no)
+{
+	struct wire_message m;
+
+	start(RULE("a", "0"));
+	m = admin_asks((struct wire_message){ .type = WIRE_RELOAD,
+					      .reload.enforce = 2 });
+	ck_assert_int_eq(m.type, WIRE_REFUSED);
+	ck_assert_uint_eq(m.refused.code, WIRE_E_INVALID);
+	ck_assert_uint_eq(state().state.policy_generation, 1);
+	rig_end(&rig);
+}
+END_TEST
+
+static void hang_up(int unused)
+{
+	(void)unused;
+	if (rig.daemon > 0)
+		kill(rig.daemon, SIGHUP);
+}
+
+/* One that comes while names are looked up at the start. */
+START_TEST(a_hangup_during_the_start_is_a_reload)
+{
+	const struct itimerval soon = { .it_value.tv_usec = 300 * 1000 };
+
+	if (!start_with_stub("a_hangup_during_the_start_is_a_reload",
+			     RULE("a", "0")))
+		return;
+	rig_stop(&rig);
+	write_policy(RULE("a", "0, slow"));
+	signal(SIGALRM, hang_up);
+	setitimer(ITIMER_REAL, &soon, NULL);
+	rig_daemon(&rig, NULL);
+	for (int i = 0; i < 100 && state().state.policy_generation < 2; i++)
+		sleep_ms(50);
+	ck_assert_uint_eq(state().state.policy_generation, 2);
 	rig_end(&rig);
 }
 END_TEST
@@ -1229,7 +1476,10 @@ int main(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, a_broken_file_changes_nothing, 0,
 			    COUNT(broken));
+	tcase_add_test(t, a_folder_that_is_gone_changes_nothing);
 	tcase_add_test(t, a_reload_leaves_leases_alone_unless_told);
+	tcase_add_test(t, enforce_counts_for_each_uid);
+	tcase_add_test(t, enforce_is_yes_or_no);
 	tcase_add_test(t, the_newest_go_where_there_are_too_many);
 	tcase_add_loop_test(t, a_lease_ends_if_the_policy_would_not_give_it,
 			    0, COUNT(enforced));
@@ -1246,12 +1496,16 @@ int main(void)
 	tcase_add_test(t, names_that_take_their_time_hold_nobody_up);
 	tcase_add_test(t, what_is_asked_for_during_a_reload_is_done_after_it);
 	tcase_add_test(t, a_user_is_answered_about_himself);
+	tcase_add_test(t, rules_that_are_not_told_are_counted_for_each);
 	tcase_add_test(t, root_is_answered_about_everybody);
 	tcase_add_loop_test(t, tuntapctl_explains, 0, COUNT(asked));
 	tcase_add_test(t, tuntapctl_reloads_and_tells_in_json);
 	tcase_add_test(t, a_user_sees_the_rules_about_himself);
 	tcase_add_test(t, a_large_policy_is_shown_whole);
+	tcase_add_test(t, a_policy_that_changes_while_it_is_told_is_broken_off);
+	tcase_add_test(t, a_hangup_during_the_start_is_a_reload);
 	tcase_add_test(t, quotas_count_over_connections_and_rules);
+	tcase_add_test(t, the_ceiling_of_all_users_refuses);
 	tcase_add_test(t, halves_and_covers_in_two_requests);
 	suite_add_tcase(s, t);
 	return live_main("policy", s);

@@ -422,8 +422,10 @@ static int load(const char *a, const char *b, struct policy **ret,
 		struct policy_fault *fault)
 {
 	const char *folders[2] = { in_root(a), b ? in_root(b) : NULL };
+	unsigned there = 0;
 
-	return policy_load(folders, b ? 2 : 1, resolve, NULL, ret, fault);
+	return policy_load(folders, b ? 2 : 1, &there, resolve, NULL, ret,
+			   fault);
 }
 
 static void load_bad(const char *name, int err, const char *what)
@@ -446,6 +448,85 @@ START_TEST(missing_folder_is_empty)
 	ck_assert_int_eq(load("none", "neither", &p, NULL), 0);
 	ck_assert_uint_eq(policy_n_rules(p), 0);
 	policy_free(p);
+}
+END_TEST
+
+static void keep(void *arg, const char *text)
+{
+	size_t n = strlen(arg);
+
+	snprintf((char *)arg + n, 1000 - n, "%s\n", text);
+}
+
+START_TEST(folders_that_must_be_there_are)
+{
+	char none[256], a[256];
+	const char *folders[2] = { none, a };
+	struct policy_fault fault = { "" };
+	struct policy *p = NULL;
+	char warnings[1000] = "";
+	unsigned there = 0;
+
+	make_folder("a");
+	strcpy(none, in_root("none"));
+	strcpy(a, in_root("a"));
+	ck_assert_int_eq(policy_load(folders, 2, &there, NULL, NULL, &p,
+				     &fault), 0);
+	ck_assert_uint_eq(there, 2);
+	/* Nobody gets anything: that is said. */
+	policy_warn(p, keep, warnings);
+	ck_assert_ptr_nonnull(strstr(warnings, "no policy file"));
+	ck_assert_ptr_nonnull(strstr(warnings, "/none (does not exist), "));
+	ck_assert_ptr_nonnull(strstr(warnings, "/a\n"));
+	policy_free(p);
+	make_file("a/1.conf", DENY_RULE("a"));
+	ck_assert_int_eq(policy_load(folders, 2, &there, NULL, NULL, &p,
+				     &fault), 0);
+	ck_assert_uint_eq(there, 2);
+	warnings[0] = '\0';
+	policy_warn(p, keep, warnings);
+	ck_assert_ptr_null(strstr(warnings, "no policy file"));
+	policy_free(p);
+	p = NULL;
+	/* What was there is there again, or it is a fault. */
+	ck_assert_int_eq(rename(in_root("a"), in_root("b")), 0);
+	ck_assert_int_eq(policy_load(folders, 2, &there, NULL, NULL, &p,
+				     &fault), -ENOENT);
+	ck_assert_ptr_nonnull(strstr(fault.text, "/a: there is no such folder "
+				     "any more"));
+	ck_assert_uint_eq(there, 2);
+	ck_assert_int_eq(rename(in_root("b"), in_root("a")), 0);
+	there = POLICY_ALL_THERE;
+	ck_assert_int_eq(policy_load(folders, 2, &there, NULL, NULL, &p,
+				     &fault), -ENOENT);
+	ck_assert_ptr_nonnull(strstr(fault.text, "/none: there is no such "
+				     "folder"));
+	ck_assert_ptr_null(p);
+}
+END_TEST
+
+START_TEST(own_files_of_a_user_are_warned_of)
+{
+	struct policy *p = NULL;
+	char warnings[1000] = "";
+
+	make_folder("a");
+	make_file("a/1.conf", DENY_RULE("a"));
+	if (geteuid() == 0) {
+		ck_assert_int_eq(load("a", NULL, &p, NULL), 0);
+		policy_warn(p, keep, warnings);
+		ck_assert_str_eq(warnings, "");
+		policy_free(p);
+		ck_assert_int_eq(chmod(root, 0755), 0);
+		ck_assert_int_eq(chown(in_root("a/1.conf"), 1234, 1234), 0);
+		ck_assert_int_eq(seteuid(1234), 0);
+	}
+	ck_assert_int_eq(load("a", NULL, &p, NULL), 0);
+	policy_warn(p, keep, warnings);
+	ck_assert_ptr_nonnull(strstr(warnings, "and not to root"));
+	policy_free(p);
+	if (getuid() == 0)
+		ck_assert_int_eq(seteuid(0), 0);
 }
 END_TEST
 
@@ -649,14 +730,15 @@ START_TEST(there_may_be_8_folders_and_no_more)
 	const char *folders[CONF_FOLDERS_MAX + 1];
 	struct policy *p = NULL;
 	struct policy_fault fault = { "" };
+	unsigned there = 0;
 
 	for (size_t i = 0; i < COUNT(folders); i++)
 		folders[i] = in_root("none");
-	ck_assert_int_eq(policy_load(folders, CONF_FOLDERS_MAX, NULL, NULL, &p,
-				     NULL), 0);
+	ck_assert_int_eq(policy_load(folders, CONF_FOLDERS_MAX, &there, NULL,
+				     NULL, &p, NULL), 0);
 	policy_free(p);
-	ck_assert_int_eq(policy_load(folders, CONF_FOLDERS_MAX + 1, NULL, NULL,
-				     &p, &fault), -E2BIG);
+	ck_assert_int_eq(policy_load(folders, CONF_FOLDERS_MAX + 1, &there,
+				     NULL, NULL, &p, &fault), -E2BIG);
 	ck_assert_ptr_nonnull(strstr(fault.text, "more than 8"));
 }
 END_TEST
@@ -2087,6 +2169,8 @@ static TCase *folder_case(void)
 
 	tcase_add_checked_fixture(tc, make_root, remove_root);
 	tcase_add_test(tc, missing_folder_is_empty);
+	tcase_add_test(tc, folders_that_must_be_there_are);
+	tcase_add_test(tc, own_files_of_a_user_are_warned_of);
 	tcase_add_test(tc,
 		files_come_in_the_order_of_their_names_over_all_folders);
 	tcase_add_test(tc, file_of_a_later_folder_replaces_its_namesake);

@@ -438,25 +438,79 @@ static const struct {
 } warnings[] = {
 	{ USER("any", "tt%u-*"), NULL, NULL },
 	{ USER("any", "tun[0-9], vpn?"), NULL, NULL },
-	{ USER("any", "%u*"), NULL, NULL },
+	{ USER("any", "%u-*"), NULL, NULL },
+	{ USER("any", "%u*"), "t.conf:5: name: ", "digits may follow the uid" },
+	{ USER("any", "a%u?"), "t.conf:5: name: ", "in `a%u?` digits may" },
+	{ USER("any", "a-*, a%u[a-z]"), "t.conf:5: name: ", "`a%u[a-z]`" },
+	{ USER("any", "a%u0"), "t.conf:5: name: ", "digits may follow" },
+	{ USER("1", "a-%u%u"), "t.conf:5: name: ", "digits may follow" },
+	{ USER("any", "a%ux*, b%u"), NULL, NULL },
 	{ USER("any", "*"), "t.conf:5: name: ", "no letters to begin" },
 	{ USER("any", "tt*, ?x"), "t.conf:5: name: ", "`?x` has no letters" },
 	{ USER("any", "[a-z]*"), "t.conf:5: name: ", "no letters to begin" },
 	{ "[rule r]\naction=deny\nuser=any\nname=*\n", NULL, NULL },
-	{ USER("any", "vpn-%u*"), NULL, NULL },
-	{ USER("any", "vpn-x%u*"), "t.conf:5: name: ", "uid 4294967294" },
+	{ USER("any", "vp-%u-*"), NULL, NULL },
+	{ USER("any", "vpn-%u-*"), "t.conf:5: name: ", "uid 4294967294" },
+	{ USER("any", "*, ?, tt*"), "t.conf:5: name: ", "`*` has no letters" },
 	{ USER("any", "vpn-x%u"), NULL, NULL },
 	{ USER("any", "vpn-xy%u"), "t.conf:5: name: ", "uid 4294967294" },
 	{ USER("1000", "vpn-xyzabc%u"), NULL, NULL },
-	{ USER("1000", "vpn-xyzabcd%u*"), "t.conf:5: name: ", "uid 1000" },
+	{ USER("1000", "vpn-xyzabc%u-*"), "t.conf:5: name: ", "uid 1000" },
 	{ USER("1\ngroup=2", "vpn-xyzabc%u"), "t.conf:6: name: ",
 	  "uid 4294967294" },
 	{ TT "source=auto\ndhcp=no\non-tamper=log\n", NULL, NULL },
 	{ TT "source-guard=required\n", NULL, NULL },
 	{ TT "source-guard=off\n", "t.conf:6: source-guard: ",
 	  "any source address" },
-	{ "[rule r]\naction=deny\nuser=any\nsource-guard=off\n", NULL, NULL },
+	{ "[rule r]\naction=deny\nuser=any\nsource-guard=off\n",
+	  "t.conf:4: source-guard: ", "has no limits" },
+	{ "[rule r]\naction=deny\nuser=any\nkind=tun\nname=a\nmtu=99\n"
+	  "max-devices=2\n", "t.conf:6: mtu: ", "has no limits" },
+	{ TT "default-route=yes\nroute=10.0.0.0/8, fd00::/16\n",
+	  "t.conf:6: default-route: ", "no prefix of `route`" },
+	{ TT "default-route=yes\n", "t.conf:6: default-route: ",
+	  "no prefix of `route`" },
+	{ TT "default-route=yes\nroute=0.0.0.0/7\n", NULL, NULL },
+	{ TT "default-route=yes\nroute=fd00::/8\n", NULL, NULL },
+	{ TT "default-route=no\n", NULL, NULL },
+#define DENY(rest) "[rule d]\naction=deny\n" rest "\n"
+	{ DENY("user=any") TT, "t.conf:4: ", "rule tt decides about nothing: "
+	  "rule d (t.conf:1)" },
+	{ DENY("user=any\nkind=tun, tap") TT, "t.conf:5: ", "nothing" },
+	{ DENY("user=any\nkind=tap\nname=x, *") TT, NULL, NULL },
+	{ DENY("user=any\nname=x, *") TT, "t.conf:5: ", "nothing" },
+	{ DENY("user=any\nname=tt*") TT, NULL, NULL },
+	{ DENY("user=1,2\ngroup=3") USER("2", "t*"), "t.conf:5: ", "nothing" },
+	{ DENY("user=1,2\ngroup=3") USER("2\ngroup=3", "t*"), "t.conf:5: ",
+	  "nothing" },
+	{ DENY("user=1,2\ngroup=3") USER("2\ngroup=4", "t*"), NULL, NULL },
+	{ DENY("user=1,2\ngroup=3") USER("2,5", "t*"), NULL, NULL },
+	{ DENY("user=1,2\ngroup=3") USER("any", "t*"), NULL, NULL },
+	{ DENY("user=any\nkind=tun") USER("7", "t*"), "t.conf:5: ",
+	  "nothing" },
 };
+
+/* The one that decides is told, however many come before it. */
+START_TEST(rules_that_are_tried_are_told_to_a_number)
+{
+	static struct wire_verdict v;
+	struct policy *p = parse(TT);
+
+	for (unsigned i = 0; i < WIRE_TRIED_MAX + 3; i++)
+		policy_tell_tried(&v, p, 0, POLICY_OTHER_NAME);
+	ck_assert_uint_eq(v.n_tried, WIRE_TRIED_MAX);
+	ck_assert_uint_eq(v.more, 3);
+	policy_tell_tried(&v, p, 0, POLICY_DECIDES);
+	ck_assert_uint_eq(v.n_tried, WIRE_TRIED_MAX);
+	ck_assert_uint_eq(v.more, 4);
+	ck_assert_uint_eq(v.tried[WIRE_TRIED_MAX - 1].match, POLICY_DECIDES);
+	ck_assert_uint_eq(v.tried[WIRE_TRIED_MAX - 2].match,
+			  POLICY_OTHER_NAME);
+	ck_assert_str_eq(v.tried[0].rule, "t.conf:1");
+	ck_assert_str_eq(v.tried[0].name, "tt");
+	policy_free(p);
+}
+END_TEST
 
 START_TEST(what_is_hardly_meant_is_warned_of)
 {
@@ -592,6 +646,7 @@ int main(void)
 	tcase_add_test(t, a_user_is_shown_himself_alone);
 	tcase_add_test(t, the_longest_lines_can_be_read_again);
 	tcase_add_loop_test(t, what_is_written_can_be_read, 0, 3);
+	tcase_add_test(t, rules_that_are_tried_are_told_to_a_number);
 	tcase_add_loop_test(t, what_is_hardly_meant_is_warned_of, 0,
 			    COUNT(warnings));
 	tcase_add_test(t, terms_are_those_of_the_rule);
