@@ -70,7 +70,9 @@ static void close_fds(struct worker_job *job)
 {
 	for (unsigned i = 0; i < job->n_fds; i++)
 		close(job->fds[i]);
-	job->n_fds = 0;
+	/* Of a device whose holder is there the loop looks at it: 0 stays. */
+	if (job->n_fds > 0)
+		job->n_fds = 0;
 }
 
 static void delete_devices(struct worker_job *jobs)
