@@ -71,6 +71,8 @@ static bool adopt(void *arg, const struct os_found *f)
 	held->lease.state = WIRE_LEASE_ORPHAN;
 	held->lease.opened = time(NULL);
 	held->connected_metric = f->connected_metric;
+	/* That stays, whatever the rule says now; its client makes it follow. */
+	held->source.guarded = f->guarded;
 	memcpy(held->mac, f->link.mac, sizeof(held->mac));
 	held->mtu = f->link.mtu;
 	held->up = f->link.up;
@@ -110,7 +112,7 @@ static int check(const struct conn *c, const struct held *held,
 		 struct wire_refused *why)
 {
 	if (!held || held->lease.uid != c->peer.uid || !held->lease.counted ||
-	    held->revoked || (!held->conn && held->lease.state !=
+	    held->revoked || held->working || (!held->conn && held->lease.state !=
 			      WIRE_LEASE_ORPHAN))
 		return refuse(why, WIRE_E_NOT_FOUND, "reclaim", "no such lease "
 			      "of this user waits for its client; it has "

@@ -393,7 +393,7 @@ int mirror_start(const struct mirror_listener *listener,
 		 struct wire_refused *why)
 {
 	const struct os_watcher watcher = { on_link, on_address, on_route,
-					    on_dump, NULL };
+					    NULL, on_dump, NULL };
 
 	mirror.listener = *listener;
 	return os_watch_start(&watcher, why);

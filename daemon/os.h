@@ -128,6 +128,8 @@ struct os_watcher {
 	void (*link)(void *arg, const struct os_link *link, bool gone);
 	void (*address)(void *arg, const struct os_address *a, bool gone);
 	void (*route)(void *arg, const struct os_route *r, bool gone);
+	/* Where a guard is; NULL: that is not asked. */
+	void (*guard)(void *arg, unsigned ifindex);
 	/*
 	 * A dump of all begins, at the start or because events were lost; or
 	 * it has ended, and what it did not tell is no longer there.
@@ -164,6 +166,7 @@ struct os_found {
 	struct os_link link;
 	struct wire_open is;
 	uint32_t connected_metric;	/* 0: it has no connected route */
+	bool guarded;
 };
 /*
  * Hands over each of them; false ends it.  0 or -errno.  Not described are

@@ -82,6 +82,14 @@ static void on_route(void *arg, const struct os_route *r, bool gone)
 	};
 }
 
+static void on_guard(void *arg, unsigned ifindex)
+{
+	struct device *d = find(arg, ifindex);
+
+	if (d)
+		d->found.guarded = true;
+}
+
 static void on_dump(void *arg, bool begins)
 {
 	struct finding *f = arg;
@@ -141,7 +149,7 @@ int os_devices_find(bool (*found)(void *arg, const struct os_found *f),
 {
 	struct finding f = { NULL, 0 };
 	const struct os_watcher watcher = { on_link, on_address, on_route,
-					    on_dump, &f };
+					    on_guard, on_dump, &f };
 	struct device *d, *next;
 	struct rtnl rtnl;
 	int error = rtnl_open(&rtnl);
@@ -149,6 +157,8 @@ int os_devices_find(bool (*found)(void *arg, const struct os_found *f),
 	if (error)
 		return error;
 	error = rtnl_dump(&rtnl, &watcher);
+	if (!error)
+		error = rtnl_dump_guards(&rtnl, &watcher);
 	rtnl_close(&rtnl);
 	if (!error)
 		error = f.error;

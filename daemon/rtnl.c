@@ -323,6 +323,17 @@ static void tell_route(const struct nlmsghdr *nlh, const struct os_watcher *w)
 			 !leads || nlh->nlmsg_type == RTM_DELROUTE);
 }
 
+static void tell_guard(const struct nlmsghdr *nlh, const struct os_watcher *w)
+{
+	const struct tcmsg *tcm = mnl_nlmsg_get_payload(nlh);
+	struct nlattr *attr;
+
+	mnl_attr_for_each(attr, nlh, sizeof(*tcm))
+		if (mnl_attr_get_type(attr) == TCA_KIND &&
+		    strcmp(mnl_attr_get_str(attr), RTNL_GUARD_QDISC) == 0)
+			w->guard(w->arg, (unsigned)tcm->tcm_ifindex);
+}
+
 /* Tells the watcher one message, if it is one of what it wants to know. */
 static void tell(const struct nlmsghdr *nlh, const struct os_watcher *w)
 {
@@ -350,6 +361,11 @@ static void tell(const struct nlmsghdr *nlh, const struct os_watcher *w)
 		if (parse_address(nlh, &address))
 			w->address(w->arg, &address,
 				   nlh->nlmsg_type == RTM_DELADDR);
+		return;
+	case RTM_NEWQDISC:
+		if (w->guard &&
+		    mnl_nlmsg_get_payload_len(nlh) >= sizeof(struct tcmsg))
+			tell_guard(nlh, w);
 		return;
 	case RTM_NEWROUTE:
 	case RTM_DELROUTE:
@@ -535,6 +551,16 @@ int rtnl_dump_links(struct rtnl *rtnl,
 	for (int i = 0; error == -EAGAIN && i < DUMP_TRIES; i++)
 		error = dump(rtnl, RTM_GETLINK, sizeof(struct ifinfomsg),
 			     &watcher);
+	return error;
+}
+
+int rtnl_dump_guards(struct rtnl *rtnl, const struct os_watcher *watcher)
+{
+	int error = -EAGAIN;
+
+	for (int i = 0; error == -EAGAIN && i < DUMP_TRIES; i++)
+		error = dump(rtnl, RTM_GETQDISC, sizeof(struct tcmsg),
+			     watcher);
 	return error;
 }
 

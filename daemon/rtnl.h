@@ -18,6 +18,9 @@ struct mnl_socket;
 /* rtm_protocol of our routes; systemd/ ships its name for rt_protos.d. */
 #define RTNL_PROTOCOL	116
 
+/* The kind of qdisc that guards hang on. */
+#define RTNL_GUARD_QDISC "clsact"
+
 /* A socket for requests; one thread at a time. */
 struct rtnl {
 	struct mnl_socket *nl;
@@ -112,6 +115,8 @@ int rtnl_commit(struct rtnl *rtnl, struct rtnl_batch *batch,
 int rtnl_dump_links(struct rtnl *rtnl,
 		    void (*link)(void *arg, const struct os_link *link,
 				 bool gone), void *arg);
+/* Tells where guards are, to a watcher that asks for that. */
+int rtnl_dump_guards(struct rtnl *rtnl, const struct os_watcher *watcher);
 /* Tells all links, addresses and routes to the watcher.  0 or -errno. */
 int rtnl_dump(struct rtnl *rtnl, const struct os_watcher *watcher);
 /* Opens a socket that hears of changes, non-blocking. */

@@ -391,7 +391,7 @@ void rtnl_add_guard(struct rtnl_batch *b, unsigned ifindex,
 
 	if (!nlh)
 		return;
-	mnl_attr_put_strz(nlh, TCA_KIND, "clsact");
+	mnl_attr_put_strz(nlh, TCA_KIND, RTNL_GUARD_QDISC);
 	end(b, nlh);
 	put_filter(b, ifindex, GUARD_PRIO_DROP, &drop, 1);
 	rtnl_set_guard(b, ifindex, program);

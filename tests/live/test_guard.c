@@ -977,6 +977,45 @@ START_TEST(what_outgrows_it_is_taken_back)
 }
 END_TEST
 
+/* Over a restart it stays, and follows, also where the rule has changed. */
+START_TEST(it_stays_over_a_restart)
+{
+	static const char off[] =
+		"[rule all]\naction = allow\nuser = 65534\nkind = tun\n"
+		"name = tt*\naddress = 10.9.0.0/16, fd09::/32\n"
+		"route = 10.0.0.0/8\nsource-guard = off\n";
+	struct ttd_route more[] = { route("10.80.0.0/16", NULL, 0) };
+	struct ttd_event ev = TTD_EVENT_INIT;
+	struct ttd_error e;
+	FILE *f;
+
+	begin(&setups[0]);
+	rights(true);
+	f = fopen(sh("printf %%s %s/10-test.conf", rig.policy), "w");
+	fputs(_i ? off : policy, f);
+	fclose(f);
+	rig_kill(&rig, SIGKILL);
+	rights(false);
+	ck_assert(comes4("10.9.0.9"));
+	ck_assert(!comes4("8.8.8.8"));
+	rights(true);
+	rig_daemon(&rig, NULL);
+	rights(false);
+	do
+		ck_assert_int_eq(ttd_next_event(dev, &ev, DEADLINE_MS), 0);
+	while (ev.type != TTD_EVENT_DAEMON_BACK);
+	ck_assert(comes4("10.9.0.9"));
+	ck_assert(!comes4("8.8.8.8"));
+	ck_assert(!comes4("10.80.0.9"));
+	ck_assert_msg(ttd_add_routes(dev, more, 1, &e) == 0, "%s", e.text);
+	ck_assert(comes4("10.80.0.9"));
+	ck_admin("ip addr add 10.80.1.1/24 dev lan0");
+	ck_soon(!comes4("10.80.1.9"));
+	ck_assert(!comes4("8.8.8.8"));
+	end();
+}
+END_TEST
+
 /* Nobody can take it away, not even who made the device his own. */
 START_TEST(a_holder_cannot_remove_it)
 {
@@ -1021,6 +1060,7 @@ int main(void)
 	tcase_add_test(t, the_policy_may_do_without);
 	tcase_add_test(t, what_does_not_fit_is_refused);
 	tcase_add_test(t, what_outgrows_it_is_taken_back);
+	tcase_add_loop_test(t, it_stays_over_a_restart, 0, 2);
 	tcase_add_test(t, a_holder_cannot_remove_it);
 	suite_add_tcase(s, t);
 	return live_main("guard", s);
