@@ -13,14 +13,6 @@
 #include "names.h"
 #include "rules.h"
 
-static bool has_id(const struct ids *ids, uint32_t id)
-{
-	for (size_t i = 0; i < ids->n; i++)
-		if (ids->id[i] == id)
-			return true;
-	return false;
-}
-
 bool peer_has(const struct peer *peer, bool group, uint32_t id)
 {
 	if (!group || id == peer->gid)
@@ -31,15 +23,18 @@ bool peer_has(const struct peer *peer, bool group, uint32_t id)
 	return false;
 }
 
-bool rule_about(const struct rule *rule, const struct peer *peer)
+static bool has_any(const struct peer *peer, bool group, const struct ids *ids)
 {
-	if (rule->users.any || has_id(&rule->users, peer->uid) ||
-	    has_id(&rule->groups, peer->gid))
-		return true;
-	for (size_t i = 0; i < peer->n_groups; i++)
-		if (has_id(&rule->groups, peer->groups[i]))
+	for (size_t i = 0; i < ids->n; i++)
+		if (peer_has(peer, group, ids->id[i]))
 			return true;
 	return false;
+}
+
+bool rule_about(const struct rule *rule, const struct peer *peer)
+{
+	return rule->users.any || has_any(peer, false, &rule->users) ||
+	       has_any(peer, true, &rule->groups);
 }
 
 /* Only deny rules lack the key. */

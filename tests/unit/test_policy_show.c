@@ -535,7 +535,7 @@ END_TEST
 
 #define TERMS_POLICY \
 	TT "source=10.0.0.0/8, fd00::/8\ndhcp=no\non-tamper=log\n" \
-	"source-guard=off\nmac=chosen\nshadow=yes\nmetric=7-\n" \
+	"source-guard=off\nmac=chosen\nshadow=yes\nmetric=7-9\n" \
 	"[rule d]\naction=deny\nuser=any\nkind=tun\nname=vpn*\n" \
 	"source-guard=off\n"
 
@@ -545,6 +545,7 @@ static void check_terms_of_nobody(const struct policy_terms *t)
 	ck_assert(!t->shadow && !t->mac_chosen);
 	ck_assert_uint_eq(t->n_sources, 0);
 	ck_assert_uint_eq(t->metric, 1000);
+	ck_assert_str_eq(t->shadow_rule, "");
 }
 
 START_TEST(terms_are_those_of_the_rule)
@@ -558,6 +559,8 @@ START_TEST(terms_are_those_of_the_rule)
 	ck_assert_uint_eq(t.n_sources, 2);
 	ck_assert_uint_eq(t.sources[0].len, 8);
 	ck_assert_uint_eq(t.metric, 7);
+	ck_assert_uint_eq(t.metric_max, 9);
+	ck_assert_str_eq(t.shadow_rule, "t.conf:11");
 	ck_assert_int_eq(policy_decide(p, &peer, &ask, &usage, &out,
 				       &decision), 0);
 	ck_assert(decision.terms.shadow && decision.terms.mac_chosen);
