@@ -21,7 +21,7 @@
 
 /* A file may change between two readings; if it always does, that is it. */
 #define READINGS_MAX	4
-#define NAMES_WANTED	1	/* no -errno: whatever fails may be any of those */
+#define NAMES_WANTED	1	/* no -errno: a fault may be any of those */
 
 /* Who asked for a reload, and is answered when it is done. */
 struct waiting {
@@ -39,7 +39,7 @@ static struct {
 	bool enforce;
 	unsigned readings;
 	struct waiting *waiting;
-	/* Asked for while one was running: may be about what that did not see. */
+	/* Asked for while one ran: may be about what that did not see. */
 	bool again, again_enforce;
 	struct waiting *again_waiting;
 } reload;

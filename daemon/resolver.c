@@ -27,10 +27,10 @@
 
 #define NAME_MAX_BYTES	255	/* longer than any that there may be */
 #define UNANSWERED	1	/* no -errno */
-#define NO_NUMBER	0	/* of the keeper's word: the worker is another */
+#define NO_NUMBER	0	/* the keeper says: it is another worker */
 #define DEATHS_MAX	3	/* of workers that one name may cost */
 #define RESPAWN_MS	100
-#define STRAYS_MAX	64	/* answers to nothing, before others are served */
+#define STRAYS_MAX	64	/* answers to nothing, in one turn */
 
 /* One at a time each way, each a packet. */
 struct query {
@@ -179,7 +179,7 @@ void resolver_stop(void)
 		return;
 	close(resolver.fd);
 	resolver.fd = -1;
-	/* The worker may be in the middle of a name; it ends with the keeper. */
+	/* The worker may be at a name; it ends with the keeper. */
 	if (kill(resolver.pid, SIGKILL) == 0)
 		reap();
 }

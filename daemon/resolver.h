@@ -18,8 +18,8 @@ void resolver_stop(void);
 /*
  * A policy_resolve, which says -ECHILD where the child is gone for good, and
  * -EPIPE of a name that it ended at.  A name that has not been asked for yet is
- * noted, and found, as nobody in particular: a policy that was read with such a name is
- * good for nothing but to say which names there are.
+ * noted, and found, as nobody in particular: a policy that was read with such a
+ * name is good for nothing but to say which names there are.
  */
 int resolver_find(void *unused, bool group, const char *name, uint32_t *ret);
 /* Was any noted that has no answer yet? */

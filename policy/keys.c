@@ -168,7 +168,7 @@ void rule_write(const struct rule *rule, const struct peer *peer, FILE *out)
 {
 	fprintf(out, "[rule %s]\t; %s:%u\n", rule->name, rule->file,
 		rule->line);
-	for (size_t i = 0; i < N_RULE_KEYS; i++) {
+	for (enum rule_key i = 0; i < N_RULE_KEYS; i++) {
 		if (peer && (i == KEY_USER || i == KEY_GROUP) &&
 		    rule->key_line[i] && !(i == KEY_USER && rule->users.any))
 			write_own(rule, i, peer, out);

@@ -234,7 +234,8 @@ START_TEST(a_folder_that_is_gone_changes_nothing)
 	ck_assert_int_eq(sh_status("mv %s %s.x", rig.policy, rig.policy), 0);
 	m = reload(false);
 	ck_assert_int_eq(m.type, WIRE_REFUSED);
-	ck_assert_ptr_nonnull(strstr(m.refused.text, "there is no such folder"));
+	ck_assert_ptr_nonnull(strstr(m.refused.text, "there is no such "
+				     "folder"));
 	ck_assert_uint_eq(state().state.policy_generation, 1);
 	ttd_free(opened("tt0"));
 	ck_assert_int_eq(sh_status("mv %s.x %s", rig.policy, rig.policy), 0);
@@ -501,7 +502,7 @@ static int open_in(const char *address, const char *route,
 #define SHADOW_ABSENT	"10-test.conf:1"	/* the rule */
 
 /* OPEN, CHECK and ADD each tell the line that does not allow it. */
-START_TEST(a_refusal_for_a_network_of_anothers_names_its_line)
+START_TEST(a_refusal_for_anothers_network_names_its_line)
 {
 	static const struct {
 		const char *policy, *rule;
@@ -553,7 +554,7 @@ static const struct {
 	{ NULL, NULL, RULE("a", "0") "metric = 2000-\n", 0 },
 };
 
-START_TEST(enforce_holds_leases_against_the_host_and_the_metric)
+START_TEST(enforce_looks_at_the_host_and_the_metric)
 {
 	struct ttd_device *dev;
 	struct ttd_error error;
@@ -673,7 +674,8 @@ static bool start_with_stub(const char *test, const char *policy)
 	ck_assert_ptr_nonnull(f);
 	fputs(stub, f);
 	fclose(f);
-	if (sh_status("cc -shared -fPIC -o /run/libnss_stub.so.2 /run/stub.c")) {
+	if (sh_status("cc -shared -fPIC -o /run/libnss_stub.so.2 "
+		      "/run/stub.c")) {
 		live_skip(test, "no compiler for a module of NSS");
 		return false;
 	}
@@ -722,7 +724,7 @@ static bool is_dumpable(pid_t pid)
 static unsigned fds_of(pid_t pid)
 {
 	char *text = sh("ls /proc/%d/fd | wc -l", (int)pid);
-	unsigned n = (unsigned)atoi(text);
+	unsigned n = (unsigned)strtoul(text, NULL, 10);
 
 	free(text);
 	return n;
@@ -1483,10 +1485,10 @@ int main(void)
 	tcase_add_test(t, the_newest_go_where_there_are_too_many);
 	tcase_add_loop_test(t, a_lease_ends_if_the_policy_would_not_give_it,
 			    0, COUNT(enforced));
-	tcase_add_loop_test(t, a_refusal_for_a_network_of_anothers_names_its_line,
+	tcase_add_loop_test(t, a_refusal_for_anothers_network_names_its_line,
 			    0, 2);
-	tcase_add_loop_test(t, enforce_holds_leases_against_the_host_and_the_metric,
-			    0, COUNT(outdone));
+	tcase_add_loop_test(t, enforce_looks_at_the_host_and_the_metric, 0,
+			    COUNT(outdone));
 	tcase_add_test(t, reload_is_roots_alone);
 	tcase_add_test(t, names_are_looked_up_when_a_policy_is_read);
 	tcase_add_test(t, who_looks_names_up_has_no_rights);

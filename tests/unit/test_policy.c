@@ -942,7 +942,8 @@ START_TEST(names_of_others_are_those_that_match)
 		"*ab*b", "a?????????????*", "[A-Z]*",
 	};
 	static const char *const names[] = {
-		"a", "b", "ab", "abc", "aabb", "abcabc", "aXbYc", "a.c", "-", "aabab",
+		"a", "b", "ab", "abc", "aabb", "abcabc", "aXbYc", "a.c", "-",
+		"aabab",
 		"7", "t7", "t70", "x77", "a1", "ABC", "aaaaaaaaaaaaaaa", "..a",
 	};
 

@@ -32,8 +32,8 @@ static pid_t child_of(pid_t parent)
 			*text = '\0';
 		fclose(f);
 	}
-	ck_assert_int_gt(atoi(text), 0);
-	return atoi(text);
+	ck_assert_int_gt(strtol(text, NULL, 10), 0);
+	return (pid_t)strtol(text, NULL, 10);
 }
 
 /* The keeper first: it would end a worker that is stopped. */

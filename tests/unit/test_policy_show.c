@@ -62,7 +62,8 @@ START_TEST(all_devices_below_at_and_above_their_number)
 		ck_assert_int_eq(decide(texts[_i]), -EDQUOT);
 		ck_assert_int_eq((int)decision.code, WIRE_E_QUOTA);
 		ck_assert_str_eq(decision.rule, _i ? "t.conf:2" : "t.conf:8");
-		ck_assert_ptr_nonnull(strstr(decision.text, "all users together"));
+		ck_assert_ptr_nonnull(strstr(decision.text,
+					     "all users together"));
 	}
 }
 END_TEST
