@@ -851,6 +851,16 @@ START_TEST(what_is_to_be_tried_again_is_a_fault)
 	ck_assert_int_eq(sh_status("timeout 5 %s --check --policy %s "
 				   "2>/dev/null", rig_built("tuntapd"),
 				   rig.policy), 1);
+	/* tuntapctl: that it could not be asked is not that there is none. */
+	ck_assert_int_eq(sh_status("%s policy test --policy %s >/run/said 2>&1",
+				   rig_built("tuntapctl"), rig.policy), 2);
+	ck_assert_int_eq(sh_status("grep -q 'user `again` cannot be looked up "
+				   "(Resource temp' /run/said"), 0);
+	ck_assert_int_eq(sh_status("%s policy check --socket %s --tun --user "
+				   "again >/run/said 2>&1",
+				   rig_built("tuntapctl"), rig.admin), 2);
+	ck_assert_int_eq(sh_status("grep -q 'user again: cannot be looked up: "
+				   "Resource temp' /run/said"), 0);
 	/* A name that kills who looks it up is given up soon. */
 	write_policy(RULE("a", "crash"));
 	is_refused_reload(":3: user: user `crash` cannot be looked up: what "
