@@ -77,6 +77,21 @@ static int judge(struct change *ch, struct policy_terms *ret)
 	return 0;
 }
 
+static bool is_down(const struct wire_open *o)
+{
+	return o->flags & WIRE_OPEN_DOWN;
+}
+
+static bool comes_up(const struct change *ch)
+{
+	return is_down(&ch->from) && !is_down(&ch->to);
+}
+
+static bool goes_down(const struct change *ch)
+{
+	return !is_down(&ch->from) && is_down(&ch->to);
+}
+
 /* The guards before and after; NULL where nothing of it changes. */
 static int make_guards(struct change *ch, struct os_state *from,
 		       struct os_state *to)
@@ -91,6 +106,20 @@ static int make_guards(struct change *ch, struct os_state *from,
 				     &from->guard, NULL))
 		from->guard = NULL;
 	return error;
+}
+
+/*
+ * The holder knows what he asked for.  What else is another than he knows is
+ * somebody else's doing, of which he is still to be told.
+ */
+static void know(struct change *ch)
+{
+	struct held *held = ch->held;
+
+	if (ch->sets_mtu)
+		held->mtu = held->news.mtu = ch->to.mtu;
+	if (comes_up(ch) || goes_down(ch))
+		held->up = held->news.up = comes_up(ch);
 }
 
 /* Brings the device there. */
@@ -115,8 +144,7 @@ static int carry_out(struct change *ch)
 	free(held->config.frame);
 	held->config = config;
 	source_in_force(&held->source, to.guard);
-	held->up = held->news.up = !(ch->to.flags & WIRE_OPEN_DOWN);
-	held->mtu = held->news.mtu = ch->to.mtu;
+	know(ch);
 	mirror_readdress(held->lease.ifindex, ch->from.addresses,
 			 ch->from.n_addresses, ch->to.addresses,
 			 ch->to.n_addresses);

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <linux/if_arp.h>
 #include <linux/if_tun.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -610,6 +611,44 @@ START_TEST(others_doings_are_told)
 }
 END_TEST
 
+static bool daemon_has_stopped(void *unused)
+{
+	(void)unused;
+	return sh_status("grep -q '^State:.*stopped' /proc/%d/status",
+			 rig.daemon) == 0;
+}
+
+static void *add_a_route(void *unused)
+{
+	struct ttd_route more = route("10.30.0.0/16", NULL, 0);
+
+	(void)unused;
+	return ttd_add_routes(dev, &more, 1, NULL) ? NULL : dev;
+}
+
+/* What an administrator did just now, and a request that was on its way. */
+START_TEST(others_doings_are_told_after_a_request)
+{
+	pthread_t thread;
+	void *done;
+
+	begin(false);
+	open_device(TTD_TUN, 0);
+	/* Both are there when the daemon looks. */
+	kill(rig.daemon, SIGSTOP);
+	ck_assert(eventually(daemon_has_stopped, NULL));
+	ck_assert_int_eq(pthread_create(&thread, NULL, add_a_route, NULL), 0);
+	sleep_ms(QUIET_MS);
+	ck_host("ip link set tt0 mtu 1333 && ip link set tt0 down");
+	kill(rig.daemon, SIGCONT);
+	pthread_join(thread, &done);
+	ck_assert_ptr_nonnull(done);
+	expect(TTD_EVENT_MTU, 1333, NULL);
+	expect(TTD_EVENT_LINK, 0, NULL);
+	end();
+}
+END_TEST
+
 START_TEST(deletion_is_told)
 {
 	struct ttd_event ev = TTD_EVENT_INIT;
@@ -693,12 +732,8 @@ START_TEST(without_a_lease_there_is_nothing_to_change)
 }
 END_TEST
 
-int main(void)
+static void of_requests(TCase *t)
 {
-	Suite *s = suite_create("change");
-	TCase *t = tcase_create("live");
-
-	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, set_ip_replaces_its_family, 0, N_KINDS);
 	tcase_add_loop_test(t, addresses_come_and_go, 0, N_KINDS);
 	tcase_add_loop_test(t, routes_come_and_go, 0, N_KINDS);
@@ -706,17 +741,43 @@ int main(void)
 	tcase_add_loop_test(t, mtu_up_and_down, 0, N_KINDS);
 	tcase_add_loop_test(t, routes_of_a_device_that_is_down_wait, 0,
 			    N_KINDS);
-	tcase_add_loop_test(t, what_an_admin_flap_loses_comes_back, 0, N_KINDS);
 	tcase_add_test(t, later_requests_are_judged);
-	tcase_add_test(t, a_changed_link_type_never_comes_up);
+	tcase_add_test(t, without_a_lease_there_is_nothing_to_change);
+}
+
+static void of_failures(TCase *t)
+{
 	tcase_add_loop_test(t, a_failed_request_leaves_all_as_it_was, 0,
 			    N_REQUESTS * N_KINDS);
 	tcase_add_loop_test(t, what_the_kernel_refuses_is_undone, 0, N_KINDS);
+}
+
+static void of_others(TCase *t)
+{
+	tcase_add_loop_test(t, what_an_admin_flap_loses_comes_back, 0, N_KINDS);
+	tcase_add_test(t, a_changed_link_type_never_comes_up);
 	tcase_add_loop_test(t, others_doings_are_told, 0, N_KINDS);
+	tcase_add_test(t, others_doings_are_told_after_a_request);
 	tcase_add_loop_test(t, deletion_is_told, 0, N_KINDS);
 	tcase_add_test(t, a_dead_daemon_is_told_and_packets_flow);
 	tcase_add_test(t, a_storm_of_events_ends_nothing);
-	tcase_add_test(t, without_a_lease_there_is_nothing_to_change);
+}
+
+static void add_case(Suite *s, const char *name, void (*fill)(TCase *t))
+{
+	TCase *t = tcase_create(name);
+
+	tcase_set_timeout(t, 60);
+	fill(t);
 	suite_add_tcase(s, t);
+}
+
+int main(void)
+{
+	Suite *s = suite_create("change");
+
+	add_case(s, "requests", of_requests);
+	add_case(s, "failures", of_failures);
+	add_case(s, "others", of_others);
 	return live_main("change", s);
 }
