@@ -3,21 +3,21 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
 
 int refuse(struct wire_refused *why, enum wire_error code, const char *step,
 	   const char *fmt, ...)
 {
+	/* What is told may be made of what *why said before. */
+	struct wire_refused new = { .code = (uint16_t)code };
 	va_list ap;
 
 	if (!why)
 		return -wire_error_errno((uint16_t)code);
-	memset(why, 0, sizeof(*why));
-	why->code = (uint16_t)code;
-	snprintf(why->step, sizeof(why->step), "%s", step);
+	snprintf(new.step, sizeof(new.step), "%s", step);
 	va_start(ap, fmt);
-	vsnprintf(why->text, sizeof(why->text), fmt, ap);
+	vsnprintf(new.text, sizeof(new.text), fmt, ap);
 	va_end(ap);
+	*why = new;
 	return -wire_error_errno((uint16_t)code);
 }
 

@@ -646,6 +646,21 @@ START_TEST(token_id_is_half_of_sha256)
 }
 END_TEST
 
+/* --- refusals ----------------------------------------------------------- */
+
+START_TEST(a_refusal_may_quote_the_one_before)
+{
+	struct wire_refused why;
+
+	ck_assert_int_eq(refuse(&why, WIRE_E_EXISTS, "route", "it is there"),
+			 -EEXIST);
+	ck_assert_int_eq(refuse(&why, why.code, why.step, "%s; and more",
+				why.text), -EEXIST);
+	ck_assert_str_eq(why.step, "route");
+	ck_assert_str_eq(why.text, "it is there; and more");
+}
+END_TEST
+
 /* --- netlink messages --------------------------------------------------- */
 
 static const struct nlmsghdr *message(const struct rtnl_batch *b, unsigned i)
@@ -844,6 +859,7 @@ int main(void)
 	tcase_add_test(t, mirror_is_told_of_what_was_just_made);
 	tcase_add_test(t, mirror_tells_what_a_new_dump_no_longer_has);
 	tcase_add_test(t, token_id_is_half_of_sha256);
+	tcase_add_test(t, a_refusal_may_quote_the_one_before);
 	tcase_add_test(t, rtnl_address_makes_no_route_of_its_own);
 	tcase_add_test(t, rtnl_route_never_replaces);
 	tcase_add_test(t, rtnl_batch_holds_the_largest_open_and_says_when_full);
