@@ -126,7 +126,7 @@ static void know(struct change *ch)
 static int carry_out(struct change *ch)
 {
 	struct held *held = ch->held;
-	struct os_state from = { &ch->from, NULL }, to = { &ch->to, NULL };
+	struct os_state from = { .open = &ch->from }, to = { .open = &ch->to };
 	struct config config;
 	int error = make_guards(ch, &from, &to);
 

@@ -51,14 +51,19 @@ int os_device_open(const struct wire_open *open, const char *alias,
 		   uint32_t connected_metric, const struct guard_program *guard,
 		   struct os_device *dev, struct wire_refused *why);
 
-/* What a device is described by, for later: its guard may be NULL. */
+/*
+ * What a device is described by, for later: its guard may be NULL.  doubtful:
+ * the kernel may have dropped some of it.
+ */
 struct os_state {
 	const struct wire_open *open;
 	const struct guard_program *guard;
+	bool doubtful;
 };
 /*
  * Brings a device from one state to another: addresses, routes, MTU, up or
  * down, and its guard.  All, or it is as before: 0, or -errno with *why filled.
+ * One whose link type is another than it was made with is not set up.
  */
 int os_device_change(unsigned ifindex, uint32_t connected_metric,
 		     const struct os_state *from, const struct os_state *to,
@@ -69,7 +74,10 @@ int os_device_change(unsigned ifindex, uint32_t connected_metric,
  */
 int os_device_guard(unsigned ifindex, const struct guard_program *guard,
 		    struct wire_refused *why);
-/* Makes anew what the kernel dropped while the device was down; it is up. */
+/*
+ * Makes anew what the kernel dropped of a device that is up, but for one whose
+ * link type is another than it was made with.
+ */
 int os_device_restore(unsigned ifindex, uint32_t connected_metric,
 		      const struct wire_open *is, struct wire_refused *why);
 

@@ -303,26 +303,51 @@ static int check_type(const struct wire_open *to, const struct os_link *link,
 		      "device and open another", link->type);
 }
 
+/* Sends what is in the batch (ended by this) and reads the link back. */
+static int commit_and_look(struct rtnl_batch *batch, unsigned ifindex,
+			   struct os_link *ret, struct wire_refused *why)
+{
+	int error;
+
+	*ret = (struct os_link){ 0 };
+	rtnl_get_link(batch, ifindex);
+	error = rtnl_commit(&os.requests, batch, ret, why);
+	rtnl_batch_free(batch);
+	if (!error && ret->ifindex != ifindex)
+		return refuse(why, WIRE_E_FAILED, "read back",
+			      "the kernel told nothing of the device");
+	return error;
+}
+
+/* Before it is set up, or anything is made on it: is it still ours to? */
+static int check_before(const struct rtnl_move *m, struct wire_refused *why)
+{
+	struct rtnl_batch batch;
+	struct os_link link;
+	int error;
+
+	if (!m->repair && !(m->from->flags & WIRE_OPEN_DOWN))
+		return 0;
+	if (m->to->flags & WIRE_OPEN_DOWN)
+		return 0;
+	if (rtnl_batch_init(&batch))
+		return refuse(why, WIRE_E_NO_MEMORY, "change", "out of memory");
+	error = commit_and_look(&batch, m->ifindex, &link, why);
+	return error ? error : check_type(m->to, &link, why);
+}
+
 static int move_device(const struct rtnl_move *m,
-		       const struct guard_program *guard,
+		       const struct guard_program *guard, struct os_link *ret,
 		       struct wire_refused *why)
 {
-	struct os_link link = { 0 };
 	struct rtnl_batch batch;
-	int error;
 
 	if (rtnl_batch_init(&batch))
 		return refuse(why, WIRE_E_NO_MEMORY, "change", "out of memory");
 	rtnl_move(&batch, m);
 	if (guard)
 		rtnl_set_guard(&batch, m->ifindex, guard);
-	rtnl_get_link(&batch, m->ifindex);
-	error = rtnl_commit(&os.requests, &batch, &link, why);
-	rtnl_batch_free(&batch);
-	if (!error && link.ifindex != m->ifindex)
-		error = refuse(why, WIRE_E_FAILED, "read back",
-			       "the kernel told nothing of the device");
-	return error ? error : check_type(m->to, &link, why);
+	return commit_and_look(&batch, m->ifindex, ret, why);
 }
 
 int os_device_change(unsigned ifindex, uint32_t connected_metric,
@@ -330,13 +355,20 @@ int os_device_change(unsigned ifindex, uint32_t connected_metric,
 		     struct wire_refused *why)
 {
 	const struct rtnl_move go = { ifindex, connected_metric, from->open,
-				      to->open, false };
+				      to->open, from->doubtful };
 	const struct rtnl_move back = { ifindex, connected_metric, to->open,
 					from->open, true };
 	struct wire_refused second;
-	int error = move_device(&go, to->guard, why);
+	struct os_link link;
+	int error = check_before(&go, why);
 
-	if (!error || !move_device(&back, from->guard, &second))
+	if (error)
+		return error;
+	error = move_device(&go, to->guard, &link, why);
+	/* Again: its holder may have been in time. */
+	if (!error)
+		error = check_type(to->open, &link, why);
+	if (!error || !move_device(&back, from->guard, &link, &second))
 		return error;
 	return refuse(why, why->code, why->step, "%.*s; and what had been done "
 		      "could not be undone (%.*s): close the device",
@@ -348,8 +380,10 @@ int os_device_restore(unsigned ifindex, uint32_t connected_metric,
 		      const struct wire_open *is, struct wire_refused *why)
 {
 	const struct rtnl_move m = { ifindex, connected_metric, is, is, true };
+	struct os_link link;
+	int error = check_before(&m, why);
 
-	return move_device(&m, NULL, why);
+	return error ? error : move_device(&m, NULL, &link, why);
 }
 
 int os_device_guard(unsigned ifindex, const struct guard_program *guard,

@@ -32,6 +32,23 @@ static const char policy[] =
 	"max-addresses = 8\n"
 	"max-routes = 8\n";
 
+/* The same, but for what a holder does to his own device. */
+static const char lenient[] =
+	"[rule root]\n"
+	"action = allow\n"
+	"user = 0\n"
+	"kind = tun, tap\n"
+	"name = tt*\n"
+	"address = 10.8.0.0/16, 10.9.0.0/16, fd09::/16\n"
+	"route = 0.0.0.0/0, ::/0\n"
+	"default-route = yes\n"
+	"mtu = 1280-9000\n"
+	"max-devices = 1\n"
+	"max-addresses = 8\n"
+	"max-routes = 8\n"
+	"mac = chosen\n"
+	"on-tamper = log\n";
+
 #define ADDRS_MAX 8
 #define QUIET_MS 200
 
@@ -92,12 +109,16 @@ static void open_device(enum ttd_layer layer, uint32_t flags)
 		ck_assert(eventually(is_settled, NULL));
 }
 
-static void begin(bool fault_build)
+static void begin_with(const char *text, bool fault_build)
 {
-	struct rig_options o = { .policy = policy,
-				 .fault_build = fault_build };
+	struct rig_options o = { .policy = text, .fault_build = fault_build };
 
 	rig_start(&rig, &o);
+}
+
+static void begin(bool fault_build)
+{
+	begin_with(policy, fault_build);
 }
 
 static void end(void)
@@ -138,6 +159,25 @@ static int count_addrs(uint8_t family)
 	for (int i = 0; i < n; i++)
 		found += a[i].local.family == family;
 	return found;
+}
+
+static void expect(uint32_t type, uint32_t value, const char *text)
+{
+	struct ttd_event ev = TTD_EVENT_INIT;
+	int r = ttd_next_event(dev, &ev, DEADLINE_MS);
+
+	ck_assert_msg(r == 0, "event %u: %s", type, strerror(-r));
+	ck_assert_uint_eq(ev.type, type);
+	ck_assert_uint_eq(ev.value, value);
+	if (text)
+		ck_assert_msg(strstr(ev.text, text) != NULL, "%s", ev.text);
+}
+
+static void no_event(void)
+{
+	struct ttd_event ev = TTD_EVENT_INIT;
+
+	ck_assert_int_eq(ttd_next_event(dev, &ev, QUIET_MS), -ETIMEDOUT);
 }
 
 /* --- what each request does --------------------------------------------- */
@@ -378,25 +418,91 @@ START_TEST(later_requests_are_judged)
 }
 END_TEST
 
-/* Its holder made an Ethernet device of a TUN while it was down. */
-START_TEST(a_changed_link_type_never_comes_up)
+/* What was told of links, up to a word that only this has. */
+static bool monitor_has(void *word)
+{
+	return sh_status("grep -q '%s' /run/monitor", (const char *)word) == 0;
+}
+
+/* A TUN that is down, of which its holder makes an Ethernet device. */
+static int open_and_change_type(void)
 {
 	struct ttd_options o = TTD_OPTIONS_INIT(TTD_TUN);
+	struct ttd_route r = route("10.20.0.0/16", NULL, 0);
 	struct ttd_error e;
 	int fd;
 
-	begin(false);
 	o.socket_path = rig.socket;
 	o.name = "tt0";
 	o.flags = TTD_DOWN;
-	ck_assert_int_eq(ttd_open(&o, &dev, &e), 0);
+	o.routes = &r;
+	o.n_routes = 1;
+	ck_assert_msg(ttd_open(&o, &dev, &e) == 0, "%s", e.text);
 	fd = ttd_take_fd(dev, 0);
 	ck_assert_int_ge(fd, 0);
 	ck_assert_int_eq(ioctl(fd, TUNSETLINK, ARPHRD_ETHER), 0);
+	return fd;
+}
+
+/* Not for a moment either; what an administrator does is his to do. */
+START_TEST(a_changed_link_type_never_comes_up)
+{
+	struct ttd_error e;
+	int fd;
+
+	begin_with(lenient, false);
+	fd = open_and_change_type();
+	ck_host("{ ip -o monitor link > /run/monitor & } ; sleep 0.3");
 	ck_assert_int_eq(ttd_set_up(dev, 1, &e), -EBUSY);
 	ck_assert_ptr_nonnull(strstr(e.text, "link type"));
 	ck_host("ip link show dev tt0 | grep -q 'state DOWN'");
+	ck_host("ip link set lo mtu 60000");
+	ck_assert(eventually(monitor_has, "60000"));
+	ck_host(NO("grep -q 'tt0.*[<,]UP' /run/monitor"));
+	/* Up by others, it gets nothing. */
+	ck_host("ip link set tt0 up");
+	expect(TTD_EVENT_TAMPERED, 0, "link type");
+	expect(TTD_EVENT_LINK, 1, NULL);
+	sleep_ms(QUIET_MS);
+	ck_host(NO(ROUTE("10.20.0.0/16", ".")));
 	close(fd);
+	end();
+}
+END_TEST
+
+static void expect_revoked(const char *why)
+{
+	struct ttd_event ev = TTD_EVENT_INIT;
+
+	do {
+		int r = ttd_next_event(dev, &ev, DEADLINE_MS);
+
+		ck_assert_msg(r == 0, "%s: %s", why, strerror(-r));
+	} while (ev.type != TTD_EVENT_ENDED);
+	ck_assert_uint_eq(ev.value, TTD_REVOKED);
+	ck_assert_msg(strstr(ev.text, why) != NULL, "%s", ev.text);
+	link_goes("tt0");
+}
+
+START_TEST(a_changed_link_type_ends_the_lease)
+{
+	int fd;
+
+	begin(false);
+	fd = open_and_change_type();
+	expect_revoked("link type");
+	close(fd);
+	end();
+}
+END_TEST
+
+/* Its holder can have done it as well, and who did is not told. */
+START_TEST(a_changed_mac_ends_the_lease)
+{
+	begin(false);
+	open_device(TTD_TAP, 0);
+	ck_host("ip link set tt0 address 02:00:00:00:00:77");
+	expect_revoked("MAC");
 	end();
 }
 END_TEST
@@ -498,21 +604,53 @@ static const struct {
 #define N_REQUESTS (sizeof(requests) / sizeof(*requests))
 #define STEPS_MAX 100
 
+/*
+ * Addresses that go are in the guard until the kernel has told of it; that it
+ * then follows is a step of its own, behind the last look at the device.
+ */
+static bool came_later(unsigned k, size_t log_before)
+{
+	char *log = rig_log(&rig), *at = log + log_before;
+	unsigned n = 0, last = 0;
+
+	while ((at = strstr(at, "fault: step ")) != NULL) {
+		at += strlen("fault: step ");
+		at += strspn(at, "0123456789");
+		n++;
+		if (strncmp(at, " read back", strlen(" read back")) == 0)
+			last = n;
+	}
+	free(log);
+	return k > last;
+}
+
+static size_t log_length(void)
+{
+	char *log = rig_log(&rig);
+	size_t len = strlen(log);
+
+	free(log);
+	return len;
+}
+
 /* For each kind and request, for each step. */
 START_TEST(a_failed_request_leaves_all_as_it_was)
 {
 	unsigned r = (unsigned)_i / N_KINDS, k;
 	char *before, *now;
 	struct ttd_error e;
+	size_t log;
 	int result;
 
 	begin(true);
 	open_device(kinds[_i % N_KINDS], requests[r].flags);
 	before = host_state();
 	for (k = 1; k < STEPS_MAX; k++) {
+		log = log_length();
 		rig_fail_step(&rig, k);
 		result = requests[r].act(&e);
-		if (!rig_step_failed(&rig))
+		if (!rig_step_failed(&rig) ||
+		    (result == 0 && came_later(k, log)))
 			break;
 		ck_assert_msg(result < 0, "%s: step %u failed, and nobody "
 			      "said so", requests[r].name, k);
@@ -556,31 +694,12 @@ END_TEST
 
 /* --- what the holder is told -------------------------------------------- */
 
-static void expect(uint32_t type, uint32_t value, const char *text)
-{
-	struct ttd_event ev = TTD_EVENT_INIT;
-	int r = ttd_next_event(dev, &ev, DEADLINE_MS);
-
-	ck_assert_msg(r == 0, "event %u: %s", type, strerror(-r));
-	ck_assert_uint_eq(ev.type, type);
-	ck_assert_uint_eq(ev.value, value);
-	if (text)
-		ck_assert_msg(strstr(ev.text, text) != NULL, "%s", ev.text);
-}
-
-static void no_event(void)
-{
-	struct ttd_event ev = TTD_EVENT_INIT;
-
-	ck_assert_int_eq(ttd_next_event(dev, &ev, QUIET_MS), -ETIMEDOUT);
-}
-
 START_TEST(others_doings_are_told)
 {
 	struct ttd_addr more = addr("10.8.0.1/24");
 	char name[TTD_NAME_MAX];
 
-	begin(false);
+	begin_with(lenient, false);
 	open_device(kinds[_i], 0);
 	/* Its own doings are not. */
 	ck_assert_int_eq(ttd_set_mtu(dev, 1500, NULL), 0);
@@ -690,17 +809,37 @@ START_TEST(a_dead_daemon_is_told_and_packets_flow)
 }
 END_TEST
 
-/* Who never reads his events loses neither the device nor the last of each. */
+/* Others' events, of which there may be many, and an own one among them. */
 START_TEST(a_storm_of_events_ends_nothing)
 {
 	uint32_t mtu = 0;
 
 	begin(false);
 	open_device(TTD_TUN, TTD_NO_THREAD);
-	ck_host("i=0; while [ $i -lt 3000 ]; do echo link set tt0 mtu $((1300 +"
+	ck_host("ip link add eth9 type veth peer name eth8");
+	ck_host("{ i=0; while [ $i -lt 3000 ]; do echo link set eth9 mtu "
+		"$((1300 + i %% 2)); i=$((i + 1)); done; "
+		"echo link set tt0 mtu 1310; } | ip -batch -");
+	/* The answer comes behind the events that fit. */
+	ck_assert_int_eq(ttd_get_mtu(dev, &mtu), 0);
+	ck_assert_uint_eq(mtu, 1310);
+	expect(TTD_EVENT_MTU, 1310, NULL);
+	no_event();
+	end();
+}
+END_TEST
+
+/* Who never reads his events loses neither the device nor the last of each. */
+START_TEST(events_that_nobody_reads_are_few)
+{
+	uint32_t mtu = 0;
+
+	begin(false);
+	open_device(TTD_TUN, TTD_NO_THREAD);
+	/* Two events each; from 1000 in a second on it would be a storm. */
+	ck_host("i=0; while [ $i -lt 300 ]; do echo link set tt0 mtu $((1300 +"
 		" i %% 2)); i=$((i + 1)); done | ip -batch -");
 	ck_host("ip link set tt0 mtu 1310");
-	/* The answer comes behind the events that fit. */
 	ck_assert_int_eq(ttd_get_mtu(dev, &mtu), 0);
 	ck_assert_uint_eq(mtu, 1310);
 	for (mtu = 0; mtu != 1310;) {
@@ -756,11 +895,14 @@ static void of_others(TCase *t)
 {
 	tcase_add_loop_test(t, what_an_admin_flap_loses_comes_back, 0, N_KINDS);
 	tcase_add_test(t, a_changed_link_type_never_comes_up);
+	tcase_add_test(t, a_changed_link_type_ends_the_lease);
+	tcase_add_test(t, a_changed_mac_ends_the_lease);
 	tcase_add_loop_test(t, others_doings_are_told, 0, N_KINDS);
 	tcase_add_test(t, others_doings_are_told_after_a_request);
 	tcase_add_loop_test(t, deletion_is_told, 0, N_KINDS);
 	tcase_add_test(t, a_dead_daemon_is_told_and_packets_flow);
 	tcase_add_test(t, a_storm_of_events_ends_nothing);
+	tcase_add_test(t, events_that_nobody_reads_are_few);
 }
 
 static void add_case(Suite *s, const char *name, void (*fill)(TCase *t))
