@@ -425,6 +425,14 @@ static int explain(const struct rtnl_row *row, const struct nlmsghdr *nlh,
 	return -err;
 }
 
+static bool is_tolerated(const struct rtnl_row *row, int err)
+{
+	for (const int *t = row->tolerate; t && *t; t++)
+		if (*t == err)
+			return true;
+	return false;
+}
+
 static const struct rtnl_row *find_row(const struct rtnl_batch *b, uint32_t seq)
 {
 	for (unsigned i = 0; i < b->n; i++)
@@ -467,7 +475,7 @@ static int read_answers(struct rtnl *rtnl, const struct rtnl_batch *b,
 				parse_link(nlh, ret_link);
 			if (nlh->nlmsg_type != NLMSG_ERROR)
 				continue;
-			if (err->error && -err->error != row->tolerate &&
+			if (err->error && !is_tolerated(row, -err->error) &&
 			    !result)
 				result = explain(row, nlh, -err->error, why);
 			if (nlh->nlmsg_seq == last)

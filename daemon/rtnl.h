@@ -39,7 +39,7 @@ struct rtnl_row {			/* a message of a batch */
 	uint32_t seq;
 	const char *step;		/* what a refusal names */
 	char what[RTNL_WHAT_MAX];	/* "address 10.0.0.1/24", or "" */
-	int tolerate;			/* this errno is no failure; 0: none */
+	const int *tolerate;		/* these are no failure; 0 ends them */
 };
 struct rtnl_batch {
 	uint8_t *buf;

@@ -172,10 +172,19 @@ static void put_ip(struct nlmsghdr *nlh, uint16_t type, const struct prefix *p)
 	mnl_attr_put(nlh, type, prefix_bytes(p->family), p->ip);
 }
 
+/*
+ * What is to be there is, and what is to go has gone.  ENXIO, ENODEV: while the
+ * MTU is below what IPv6 needs, the device has none of it at all.
+ */
+static const int there[] = { EEXIST, 0 };
+static const int no_address[] = { EADDRNOTAVAIL, ENXIO, ENODEV, 0 };
+static const int no_route[] = { ESRCH, ENODEV, 0 };
+
 /* Begins a message about an address and says which one it is. */
 static struct nlmsghdr *begin_address(struct rtnl_batch *b, uint16_t type,
 				      uint16_t flags, unsigned ifindex,
-				      const struct wire_address *a, int tolerate)
+				      const struct wire_address *a,
+				      const int *tolerate)
 {
 	struct nlmsghdr *nlh = begin(b, "address", type, flags,
 				     sizeof(struct ifaddrmsg));
@@ -203,7 +212,7 @@ void rtnl_add_address(struct rtnl_batch *b, unsigned ifindex,
 {
 	struct nlmsghdr *nlh = begin_address(b, RTM_NEWADDR,
 					     NLM_F_CREATE | NLM_F_EXCL, ifindex,
-					     a, ensure ? EEXIST : 0);
+					     a, ensure ? there : NULL);
 	uint32_t flags = IFA_F_NOPREFIXROUTE;
 
 	if (!nlh)
@@ -218,7 +227,7 @@ void rtnl_remove_address(struct rtnl_batch *b, unsigned ifindex,
 			 const struct wire_address *a)
 {
 	struct nlmsghdr *nlh = begin_address(b, RTM_DELADDR, 0, ifindex, a,
-					     EADDRNOTAVAIL);
+					     no_address);
 
 	if (nlh)
 		end(b, nlh);
@@ -227,7 +236,8 @@ void rtnl_remove_address(struct rtnl_batch *b, unsigned ifindex,
 /* Likewise a route. */
 static struct nlmsghdr *begin_route(struct rtnl_batch *b, uint16_t type,
 				    uint16_t flags, unsigned ifindex,
-				    const struct wire_route *r, int tolerate)
+				    const struct wire_route *r,
+				    const int *tolerate)
 {
 	struct nlmsghdr *nlh = begin(b, "route", type, flags,
 				     sizeof(struct rtmsg));
@@ -284,7 +294,7 @@ void rtnl_add_route(struct rtnl_batch *b, unsigned ifindex,
 		struct nlmsghdr *nlh = begin_route(b, RTM_NEWROUTE,
 						   NLM_F_CREATE | NLM_F_EXCL,
 						   ifindex, &half[i],
-						   ensure ? EEXIST : 0);
+						   ensure ? there : NULL);
 
 		if (!nlh)
 			return;
@@ -302,7 +312,7 @@ void rtnl_remove_route(struct rtnl_batch *b, unsigned ifindex,
 
 	for (unsigned i = 0; i < n; i++) {
 		struct nlmsghdr *nlh = begin_route(b, RTM_DELROUTE, 0, ifindex,
-						   &half[i], ESRCH);
+						   &half[i], no_route);
 
 		if (nlh)
 			end(b, nlh);

@@ -9,6 +9,8 @@
  *    device (fib_disable_ip).
  *  - A device that goes down loses its routes and its IPv6 addresses
  *    (addrconf_ifdown, net/ipv6/addrconf.c).
+ *  - With an MTU below 1280 it has no IPv6 at all, and takes none
+ *    (addrconf_notify, ipv6_add_dev).
  * So what shall stay is asked for anew, where that may have hit it; that it is
  * there already is fine then.
  *
@@ -17,6 +19,7 @@
  */
 #include <string.h>
 
+#include "../policy/bounds.h"
 #include "rtnl.h"
 
 struct move {
@@ -24,6 +27,7 @@ struct move {
 	const struct rtnl_move *m;
 	const struct wire_open *from, *to;
 	bool was_up, up;
+	bool had_ipv6, ipv6;	/* as the MTU has it */
 	bool lost_ipv4;		/* an IPv4 address goes: more may go with it */
 };
 
@@ -65,6 +69,16 @@ static bool has_route(const struct wire_open *o, const struct wire_route *r)
 	return false;
 }
 
+static bool takes(const struct move *v, uint8_t family)
+{
+	return family == 4 || v->ipv6;
+}
+
+static bool took(const struct move *v, uint8_t family)
+{
+	return family == 4 || v->had_ipv6;
+}
+
 /* --- addresses ---------------------------------------------------------- */
 
 /*
@@ -101,17 +115,21 @@ static void remove_addresses(struct move *v)
 /* May the kernel have dropped it, although it shall stay? */
 static bool in_doubt(const struct move *v, uint8_t family)
 {
-	return v->m->repair || (family == 4 && v->lost_ipv4);
+	return v->m->repair || (family == 4 && v->lost_ipv4) ||
+	       (takes(v, family) && !took(v, family));
 }
 
 static void add_addresses(struct move *v)
 {
 	for (unsigned i = 0; i < v->to->n_addresses; i++) {
 		const struct wire_address *a = &v->to->addresses[i];
+		uint8_t family = a->local.family;
 
+		if (!takes(v, family))
+			continue;
 		if (!has_address(v->from, a))
 			rtnl_add_address(v->b, v->m->ifindex, a, v->m->repair);
-		else if (in_doubt(v, a->local.family) || v->was_up != v->up)
+		else if (in_doubt(v, family) || v->was_up != v->up)
 			rtnl_add_address(v->b, v->m->ifindex, a, true);
 	}
 }
@@ -180,6 +198,8 @@ static void remove_routes(struct move *v)
 static void add_route(struct move *v, const struct wire_route *r,
 		      const struct prefix *source, bool had)
 {
+	if (!takes(v, r->dst.family))
+		return;
 	if (!had)
 		rtnl_add_route(v->b, v->m->ifindex, r, source, v->m->repair);
 	else if (in_doubt(v, r->dst.family))
@@ -204,12 +224,20 @@ static void add_routes(struct move *v)
 
 /* --- all of it ---------------------------------------------------------- */
 
+/* For IPv6; 0: as the kernel has it. */
+static bool is_enough(uint32_t mtu)
+{
+	return !mtu || mtu >= POLICY_MTU_IPV6;
+}
+
 void rtnl_move(struct rtnl_batch *b, const struct rtnl_move *m)
 {
 	struct move v = {
 		.b = b, .m = m, .from = m->from, .to = m->to,
 		.was_up = !(m->from->flags & WIRE_OPEN_DOWN),
 		.up = !(m->to->flags & WIRE_OPEN_DOWN),
+		.had_ipv6 = is_enough(m->from->mtu),
+		.ipv6 = is_enough(m->to->mtu),
 	};
 
 	if (v.was_up && v.up)

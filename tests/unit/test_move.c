@@ -71,7 +71,7 @@ static void tell_row(const struct nlmsghdr *nlh, const struct rtnl_row *row)
 	default:
 		ck_assert(nlh->nlmsg_type == RTM_DELADDR ||
 			  nlh->nlmsg_type == RTM_DELROUTE);
-		ck_assert_int_ne(row->tolerate, 0);
+		ck_assert_ptr_nonnull(row->tolerate);
 		snprintf(line, sizeof(line), "- %s",
 			 row->what + strlen("removing "));
 	}
@@ -275,6 +275,37 @@ START_TEST(a_device_that_is_down_gets_no_routes)
 }
 END_TEST
 
+/* Below 1280 the kernel has no IPv6, and takes none. */
+START_TEST(a_small_mtu_has_no_ipv6)
+{
+	setup();
+	from.mtu = to.mtu = 1000;
+	to.flags = WIRE_OPEN_DOWN;
+	ck_assert_str_eq(lines(false),
+		"down\n"
+		"= address 10.0.0.1/24\n"
+		"= address 10.0.0.2/24\n");
+	to.flags = 0;
+	ck_assert_str_eq(lines(true),
+		"= address 10.0.0.1/24\n"
+		"= address 10.0.0.2/24\n"
+		"= 10.0.0.0/24 via the device metric 1000 src 10.0.0.1\n"
+		"= 10.1.0.0/16 via the device metric 1000\n");
+}
+END_TEST
+
+START_TEST(a_larger_mtu_brings_ipv6_back)
+{
+	setup();
+	from.mtu = 1000;
+	ck_assert_str_eq(lines(false),
+		"MTU 1500\n"
+		"= address fd00::1/64\n"
+		"= fd00::/64 via the device metric 1000\n"
+		"= fd01::/32 via fd00::9/128 metric 1000\n");
+}
+END_TEST
+
 /* The largest there is fits: all of it goes and other of it comes. */
 START_TEST(the_largest_fits)
 {
@@ -321,6 +352,8 @@ int main(void)
 	tcase_add_test(t, down_keeps_the_addresses);
 	tcase_add_test(t, up_brings_the_routes);
 	tcase_add_test(t, a_device_that_is_down_gets_no_routes);
+	tcase_add_test(t, a_small_mtu_has_no_ipv6);
+	tcase_add_test(t, a_larger_mtu_brings_ipv6_back);
 	tcase_add_test(t, the_largest_fits);
 	suite_add_tcase(s, t);
 	runner = srunner_create(s);
