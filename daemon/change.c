@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../policy/bounds.h"
 #include "host.h"
 #include "lease.h"
 #include "log.h"
@@ -16,6 +17,7 @@ struct change {
 	struct held *held;
 	struct wire_open from, to;
 	bool sets_mtu;
+	bool repairs;		/* and brings back what others took away */
 	struct wire_refused why;
 };
 
@@ -29,7 +31,7 @@ static int begin(struct conn *c)
 
 	ch->c = c;
 	ch->held = c->held;
-	ch->sets_mtu = false;
+	ch->sets_mtu = ch->repairs = false;
 	if (error)
 		return refuse(&ch->why, WIRE_E_FAILED, "change",
 			      "cannot see what the host has: %s",
@@ -122,11 +124,29 @@ static void know(struct change *ch)
 		held->up = held->news.up = comes_up(ch);
 }
 
+/*
+ * Takes in what the kernel tells of the request: that it came up by this, with
+ * all that it has, is no reason to look for what it lost.
+ */
+static void take_in(struct change *ch)
+{
+	struct held *held = ch->held;
+	unsigned before = held->restore, own, told;
+
+	mirror_update();
+	own = watch_forgot(!is_down(&ch->from), ch->from.mtu,
+			   !is_down(&ch->to), ch->to.mtu);
+	told = held->restore - before;
+	held->restore = before + (told > own ? told - own : 0);
+}
+
 /* Brings the device there. */
 static int carry_out(struct change *ch)
 {
 	struct held *held = ch->held;
-	struct os_state from = { .open = &ch->from }, to = { .open = &ch->to };
+	struct os_state from = { .open = &ch->from,
+				 .doubtful = ch->repairs };
+	struct os_state to = { .open = &ch->to };
 	struct config config;
 	int error = make_guards(ch, &from, &to);
 
@@ -145,6 +165,7 @@ static int carry_out(struct change *ch)
 	held->config = config;
 	source_in_force(&held->source, to.guard);
 	know(ch);
+	take_in(ch);
 	mirror_readdress(held->lease.ifindex, ch->from.addresses,
 			 ch->from.n_addresses, ch->to.addresses,
 			 ch->to.n_addresses);
@@ -159,21 +180,6 @@ static void answer(struct change *ch, int error)
 		conn_refuse(ch->c, &ch->why);
 	else
 		conn_answer(ch->c, &done);
-}
-
-/* What is asked for is more than the device has. */
-static int grow(struct change *ch)
-{
-	struct policy_terms terms;
-	int error = judge(ch, &terms);
-
-	if (!error)
-		error = host_check(&ch->to, &ch->from, ch->held->lease.ifindex,
-				   &terms, &ch->why);
-	if (!error && source_set(&ch->held->source, &terms))
-		error = refuse(&ch->why, WIRE_E_NO_MEMORY, "change",
-			       "out of memory");
-	return error ? error : carry_out(ch);
 }
 
 /* --- addresses and routes ----------------------------------------------- */
@@ -208,6 +214,53 @@ static int find_route(const struct wire_open *o, const struct wire_route *r)
 			best = i;
 	}
 	return best;
+}
+
+static int no_ipv6(struct change *ch, const char *step, const struct prefix *p)
+{
+	char text[PREFIX_TEXT_MAX];
+
+	return refuse(&ch->why, WIRE_E_INVALID, step, "%s: the device's MTU is "
+		      "%u, and IPv6 needs %d; set it first",
+		      prefix_format(p, text), ch->to.mtu, POLICY_MTU_IPV6);
+}
+
+/*
+ * The policy is not asked about an MTU that others chose; but below 1280 the
+ * kernel takes no IPv6.  What it has of that comes back with the MTU.
+ */
+static int check_mtu(struct change *ch)
+{
+	const struct wire_open *to = &ch->to;
+
+	if (to->mtu >= POLICY_MTU_IPV6)
+		return 0;
+	for (unsigned i = 0; i < to->n_addresses; i++)
+		if (to->addresses[i].local.family == 6 &&
+		    find_address(&ch->from, &to->addresses[i]) < 0)
+			return no_ipv6(ch, "address", &to->addresses[i].local);
+	for (unsigned i = 0; i < to->n_routes; i++)
+		if (to->routes[i].dst.family == 6 &&
+		    find_route(&ch->from, &to->routes[i]) < 0)
+			return no_ipv6(ch, "route", &to->routes[i].dst);
+	return 0;
+}
+
+/* What is asked for is more than the device has. */
+static int grow(struct change *ch)
+{
+	struct policy_terms terms;
+	int error = judge(ch, &terms);
+
+	if (!error)
+		error = check_mtu(ch);
+	if (!error)
+		error = host_check(&ch->to, &ch->from, ch->held->lease.ifindex,
+				   &terms, &ch->why);
+	if (!error && source_set(&ch->held->source, &terms))
+		error = refuse(&ch->why, WIRE_E_NO_MEMORY, "change",
+			       "out of memory");
+	return error ? error : carry_out(ch);
 }
 
 static int too_many(struct change *ch, const char *what, unsigned max)
@@ -400,6 +453,7 @@ static int set(struct change *ch, const struct wire_set *set)
 	if (set->what & WIRE_SET_UP) {
 		ch->to.flags &= ~WIRE_OPEN_DOWN;
 		ch->to.flags |= set->up ? 0 : WIRE_OPEN_DOWN;
+		ch->repairs = set->up && !is_down(&ch->from);
 	}
 	return set->what == WIRE_SET_UP && !set->up ? carry_out(ch) : grow(ch);
 }

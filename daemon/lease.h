@@ -49,7 +49,7 @@ struct held {
 	uint8_t mac[6];		/* of a TAP, as it was made */
 	uint32_t mtu;		/* of now, and the next likewise */
 	bool up;
-	bool restore;		/* it came up by others: its routes are lost */
+	unsigned restore;	/* how often the kernel forgot some of it */
 	bool revoked;		/* taken back, see lease_revoke() */
 	unsigned tampered;	/* OS_TAMPER_* that were noticed */
 	struct event changed;	/* something of the device is another */
@@ -116,6 +116,9 @@ void watch_told(struct held *held, const struct os_link *now);
 void watch_link_changed(const struct os_link *before,
 			const struct os_link *now, struct server *server);
 void watch_storm(unsigned ifindex, struct server *server);
+void watch_missed(struct server *server);
+/* How often what a device had is lost when it goes from the one to the other. */
+unsigned watch_forgot(bool was_up, uint32_t old_mtu, bool up, uint32_t mtu);
 /* An event's: looks after what has changed of the device. */
 void watch_changed(evutil_socket_t fd, short what, void *held);
 

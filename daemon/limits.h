@@ -40,6 +40,9 @@
 /* And before a decision: if there are more, a dump tells what they would. */
 #define LIMIT_EVENTS_A_DECISION	16384
 
+/* Devices that are made whole again in a ms, where events were lost. */
+#define LIMIT_RESTORES_A_MS	4
+
 /* How often a guard is made anew, as the host changes. */
 #define LIMIT_GUARD_MS		100
 /* Guards that one turn makes anew. */

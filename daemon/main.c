@@ -272,12 +272,18 @@ static void on_addressed(void)
 	source_addressed(&server);
 }
 
+static void on_missed(void)
+{
+	watch_missed(&server);
+}
+
 static const struct mirror_listener listener = {
 	.gone = on_link_gone,
 	.changed = on_link_changed,
 	.storm = on_link_storm,
 	.touched = on_touched,
 	.addressed = on_addressed,
+	.missed = on_missed,
 };
 
 static struct event *host_later;

@@ -36,6 +36,7 @@ static struct {
 	uint32_t serial;
 	bool dumping;
 	bool stale;		/* something is missing: ask for all anew */
+	bool lost;		/* events were */
 	int64_t dumped;		/* when that was done last, in ms */
 } mirror;
 
@@ -385,6 +386,9 @@ static void on_dump(void *arg, bool begins)
 		mirror.listener.addressed();
 	if (mirror.listener.touched)
 		mirror.listener.touched(0);
+	if (mirror.lost && mirror.listener.missed)
+		mirror.listener.missed();
+	mirror.lost = false;
 }
 
 /* --- asking ------------------------------------------------------------- */
@@ -423,8 +427,13 @@ static int look_again(void)
 
 int mirror_update(void)
 {
-	if (os_watch_read(LIMIT_EVENTS_A_DECISION))
+	int error = os_watch_read(LIMIT_EVENTS_A_DECISION);
+
+	if (error)
 		mirror.stale = true;
+	/* -EAGAIN: they are still to be read. */
+	if (error && error != -EAGAIN)
+		mirror.lost = true;
 	return mirror.stale ? look_again() : 0;
 }
 
@@ -433,7 +442,7 @@ int mirror_follow(void)
 	int error = os_watch_read(LIMIT_EVENTS_A_TURN);
 
 	if (error && error != -EAGAIN)
-		mirror.stale = true;
+		mirror.stale = mirror.lost = true;
 	if (!mirror.stale)
 		return 0;
 	return now_ms() - mirror.dumped < LIMIT_DUMP_MS ? -EAGAIN :
@@ -543,6 +552,17 @@ void mirror_add(unsigned ifindex, const char *name,
 	tell_addresses(ifindex, addresses, n, false);
 }
 
+static bool is_among(const struct wire_address *a,
+		     const struct wire_address *list, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (prefix_same_address(&a->local, &list[i].local) &&
+		    a->local.len == list[i].local.len &&
+		    memcmp(&a->peer, &list[i].peer, sizeof(a->peer)) == 0)
+			return true;
+	return false;
+}
+
 void mirror_readdress(unsigned ifindex,
 		      const struct wire_address *gone, unsigned n_gone,
 		      const struct wire_address *new, unsigned n_new)
@@ -553,6 +573,8 @@ void mirror_readdress(unsigned ifindex,
 	if (link)
 		link->events -= link->events < LIMIT_EVENTS_A_CHANGE ?
 				link->events : LIMIT_EVENTS_A_CHANGE;
-	tell_addresses(ifindex, gone, n_gone, true);
+	for (unsigned i = 0; i < n_gone; i++)
+		if (!is_among(&gone[i], new, n_new))
+			tell_addresses(ifindex, &gone[i], 1, true);
 	tell_addresses(ifindex, new, n_new, false);
 }

@@ -23,6 +23,8 @@ struct mirror_listener {
 	void (*touched)(unsigned ifindex);
 	/* The host has an address more or less. */
 	void (*addressed)(void);
+	/* Events were lost; what there is now is known again. */
+	void (*missed)(void);
 };
 
 /* Subscribes and fills it.  0 or -errno. */
@@ -74,7 +76,7 @@ unsigned mirror_addresses(unsigned ifindex, struct wire_address *ret,
  */
 void mirror_add(unsigned ifindex, const char *name,
 		const struct wire_address *addresses, unsigned n);
-/* The link's addresses have just been changed: these are gone, these are new. */
+/* The link's addresses have just been changed, from these to the new ones. */
 void mirror_readdress(unsigned ifindex,
 		      const struct wire_address *gone, unsigned n_gone,
 		      const struct wire_address *new, unsigned n_new);

@@ -4,6 +4,7 @@
 
 #include <event2/event.h>
 
+#include "../policy/bounds.h"
 #include "lease.h"
 #include "limits.h"
 #include "log.h"
@@ -54,6 +55,18 @@ void watch_storm(unsigned ifindex, struct server *server)
 
 /* --- what the kernel forgot --------------------------------------------- */
 
+unsigned watch_forgot(bool was_up, uint32_t old_mtu, bool up, uint32_t mtu)
+{
+	unsigned forgot = 0;
+
+	/* Down, it had no routes; and too small for it, no IPv6. */
+	if (!was_up && up)
+		forgot++;
+	if (old_mtu < POLICY_MTU_IPV6 && mtu >= POLICY_MTU_IPV6)
+		forgot++;
+	return forgot;
+}
+
 static void restore(struct held *held)
 {
 	static struct wire_open is;	/* large; used up before we return */
@@ -82,9 +95,29 @@ void watch_changed(evutil_socket_t fd, short what, void *arg)
 		look_for_tampering(held, now);
 	if (held->restore && held->up && lease_held(&held->lease))
 		restore(held);
-	held->restore = false;
+	held->restore = 0;
 	if (held->conn)
 		conn_wake(held->conn);
+}
+
+/*
+ * Of each that may have lost something, one after the other.  Who waits already
+ * keeps his turn.
+ */
+void watch_missed(struct server *server)
+{
+	struct lease *lease;
+	unsigned n = 0;
+
+	DL_FOREACH(server->registry.leases, lease) {
+		struct held *held = held_of(lease);
+		unsigned ms = n++ / LIMIT_RESTORES_A_MS;
+		struct timeval tv = { ms / 1000, (ms % 1000) * 1000 };
+
+		held->restore++;
+		if (!event_pending(&held->changed, EV_TIMEOUT, NULL))
+			event_add(&held->changed, &tv);
+	}
 }
 
 void watch_link_changed(const struct os_link *before,
@@ -93,16 +126,14 @@ void watch_link_changed(const struct os_link *before,
 	struct lease *lease = registry_find(&server->registry, now->ifindex);
 	struct held *held;
 
-	(void)before;
 	if (!lease)
 		return;
 	held = held_of(lease);
 	memcpy(lease->name, now->name, sizeof(lease->name));
-	/* What a request of the holder's did is known here already. */
-	if (!held->up && now->up) {
-		held->restore = true;
+	held->restore += watch_forgot(before->up, before->mtu, now->up,
+				      now->mtu);
+	if (!before->up && now->up)
 		source_touch(held);
-	}
 	held->up = now->up;
 	held->mtu = now->mtu;
 	event_active(&held->changed, EV_TIMEOUT, 0);

@@ -369,6 +369,15 @@ START_TEST(routes_of_a_device_that_is_down_wait)
 }
 END_TEST
 
+static size_t log_length(void)
+{
+	char *log = rig_log(&rig);
+	size_t len = strlen(log);
+
+	free(log);
+	return len;
+}
+
 static bool routes_are_back(void *unused)
 {
 	(void)unused;
@@ -387,6 +396,124 @@ START_TEST(what_an_admin_flap_loses_comes_back)
 	ck_host("ip link set tt0 down && ip link set tt0 up");
 	ck_assert(eventually(routes_are_back, NULL));
 	host_unchanged(before);
+	end();
+}
+END_TEST
+
+/* Events are lost while the daemon sleeps, the flap's among them. */
+START_TEST(what_a_flap_loses_comes_back_where_nobody_heard)
+{
+	char *before, *log;
+
+	begin(false);
+	open_device(kinds[_i], 0);
+	ck_host("ip link add eth9 type veth peer name eth8");
+	before = host_state();
+	kill(rig.daemon, SIGSTOP);
+	ck_host("ip link set tt0 down && ip link set tt0 up");
+	ck_host("for i in $(seq 8000); do echo addr add 10.66.0.1/32 dev eth9;"
+		" echo addr del 10.66.0.1/32 dev eth9; done | ip -batch -");
+	kill(rig.daemon, SIGCONT);
+	ck_assert(eventually(routes_are_back, NULL));
+	all_routes_are_there();
+	host_unchanged(before);
+	log = rig_log(&rig);
+	ck_assert_ptr_null(strstr(log, "not all that it had"));
+	free(log);
+	end();
+}
+END_TEST
+
+/* Up is what it is; asked for again, it is made whole. */
+START_TEST(up_brings_back_what_others_took)
+{
+	struct ttd_error e;
+	char *before;
+
+	begin(false);
+	open_device(kinds[_i], 0);
+	before = host_state();
+	ck_host("ip route del 10.20.0.0/16 dev tt0 && "
+		"ip -6 route del fd21::/32 dev tt0 && "
+		"ip addr del 10.9.1.1/24 dev tt0 && "
+		"ip addr del fd09::2/64 dev tt0");
+	ck_assert_msg(ttd_set_up(dev, 1, &e) == 0, "%s", e.text);
+	all_routes_are_there();
+	ck_host(ADDR("10.9.1.1/24"));
+	ck_host(ADDR("fd09::2/64"));
+	host_unchanged(before);
+	end();
+}
+END_TEST
+
+static bool ipv6_is_back(void *unused)
+{
+	(void)unused;
+	return sh_status(ADDR("fd09::2/64") " && " ROUTE6("fd09::/64", ".")
+			 " && " ROUTE6("fd20::/32", ".")) == 0;
+}
+
+/* What it came up with by a request is not made a second time. */
+START_TEST(own_requests_restore_nothing)
+{
+	unsigned looks = 0;
+	char *log, *at;
+	size_t len;
+
+	begin(true);
+	open_device(kinds[_i], 0);
+	ck_assert_int_eq(ttd_set_up(dev, 0, NULL), 0);
+	len = log_length();
+	ck_assert_int_eq(ttd_set_up(dev, 1, NULL), 0);
+	sleep_ms(QUIET_MS);
+	log = rig_log(&rig);
+	/* One look before, and one at the end. */
+	for (at = log + len; (at = strstr(at, " read back")) != NULL; at++)
+		looks++;
+	ck_assert_msg(looks == 2, "%s", log + len);
+	free(log);
+	/* The next that others do is noticed as ever. */
+	ck_host("ip link set tt0 down && ip link set tt0 up");
+	ck_assert(eventually(routes_are_back, NULL));
+	end();
+}
+END_TEST
+
+/* An administrator's MTU is too small for IPv6, and then is not any more. */
+START_TEST(a_small_mtu_takes_ipv6_away_and_gives_it_back)
+{
+	struct ttd_addr six = addr("fd09:2::1/64"), gone = addr("fd09::1/64");
+	struct ttd_addr four = addr("10.8.0.1/24");
+	struct ttd_route route6 = route("fd30::/32", NULL, 0);
+	struct ttd_route behind = route("fd21::/32", NULL, 0);
+	struct ttd_error e;
+
+	begin(false);
+	open_device(kinds[_i], 0);
+	ck_host("ip link set tt0 mtu 1000");
+	ck_host(NO(ADDR("fd09::2/64")));
+	ck_assert_int_eq(ttd_add_addrs(dev, &six, 1, &e), -EINVAL);
+	ck_assert_msg(strstr(e.text, "1000") && strstr(e.text, "1280"), "%s",
+		      e.text);
+	ck_assert_int_eq(ttd_add_routes(dev, &route6, 1, &e), -EINVAL);
+	ck_assert_msg(strstr(e.text, "1280"), "%s", e.text);
+	ck_assert_int_eq(ttd_set_ip(dev, &six.local, &e), -EINVAL);
+	/* All else goes on, less of it too. */
+	ck_assert_msg(ttd_add_addrs(dev, &four, 1, &e) == 0, "%s", e.text);
+	ck_assert_msg(ttd_set_up(dev, 0, &e) == 0, "%s", e.text);
+	ck_assert_msg(ttd_set_up(dev, 1, &e) == 0, "%s", e.text);
+	ck_assert_msg(ttd_set_up(dev, 1, &e) == 0, "%s", e.text);
+	ck_assert_msg(ttd_del_routes(dev, &behind, 1, &e) == 0, "%s", e.text);
+	ck_assert_msg(ttd_del_addrs(dev, &gone, 1, &e) == 0, "%s", e.text);
+	ck_host("ip link set tt0 mtu 1300");
+	ck_assert(eventually(ipv6_is_back, NULL));
+	ck_host(NO(ADDR("fd09::1/64")));
+	/* And if it is the holder who asks for more. */
+	ck_host("ip link set tt0 mtu 1000");
+	ck_host(NO(ADDR("fd09::2/64")));
+	ck_assert_msg(ttd_set_mtu(dev, 1400, &e) == 0, "%s", e.text);
+	ck_assert(ipv6_is_back(NULL));
+	ck_assert_msg(ttd_add_addrs(dev, &six, 1, &e) == 0, "%s", e.text);
 	end();
 }
 END_TEST
@@ -622,15 +749,6 @@ static bool came_later(unsigned k, size_t log_before)
 	}
 	free(log);
 	return k > last;
-}
-
-static size_t log_length(void)
-{
-	char *log = rig_log(&rig);
-	size_t len = strlen(log);
-
-	free(log);
-	return len;
 }
 
 /* For each kind and request, for each step. */
@@ -894,6 +1012,12 @@ static void of_failures(TCase *t)
 static void of_others(TCase *t)
 {
 	tcase_add_loop_test(t, what_an_admin_flap_loses_comes_back, 0, N_KINDS);
+	tcase_add_loop_test(t, what_a_flap_loses_comes_back_where_nobody_heard,
+			    0, N_KINDS);
+	tcase_add_loop_test(t, own_requests_restore_nothing, 0, N_KINDS);
+	tcase_add_loop_test(t, up_brings_back_what_others_took, 0, N_KINDS);
+	tcase_add_loop_test(t, a_small_mtu_takes_ipv6_away_and_gives_it_back, 0,
+			    N_KINDS);
 	tcase_add_test(t, a_changed_link_type_never_comes_up);
 	tcase_add_test(t, a_changed_link_type_ends_the_lease);
 	tcase_add_test(t, a_changed_mac_ends_the_lease);

@@ -153,13 +153,20 @@ static void on_addressed(void)
 	n_addressed++;
 }
 
+static unsigned n_missed;
+
+static void on_missed(void)
+{
+	n_missed++;
+}
+
 static void on_storm(unsigned ifindex)
 {
 	stormy = ifindex;
 }
 
 static const struct mirror_listener listener = {
-	on_gone, on_changed, on_storm, on_touched, on_addressed
+	on_gone, on_changed, on_storm, on_touched, on_addressed, on_missed
 };
 
 static void link_is(unsigned ifindex, const char *name, bool is_gone)
@@ -594,6 +601,52 @@ START_TEST(mirror_says_so_until_it_is_whole_again)
 }
 END_TEST
 
+/* A dump alone means nothing: what it is for may still be told. */
+START_TEST(mirror_says_when_something_was_missed)
+{
+	mirror_start(&listener, NULL);
+	n_missed = 0;
+	read_error = -EAGAIN;
+	ck_assert_int_eq(mirror_update(), 0);
+	ck_assert_uint_eq(n_missed, 0);
+	read_error = -ENOBUFS;
+	ck_assert_int_eq(mirror_update(), 0);
+	ck_assert_uint_eq(n_missed, 1);
+	read_error = 0;
+	ck_assert_int_eq(mirror_update(), 0);
+	ck_assert_uint_eq(n_missed, 1);
+	/* Not before all is known again. */
+	read_error = again_error = -ENOBUFS;
+	ck_assert_int_eq(mirror_update(), -ENOBUFS);
+	ck_assert_uint_eq(n_missed, 1);
+	read_error = again_error = 0;
+	ck_assert_int_eq(mirror_update(), 0);
+	ck_assert_uint_eq(n_missed, 2);
+	mirror_stop();
+}
+END_TEST
+
+START_TEST(mirror_keeps_routes_where_addresses_come)
+{
+	struct wire_address a = { .flags = 0 }, both[2];
+	unsigned dumps;
+
+	mirror_start(&listener, NULL);
+	link_is(3, "tt0", false);
+	route_is(3, "10.7.0.0/16", false);
+	ck_assert_int_eq(prefix_parse("10.1.0.1/24", &a.local, NULL), 0);
+	both[0] = both[1] = a;
+	both[1].local.ip[1] = 2;
+	address_is(3, "10.1.0.1/24", false);
+	dumps = n_again;
+	mirror_readdress(3, &a, 1, both, 2);
+	ck_assert_str_eq(owner("10.2.0.1"), "tt0");
+	ck_assert_int_eq(mirror_update(), 0);
+	ck_assert_uint_eq(n_again, dumps);
+	mirror_stop();
+}
+END_TEST
+
 START_TEST(mirror_is_told_of_what_was_just_made)
 {
 	struct wire_address a = { .flags = 0 };
@@ -856,6 +909,8 @@ int main(void)
 	tcase_add_test(t, mirror_tells_what_of_a_link_changed);
 	tcase_add_test(t, mirror_takes_new_addresses_for_old);
 	tcase_add_test(t, mirror_says_so_until_it_is_whole_again);
+	tcase_add_test(t, mirror_says_when_something_was_missed);
+	tcase_add_test(t, mirror_keeps_routes_where_addresses_come);
 	tcase_add_test(t, mirror_is_told_of_what_was_just_made);
 	tcase_add_test(t, mirror_tells_what_a_new_dump_no_longer_has);
 	tcase_add_test(t, token_id_is_half_of_sha256);
