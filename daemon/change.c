@@ -256,7 +256,8 @@ static int grow(struct change *ch)
 		error = check_mtu(ch);
 	if (!error)
 		error = host_check(&ch->to, &ch->from, ch->held->lease.ifindex,
-				   &terms, &ch->why);
+				   ch->held->connected_metric, &terms,
+				   &ch->why);
 	if (!error && source_set(&ch->held->source, &terms))
 		error = refuse(&ch->why, WIRE_E_NO_MEMORY, "change",
 			       "out of memory");
@@ -267,6 +268,28 @@ static int too_many(struct change *ch, const char *what, unsigned max)
 {
 	return refuse(&ch->why, WIRE_E_TOO_LARGE, "request", "a device has at "
 		      "most %u %s; remove some first", max, what);
+}
+
+/*
+ * The route that this one would be twice; a default route is its two halves.
+ * Which metric it will have is not known where that is left open.
+ */
+static int find_clash(const struct wire_open *o, const struct wire_route *r)
+{
+	struct wire_route other = { .dst = r->dst, .metric = r->metric };
+	int at = find_route(o, &other);
+
+	if (at >= 0 || r->dst.len > 1)
+		return at;
+	memset(other.dst.ip, 0, sizeof(other.dst.ip));
+	other.dst.len = 0;
+	at = find_route(o, &other);
+	for (int half = 0; at < 0 && r->dst.len == 0 && half < 2; half++) {
+		other.dst.len = 1;
+		other.dst.ip[0] = half ? 0x80 : 0;
+		at = find_route(o, &other);
+	}
+	return at;
 }
 
 static int append_addresses(struct change *ch, const struct wire_add *add)
@@ -299,15 +322,15 @@ static int append_routes(struct change *ch, const struct wire_add *add)
 		return too_many(ch, "routes", WIRE_ROUTES_MAX);
 	for (unsigned i = 0; i < add->n_routes; i++) {
 		const struct wire_route *r = &add->routes[i];
-		int at = find_route(&ch->from, &(struct wire_route)
-				    { .dst = r->dst, .metric = r->metric });
+		int at = find_clash(&ch->from, r);
 
 		if (at >= 0)
 			return refuse(&ch->why, WIRE_E_EXISTS, "route",
 				      "the device has a route to %s already, "
 				      "with metric %u; remove it first, or ask "
 				      "for another metric",
-				      prefix_format(&r->dst, text),
+				      prefix_format(&ch->from.routes[at].dst,
+						    text),
 				      ch->from.routes[at].metric);
 		to->routes[to->n_routes++] = *r;
 	}

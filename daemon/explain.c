@@ -32,7 +32,8 @@ int explain_open(struct server *server, const struct peer *peer,
 		memcpy(why->rule, ret_decision->rule, sizeof(why->rule));
 		return error;
 	}
-	return host_check(ret_open, NULL, 0, &ret_decision->terms, why);
+	return host_check(ret_open, NULL, 0, ret_decision->terms.metric,
+			  &ret_decision->terms, why);
 }
 
 /* --- one request -------------------------------------------------------- */

@@ -71,10 +71,12 @@ static bool had_address(const struct wire_open *has,
 	return false;
 }
 
-static bool had_route(const struct wire_open *has, const struct prefix *dst)
+/* With no larger metric, so that what it outranks was outranked before. */
+static bool had_route(const struct wire_open *has, const struct wire_route *r)
 {
 	for (unsigned i = 0; has && i < has->n_routes; i++)
-		if (prefix_equal(dst, &has->routes[i].dst))
+		if (prefix_equal(&r->dst, &has->routes[i].dst) &&
+		    has->routes[i].metric <= r->metric)
 			return true;
 	return false;
 }
@@ -88,10 +90,91 @@ static bool is_own(const struct wire_open *has, const struct wire_address *a)
 	return false;
 }
 
-int host_check(const struct wire_open *open, const struct wire_open *has,
-	       unsigned ifindex, const struct policy_terms *terms,
-	       struct wire_refused *why)
+/* --- routes of the same prefix ------------------------------------------ */
+
+/* A default route is made as its two halves. */
+static unsigned parts_of(const struct prefix *dst, struct prefix part[2])
 {
+	part[0] = *dst;
+	if (dst->len > 0)
+		return 1;
+	part[0].len = 1;
+	part[1] = part[0];
+	part[1].ip[0] = 0x80;
+	return 2;
+}
+
+/* The network that an address opens.  False: none. */
+static bool network_of(const struct wire_address *a, struct prefix *ret)
+{
+	if (!a->peer.family && prefix_is_full(&a->local))
+		return false;
+	*ret = prefix_network(a->peer.family ? &a->peer : &a->local);
+	return true;
+}
+
+/* Of the same prefix the smallest metric counts, whoever came first. */
+static int check_rank(const struct prefix *dst, uint32_t metric,
+		      const char *what, unsigned ifindex,
+		      const struct policy_terms *terms,
+		      struct wire_refused *why)
+{
+	char text[PREFIX_TEXT_MAX];
+	struct prefix part[2];
+	unsigned n = terms->shadow ? 0 : parts_of(dst, part);
+
+	for (unsigned i = 0; i < n; i++) {
+		uint32_t theirs;
+		const char *owner = mirror_outranked(&part[i], ifindex, metric,
+						     &theirs);
+		int error;
+
+		if (!owner)
+			continue;
+		error = refuse(why, WIRE_E_EXISTS, what, "%s has a "
+				      "route to %s with metric %u, and this "
+				      "one would have %u; ask for another "
+				      "prefix or a larger metric, or have the "
+				      "rule say `shadow = yes`", owner,
+				      prefix_format(&part[i], text), theirs,
+				      metric);
+		if (why)
+			memcpy(why->rule, terms->shadow_rule,
+			       sizeof(why->rule));
+		return error;
+	}
+	return 0;
+}
+
+/* The route that an address brings along is one as well. */
+static int check_own(const struct wire_open *open, uint32_t metric,
+		     const struct wire_route *r, struct wire_refused *why)
+{
+	char text[PREFIX_TEXT_MAX], local[PREFIX_TEXT_MAX];
+	struct prefix part[2], net;
+	unsigned n = parts_of(&r->dst, part);
+
+	if (r->metric != metric)
+		return 0;
+	for (unsigned i = 0; i < open->n_addresses * n; i++) {
+		const struct wire_address *a = &open->addresses[i / n];
+
+		if (network_of(a, &net) && prefix_equal(&net, &part[i % n]))
+			return refuse(why, WIRE_E_EXISTS, "route", "the device "
+				      "has a route to %s already, with metric "
+				      "%u, by its address %s; leave it out, or "
+				      "ask for another metric",
+				      prefix_format(&part[i % n], text),
+				      metric, prefix_format(&a->local, local));
+	}
+	return 0;
+}
+
+int host_check(const struct wire_open *open, const struct wire_open *has,
+	       unsigned ifindex, uint32_t metric,
+	       const struct policy_terms *terms, struct wire_refused *why)
+{
+	struct prefix net;
 	int error = 0;
 
 	for (unsigned i = 0; i < open->n_addresses && !error; i++) {
@@ -103,11 +186,21 @@ int host_check(const struct wire_open *open, const struct wire_open *has,
 			error = check_owner(a, why);
 		if (!error)
 			error = check_shadows(a, ifindex, terms, why);
+		if (!error && network_of(a, &net))
+			error = check_rank(&net, metric, "address", ifindex,
+					   terms, why);
 	}
-	for (unsigned i = 0; i < open->n_routes && !error; i++)
-		if (!had_route(has, &open->routes[i].dst))
-			error = check_shadow(&open->routes[i].dst, "route",
-					     ifindex, terms, why);
+	for (unsigned i = 0; i < open->n_routes && !error; i++) {
+		const struct wire_route *r = &open->routes[i];
+
+		error = check_own(open, metric, r, why);
+		if (error || had_route(has, r))
+			continue;
+		error = check_shadow(&r->dst, "route", ifindex, terms, why);
+		if (!error)
+			error = check_rank(&r->dst, r->metric, "route", ifindex,
+					   terms, why);
+	}
 	return error;
 }
 

@@ -10,14 +10,14 @@
 /*
  * May a device (its index, 0 if it is not made yet) have these addresses and
  * routes beside what the host has, as the mirror knows it?  Those that `has`
- * (NULL: none) has too are not looked at.  terms: whether it may take packets
- * from other devices' networks, and which rule says so.  0, or -errno with *why
- * filled.
+ * (NULL: none) has too are not looked at.  metric: of the routes to networks of
+ * its addresses.  terms: whether it may take packets from other devices'
+ * networks and routes, and which rule says so.  0, or -errno with *why filled.
  */
 int host_check(const struct wire_open *open, const struct wire_open *has,
-	       unsigned ifindex, const struct policy_terms *terms,
-	       struct wire_refused *why);
-/* The same of a device that is there and has all this. */
+	       unsigned ifindex, uint32_t metric,
+	       const struct policy_terms *terms, struct wire_refused *why);
+/* Of a device that is there and has all this: does it lie in others' networks? */
 int host_check_again(const struct wire_open *has, unsigned ifindex,
 		     const struct policy_terms *terms,
 		     struct wire_refused *why);

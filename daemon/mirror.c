@@ -182,6 +182,19 @@ static bool same_link(const struct os_link *a, const struct os_link *b)
 	       strcmp(a->alias, b->alias) == 0;
 }
 
+/*
+ * A link has gone down: on-link routes with several next hops may have gone
+ * with it, and the kernel tells nothing of it.
+ */
+static void doubt_loose(void)
+{
+	struct net *n;
+
+	DL_FOREACH(mirror.loose, n)
+		if (n->kind == NET_DIRECT)
+			mirror.stale = true;
+}
+
 /* One more event of a link; are they too many? */
 static void count_event(struct link *link)
 {
@@ -201,6 +214,8 @@ static void link_gone(struct link *link, bool moved)
 	struct os_link os = link->os;
 
 	os.moved = moved;
+	if (!mirror.dumping)
+		doubt_loose();
 	forget_link(link);
 	if (mirror.listener.gone)
 		mirror.listener.gone(&os);
@@ -230,6 +245,8 @@ static void on_link(void *arg, const struct os_link *os, bool gone)
 	/* Its routes go with that, and the kernel tells nothing of it. */
 	if (!os->up)
 		forget_routes(&link->routes);
+	if (!os->up && known && before.up && !mirror.dumping)
+		doubt_loose();
 	if (known && !same_link(&before, os) && mirror.listener.changed)
 		mirror.listener.changed(&before, &link->os);
 	count_event(link);
@@ -337,7 +354,7 @@ static void on_route(void *arg, const struct os_route *os, bool gone)
 
 	(void)arg;
 	key.kind = os->direct && !os->ours && !is_short(&os->dst) &&
-		   list != &mirror.loose &&
+		   (list != &mirror.loose || !os->ifindex) &&
 		   !prefix_contains(&link_local, &os->dst) ?
 		   NET_DIRECT : NET_ROUTE;
 	/* Several next hops are told one at a time, or together: not both. */
@@ -477,11 +494,22 @@ const char *mirror_address_owner(const struct prefix *address)
 	return link ? link->os.name : NULL;
 }
 
+/* Whose it is, unless it is this link's. */
+static const char *other_name(const struct net *net, unsigned except)
+{
+	struct link *link;
+
+	if (!net->ifindex)
+		return "another interface";
+	link = net->ifindex == except ? NULL : find_link(net->ifindex);
+	return link ? link->os.name : NULL;
+}
+
 const char *mirror_onlink_owner(const struct prefix *p, unsigned except,
 				struct prefix *ret)
 {
 	struct prefix net = *p;
-	struct link *link;
+	const char *name;
 
 	/* From itself to ever wider ones, as far as there are any. */
 	for (int len = nets_length(p->family, p->len); len >= 0;
@@ -490,13 +518,28 @@ const char *mirror_onlink_owner(const struct prefix *p, unsigned except,
 		net = prefix_network(&net);
 		for (struct net *n = nets_of(&net, NET_ADDRESS);
 		     n && n->kind <= NET_DIRECT; n = nets_next(n)) {
-			link = n->ifindex == except ? NULL :
-			       find_link(n->ifindex);
-			if (!link)
+			name = other_name(n, except);
+			if (!name)
 				continue;
 			*ret = net;
-			return link->os.name;
+			return name;
 		}
+	}
+	return NULL;
+}
+
+const char *mirror_outranked(const struct prefix *p, unsigned except,
+			     uint32_t metric, uint32_t *ret_metric)
+{
+	struct prefix net = prefix_network(p);
+	const char *name;
+
+	for (struct net *n = nets_of(&net, NET_DIRECT); n; n = nets_next(n)) {
+		name = other_name(n, except);
+		if (!name || n->table != OS_TABLE_MAIN || n->metric < metric)
+			continue;
+		*ret_metric = n->metric;
+		return name;
 	}
 	return NULL;
 }

@@ -53,10 +53,17 @@ const char *mirror_address_owner(const struct prefix *address);
  * or contains this one, and that prefix in *ret; or NULL.  On-link is what an
  * address opens, and what a route without a gateway leads to, unless a daemon
  * of ours made it or it is so short that it is a default route.  Link-local
- * ones are each link's own.
+ * ones are each link's own.  Of several links at once: "another interface".
  */
 const char *mirror_onlink_owner(const struct prefix *p, unsigned except,
 				struct prefix *ret);
+/*
+ * The name of a link, other than `except`, that the main table has a route to
+ * just this prefix for, of this metric or a larger one (then in *ret_metric);
+ * or NULL.
+ */
+const char *mirror_outranked(const struct prefix *p, unsigned except,
+			     uint32_t metric, uint32_t *ret_metric);
 /*
  * Hands over what the host has in this network: its own addresses (own), and
  * networks and routes of links.  False from `what` ends it, and is returned.

@@ -120,6 +120,8 @@ struct os_address {
 	uint32_t flags;		/* WIRE_ADDRESS_* */
 	bool noprefixroute;	/* as ours are */
 };
+/* The table that ours are in. */
+#define OS_TABLE_MAIN	254u
 /* A unicast route that is not in the kernel's local table. */
 struct os_route {
 	unsigned ifindex;	/* 0: it has several next hops */
@@ -127,7 +129,7 @@ struct os_route {
 	struct prefix gateway;	/* family 0: none of this family */
 	uint32_t table, metric;
 	uint32_t which;		/* tells apart what differs in the rest */
-	bool direct;		/* it has no gateway at all */
+	bool direct;		/* it, or a hop of it, has no gateway at all */
 	bool source;		/* it prefers one of the host's addresses */
 	bool ours;		/* a daemon of ours made it */
 	bool replaces;		/* what else this table has to dst with metric */

@@ -243,6 +243,30 @@ static uint32_t hash(uint32_t h, const void *data, size_t len)
 	return h;
 }
 
+_Static_assert(OS_TABLE_MAIN == RT_TABLE_MAIN, "one table");
+
+/* Has one of several next hops no gateway? */
+static bool has_direct_hop(const struct nlattr *multipath)
+{
+	const struct rtnexthop *hop = mnl_attr_get_payload(multipath);
+	int left = (int)mnl_attr_get_payload_len(multipath);
+
+	for (; RTNH_OK(hop, left); left -= (int)RTNH_ALIGN(hop->rtnh_len),
+				   hop = RTNH_NEXT(hop)) {
+		const struct nlattr *attr;
+		bool gateway = false;
+
+		mnl_attr_for_each_payload((const void *)RTNH_DATA(hop),
+					  hop->rtnh_len - RTNH_LENGTH(0))
+			if (mnl_attr_get_type(attr) == RTA_GATEWAY ||
+			    mnl_attr_get_type(attr) == RTA_VIA)
+				gateway = true;
+		if (!gateway)
+			return true;
+	}
+	return false;
+}
+
 static void parse_route_attr(const struct nlattr *attr, struct os_route *ret)
 {
 	switch (mnl_attr_get_type(attr)) {
@@ -257,7 +281,7 @@ static void parse_route_attr(const struct nlattr *attr, struct os_route *ret)
 		ret->direct = false;
 		break;
 	case RTA_MULTIPATH:
-		ret->direct = false;
+		ret->direct = has_direct_hop(attr);
 		ret->ifindex = 0;
 		return;		/* what it holds changes */
 	case RTA_OIF:

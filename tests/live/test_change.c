@@ -315,13 +315,72 @@ START_TEST(a_default_route_is_two_halves)
 	after = sh("ip route show default");
 	ck_assert_str_eq(before, after);
 	free(after);
-	ck_assert_int_lt(ttd_add_routes(dev, &half, 1, &e), 0);
+	ck_assert_int_eq(ttd_add_routes(dev, &half, 1, &e), -EEXIST);
+	ck_assert_ptr_nonnull(strstr(e.text, "0.0.0.0/0"));
+	half.metric = 1001;
+	ck_assert_msg(ttd_add_routes(dev, &half, 1, &e) == 0, "%s", e.text);
+	ck_assert_int_eq(ttd_del_routes(dev, &half, 1, NULL), 0);
 	ck_assert_int_eq(ttd_del_routes(dev, def, 2, NULL), 0);
 	ck_host(NO(ROUTE("0.0.0.0/1", ".")));
 	ck_host(NO(ROUTE6("8000::/1", ".")));
 	ck_host("ip route get 203.0.113.5 | grep -q 'dev eth9'");
 	free(before);
 	end();
+}
+END_TEST
+
+static void not_twice(struct ttd_route *r, const char *text)
+{
+	struct ttd_error e;
+
+	ck_assert_int_eq(ttd_add_routes(dev, r, 1, &e), -EEXIST);
+	ck_assert_msg(strstr(e.text, text) != NULL, "%s", e.text);
+}
+
+/* The routes that addresses bring along, and a default route's halves. */
+START_TEST(no_route_is_made_twice)
+{
+	struct ttd_options o = TTD_OPTIONS_INIT(TTD_TUN);
+	struct ttd_addr own = addr("10.9.0.1/24");
+	struct ttd_addr later = addr("10.8.1.1/24");
+	struct ttd_route same = route("10.9.0.0/24", NULL, 0);
+	struct ttd_route same6 = route("fd09::/64", NULL, 1000);
+	struct ttd_route first = route("10.8.1.0/24", NULL, 0);
+	struct ttd_route def = route("0.0.0.0/0", NULL, 0);
+	struct ttd_route half = route("0.0.0.0/1", NULL, 0);
+	struct ttd_error e;
+
+	begin(false);
+	open_device(TTD_TUN, _i ? TTD_DOWN : 0);
+	not_twice(&same, "10.9.0.1/24");
+	not_twice(&same6, "fd09::1/64");
+	same.metric = 1001;
+	ck_assert_msg(ttd_add_routes(dev, &same, 1, &e) == 0, "%s", e.text);
+	ck_assert_msg(ttd_add_routes(dev, &first, 1, &e) == 0, "%s", e.text);
+	ck_assert_int_eq(ttd_add_addrs(dev, &later, 1, &e), -EEXIST);
+	ck_assert_msg(strstr(e.text, "10.8.1.1/24") != NULL, "%s", e.text);
+	ck_assert_msg(ttd_add_routes(dev, &half, 1, &e) == 0, "%s", e.text);
+	not_twice(&def, "0.0.0.0/1");
+	ck_assert_int_eq(ttd_del_routes(dev, &half, 1, NULL), 0);
+	ck_assert_msg(ttd_add_routes(dev, &def, 1, &e) == 0, "%s", e.text);
+	not_twice(&half, "0.0.0.0/0");
+	/* Nothing of that hinders it later. */
+	ck_assert_msg(ttd_set_up(dev, 0, &e) == 0, "%s", e.text);
+	ck_assert_msg(ttd_set_up(dev, 1, &e) == 0, "%s", e.text);
+	ttd_free(dev);
+	dev = NULL;
+	link_goes("tt0");
+
+	o.socket_path = rig.socket;
+	o.flags = _i ? TTD_DOWN : 0;
+	o.addrs = &own;
+	o.n_addrs = 1;
+	same.metric = 0;
+	o.routes = &same;
+	o.n_routes = 1;
+	ck_assert_int_eq(ttd_open(&o, &dev, &e), -EEXIST);
+	ck_assert_msg(strstr(e.text, "10.9.0.1/24") != NULL, "%s", e.text);
+	rig_end(&rig);
 }
 END_TEST
 
@@ -771,7 +830,8 @@ START_TEST(a_failed_request_leaves_all_as_it_was)
 		    (result == 0 && came_later(k, log)))
 			break;
 		ck_assert_msg(result < 0, "%s: step %u failed, and nobody "
-			      "said so", requests[r].name, k);
+			      "said so: %s", requests[r].name, k,
+			      rig_log(&rig) + log);
 		ck_assert_str_ne(e.text, "");
 		ck_assert_ptr_null(strstr(e.text, "could not be undone"));
 		host_unchanged(strdup(before));
@@ -995,6 +1055,7 @@ static void of_requests(TCase *t)
 	tcase_add_loop_test(t, addresses_come_and_go, 0, N_KINDS);
 	tcase_add_loop_test(t, routes_come_and_go, 0, N_KINDS);
 	tcase_add_loop_test(t, a_default_route_is_two_halves, 0, N_KINDS);
+	tcase_add_loop_test(t, no_route_is_made_twice, 0, 2);
 	tcase_add_loop_test(t, mtu_up_and_down, 0, N_KINDS);
 	tcase_add_loop_test(t, routes_of_a_device_that_is_down_wait, 0,
 			    N_KINDS);

@@ -19,6 +19,7 @@
 #include "harness.h"
 
 static struct rig rig;
+static char said[1024];
 
 static void start_echo(struct client *c, const char *name)
 {
@@ -464,6 +465,85 @@ START_TEST(nothing_inside_the_hosts_networks)
 }
 END_TEST
 
+/* Routes of the host's that a device's would outrank, or lie in. */
+static void make_routes(void)
+{
+	ck_assert_int_eq(sh_status("ip route add 10.9.128.0/17 via 10.9.0.7 "
+				   "metric 2000 && "
+				   "ip route add 10.20.0.0/16 via 10.9.0.7 "
+				   "metric 2000 && "
+				   "ip route add 10.21.0.0/16 via 10.9.0.7 "
+				   "metric 1000 && "
+				   "ip -6 route add fd20::/32 via fd09::7 && "
+				   "ip route add 10.30.0.0/16 nexthop dev lan0 "
+				   "nexthop via 10.9.0.7"), 0);
+}
+
+static const char *const outranked[][3] = {
+	{ "--address", "10.9.128.1/17", "lan0 has a route to 10.9.128.0/17 "
+	  "with metric 2000" },
+	{ "--route", "10.20.0.0/16", "metric 2000" },
+	{ "--route", "10.21.0.0/16", "metric 1000" },
+	/* What IPv6 gives to a route that has none is more than ours. */
+	{ "--route", "fd20::/32", "metric 1024" },
+	{ "--route", "10.30.0.0/16", "the network of another interface" },
+	{ "--route", "10.30.1.0/24", "the network of another interface" },
+};
+#define N_OUTRANKED (sizeof(outranked) / sizeof(*outranked))
+
+/* Without rights; what tuntapctl says, and how it ends. */
+static int run_tuntapctl(const char *option, const char *value)
+{
+	const char *const argv[] = {
+		"/bin/sh", "-c", "exec \"$0\" \"$@\" 2>&1",
+		rig_built("tuntapctl"), "--socket", rig.socket, "run", "--tun",
+		option, value, "--", "true", NULL
+	};
+	struct client c;
+	ssize_t n;
+
+	client_exec(&c, argv);
+	n = read(c.out, said, sizeof(said) - 1);
+	said[n > 0 ? n : 0] = '\0';
+	return WEXITSTATUS(client_wait(&c));
+}
+
+START_TEST(a_smaller_metric_takes_no_route_away)
+{
+	char *before;
+
+	rig_start(&rig, NULL);
+	make_lan();
+	make_routes();
+	before = host_state();
+	ck_assert_int_eq(run_tuntapctl(outranked[_i][0], outranked[_i][1]),
+			 125);
+	contains(said, outranked[_i][2]);
+	contains(said, "shadow = yes");
+	host_unchanged(before);
+	rig_end(&rig);
+}
+END_TEST
+
+static const char shadowing[] =
+	"[rule nobody]\naction = allow\nuser = 65534\nkind = tun\n"
+	"name = tt*\naddress = 10.9.0.0/16\nroute = 10.0.0.0/8, fd00::/8\n"
+	"shadow = yes\n";
+
+START_TEST(unless_the_rule_says_so)
+{
+	struct rig_options o = { .policy = shadowing };
+
+	rig_start(&rig, &o);
+	make_lan();
+	make_routes();
+	/* The very same is the kernel's to refuse. */
+	ck_assert_int_eq(run_tuntapctl(outranked[_i][0], outranked[_i][1]),
+			 _i == 2 ? 125 : 0);
+	rig_end(&rig);
+}
+END_TEST
+
 /* What the host's own addresses and routes are, they stay. */
 START_TEST(host_routes_are_not_outranked)
 {
@@ -641,6 +721,9 @@ int main(void)
 	tcase_add_test(t, host_routes_are_not_outranked);
 	tcase_add_loop_test(t, nothing_inside_the_hosts_networks, 0,
 			    sizeof(shadows) / sizeof(*shadows));
+	tcase_add_loop_test(t, a_smaller_metric_takes_no_route_away, 0,
+			    N_OUTRANKED);
+	tcase_add_loop_test(t, unless_the_rule_says_so, 0, N_OUTRANKED);
 	tcase_add_test(t, an_address_is_given_once);
 	tcase_add_test(t, lost_events_do_not_mislead);
 	tcase_add_test(t, nobody_adds_a_queue_of_his_own);

@@ -499,6 +499,58 @@ START_TEST(mirror_tells_what_is_in_a_network)
 }
 END_TEST
 
+/* On-link by several links at once. */
+START_TEST(mirror_knows_networks_of_several_links)
+{
+	struct os_route many = a_route(0, "10.4.0.0/16");
+	struct os_link down = { .ifindex = 3, .name = "eth0" };
+	unsigned dumps;
+
+	mirror_start(&listener, NULL);
+	link_is(3, "eth0", false);
+	tell.dump(tell.arg, true);
+	link_is(3, "eth0", false);
+	tell.route(tell.arg, &many, false);
+	tell.dump(tell.arg, false);
+	ck_assert_str_eq(onlink("10.4.7.0/24"), "another interface");
+	ck_assert_ptr_null(onlink("10.5.0.0/24"));
+	/* It may be gone with them, and only a dump tells. */
+	dumps = n_again;
+	tell.link(tell.arg, &down, false);
+	ck_assert_int_eq(mirror_update(), 0);
+	ck_assert_uint_eq(n_again, dumps + 1);
+	ck_assert_ptr_null(onlink("10.4.7.0/24"));
+	mirror_stop();
+}
+END_TEST
+
+START_TEST(mirror_knows_what_a_metric_outranks)
+{
+	struct os_route via = a_route(3, "10.3.0.0/16");
+	struct prefix p;
+	uint32_t theirs = 0;
+
+	mirror_start(&listener, NULL);
+	link_is(3, "eth0", false);
+	via.direct = false;
+	via.metric = 1024;
+	via.table = OS_TABLE_MAIN;
+	tell.route(tell.arg, &via, false);
+	via.metric = 9000;
+	via.table = 7;
+	tell.route(tell.arg, &via, false);
+	ck_assert_int_eq(prefix_parse("10.3.0.0/16", &p, NULL), 0);
+	ck_assert_str_eq(mirror_outranked(&p, 0, 1000, &theirs), "eth0");
+	ck_assert_uint_eq(theirs, 1024);
+	ck_assert_str_eq(mirror_outranked(&p, 0, 1024, &theirs), "eth0");
+	ck_assert_ptr_null(mirror_outranked(&p, 0, 1025, &theirs));
+	ck_assert_ptr_null(mirror_outranked(&p, 3, 1000, &theirs));
+	p.len = 17;
+	ck_assert_ptr_null(mirror_outranked(&p, 0, 1000, &theirs));
+	mirror_stop();
+}
+END_TEST
+
 START_TEST(mirror_tells_whose_networks_are_touched)
 {
 	mirror_start(&listener, NULL);
@@ -904,6 +956,8 @@ int main(void)
 	tcase_add_test(t, mirror_takes_a_new_route_for_the_old);
 	tcase_add_test(t, mirror_tells_twins_apart);
 	tcase_add_test(t, mirror_tells_what_is_in_a_network);
+	tcase_add_test(t, mirror_knows_networks_of_several_links);
+	tcase_add_test(t, mirror_knows_what_a_metric_outranks);
 	tcase_add_test(t, mirror_tells_whose_networks_are_touched);
 	tcase_add_test(t, mirror_notices_a_storm);
 	tcase_add_test(t, mirror_tells_what_of_a_link_changed);
