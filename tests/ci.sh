@@ -161,8 +161,8 @@ check_threads() {
 	make --no-print-directory -j"$jobs" B="$build/tsan" SAN=thread \
 		WERROR=-Werror tests
 	n=0
-	for program in unit/test_control unit/test_reclaim unit/test_libclient unit/test_pipe \
-		       live/test_library live/test_batch live/test_api; do
+	for program in unit/test_control unit/test_reclaim unit/test_libclient \
+		       unit/test_pipe live/test_library live/test_batch live/test_api; do
 		TUNTAPD_BUILD=$build/tsan TUNTAPD_SANITIZED=yes CK_FORK=yes \
 		CK_TIMEOUT_MULTIPLIER=8 TSAN_OPTIONS=halt_on_error=1:exitcode=66 \
 			"$build/tsan/tests/$program"

@@ -754,7 +754,7 @@ START_TEST(a_guest_gets_an_address)
 	} else {
 		ck_assert_msg(got == 0, "%s", sh("cat %s/udhcpc %s/dnsmasq",
 						 rig.dir, rig.dir));
-		ck_sh("grep -q '^10.9.0.5' %s/got", rig.dir);
+		ck_sh("grep -q '^10.9.0.[56]' %s/got", rig.dir);
 	}
 	/* ARP both ways; neighbour discovery, by link-local addresses too. */
 	ck_sh("ping -c 2 -W 2 10.9.0.1 >/dev/null");
