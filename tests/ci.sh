@@ -109,6 +109,7 @@ check_cpp() {
 		--enable=warning,performance,portability --inline-suppr \
 		--include=/usr/include/uthash.h \
 		--include=/usr/include/utlist.h \
+		--include=/usr/include/bsd/sys/tree.h \
 		--suppress=missingIncludeSystem \
 		--suppress=uninitvar:policy/policy.c \
 		--error-exitcode=1 "$@" \

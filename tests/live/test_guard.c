@@ -304,7 +304,7 @@ static void advertise(const char *src, bool extended)
 {
 	static const uint8_t to[MAC_BYTES] = { 0x33, 0x33, 0, 0, 0, 1 };
 	struct nd_router_advert ra = {
-		.nd_ra_type = ND_ROUTER_ADVERT, .nd_ra_curhoplimit = 64,
+		.nd_ra_type = ND_ROUTER_ADVERT,
 		.nd_ra_router_lifetime = htons(1800),
 	};
 	uint8_t *ip = begin_packet(0x86dd, to), *p;
