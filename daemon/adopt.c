@@ -190,7 +190,7 @@ void adopt_reclaim(struct conn *c, const struct wire_reclaim *reclaim)
 	if (!error && !now)
 		error = refuse(&why, WIRE_E_NOT_FOUND, "reclaim",
 			       "the device is gone");
-	if (error)
+	if (error || !now)
 		conn_refuse(c, &why);
 	else
 		take(c, held, now);

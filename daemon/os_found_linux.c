@@ -98,7 +98,7 @@ static void on_dump(void *arg, bool begins)
 	if (!begins)
 		return;
 	HASH_ITER(hh, f->devices, d, next) {
-		HASH_DEL(f->devices, d);
+		HASH_DEL(f->devices, d); /* NOLINT(clang-analyzer-*) */
 		free(d);
 	}
 }

@@ -323,7 +323,7 @@ static int commit_and_look(struct rtnl_batch *batch, unsigned ifindex,
 static int check_before(const struct rtnl_move *m, struct wire_refused *why)
 {
 	struct rtnl_batch batch;
-	struct os_link link;
+	struct os_link link = { 0 };
 	int error;
 
 	if (!m->repair && !(m->from->flags & WIRE_OPEN_DOWN))
@@ -359,7 +359,7 @@ int os_device_change(unsigned ifindex, uint32_t connected_metric,
 	const struct rtnl_move back = { ifindex, connected_metric, to->open,
 					from->open, true };
 	struct wire_refused second;
-	struct os_link link;
+	struct os_link link = { 0 };
 	int error = check_before(&go, why);
 
 	if (error)
@@ -380,7 +380,7 @@ int os_device_restore(unsigned ifindex, uint32_t connected_metric,
 		      const struct wire_open *is, struct wire_refused *why)
 {
 	const struct rtnl_move m = { ifindex, connected_metric, is, is, true };
-	struct os_link link;
+	struct os_link link = { 0 };
 	int error = check_before(&m, why);
 
 	return error ? error : move_device(&m, NULL, &link, why);
@@ -414,7 +414,7 @@ unsigned os_link_tampered(const struct os_link *link, uint8_t layer,
 		bits |= OS_TAMPER_GROUP;
 	if (link->type != type)
 		bits |= OS_TAMPER_TYPE;
-	if (layer == WIRE_TAP && memcmp(link->mac, mac, sizeof(link->mac)))
+	if (layer == WIRE_TAP && memcmp(link->mac, mac, sizeof(link->mac)) != 0)
 		bits |= OS_TAMPER_MAC;
 	return bits;
 }
