@@ -16,10 +16,11 @@
 
 static struct rig rig;
 
+/* In a network namespace of its own, as there is one daemon in each. */
 static void expect(const char *command, int status, const char *says)
 {
-	char *text = sh("{ timeout 10 %s %s; echo \"exit $?\"; } 2>&1",
-			rig_built("tuntapd"), command);
+	char *text = sh("{ timeout 10 unshare --net %s %s; echo \"exit $?\"; "
+			"} 2>&1", rig_built("tuntapd"), command);
 	char end[32];
 
 	snprintf(end, sizeof(end), "exit %d\n", status);
@@ -188,8 +189,8 @@ END_TEST
 START_TEST(a_passed_fd_that_is_no_listener_is_an_error)
 {
 	rig_start(&rig, NULL);
-	ck_assert_int_eq(sh_status("LISTEN_FDS=1 sh -c 'LISTEN_PID=$$ exec %s "
-				   "--policy %s 3</dev/null' 2>&1 | grep -q "
+	ck_assert_int_eq(sh_status("LISTEN_FDS=1 unshare --net sh -c "
+				   "'LISTEN_PID=$$ exec %s --policy %s 3</dev/null' 2>&1 | grep -q "
 				   "'passed socket 3'", rig_built("tuntapd"),
 				   rig.policy), 0);
 	rig_end(&rig);
