@@ -120,6 +120,7 @@ struct setup {
 	const char *policy;		/* NULL: the one above */
 	const struct ttd_route *routes;
 	size_t n_routes;
+	uint32_t flags;			/* of the open */
 };
 
 static void begin(const struct setup *s)
@@ -136,6 +137,7 @@ static void begin(const struct setup *s)
 	rights(false);
 	o.socket_path = rig.socket;
 	o.name = "tt0";
+	o.flags = s->flags;
 	o.addrs = a;
 	o.n_addrs = 2;
 	o.routes = s->routes;
@@ -984,14 +986,19 @@ START_TEST(it_stays_over_a_restart)
 		"[rule all]\naction = allow\nuser = 65534\nkind = tun\n"
 		"name = tt*\naddress = 10.9.0.0/16, fd09::/32\n"
 		"route = 10.0.0.0/8\nsource-guard = off\n";
+	/* No thread asks for the lease while the test is root. */
+	const struct setup s = { .layer = TTD_TUN, .flags = TTD_NO_THREAD };
 	struct ttd_route more[] = { route("10.80.0.0/16", NULL, 0) };
 	struct ttd_event ev = TTD_EVENT_INIT;
 	struct ttd_error e;
+	char path[192];
 	FILE *f;
 
-	begin(&setups[0]);
+	begin(&s);
 	rights(true);
-	f = fopen(sh("printf %%s %s/10-test.conf", rig.policy), "w");
+	snprintf(path, sizeof(path), "%s/10-test.conf", rig.policy);
+	f = fopen(path, "we");
+	ck_assert_ptr_nonnull(f);
 	fputs(_i ? off : policy, f);
 	fclose(f);
 	rig_kill(&rig, SIGKILL);
