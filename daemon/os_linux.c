@@ -237,6 +237,7 @@ static void describe(struct rtnl_batch *b, const struct wire_open *open,
 		     const char *alias, const struct os_device *dev)
 {
 	rtnl_set_alias(b, dev->ifindex, alias);
+	rtnl_keep_addresses(b, dev->ifindex);
 	if (open->queues > 1)
 		rtnl_set_name(b, dev->ifindex, open->name);
 	if (open->flags & WIRE_OPEN_MAC_SET)

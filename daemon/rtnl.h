@@ -58,6 +58,11 @@ void rtnl_set_mtu(struct rtnl_batch *b, unsigned ifindex, uint32_t mtu);
 void rtnl_set_txqueuelen(struct rtnl_batch *b, unsigned ifindex, uint32_t len);
 void rtnl_set_up(struct rtnl_batch *b, unsigned ifindex, bool up);
 /*
+ * With an IPv4 address the kernel drops the later ones of the same prefix, also
+ * those that others gave the device; not any more (promote_secondaries).
+ */
+void rtnl_keep_addresses(struct rtnl_batch *b, unsigned ifindex);
+/*
  * With IFA_F_NOPREFIXROUTE: the connected route is ours to make.  ensure: that
  * it is there already is fine.
  */

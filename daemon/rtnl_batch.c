@@ -13,6 +13,7 @@
 #include <linux/if_addr.h>
 #include <linux/if_ether.h>
 #include <linux/if_link.h>
+#include <linux/ip.h>
 #include <linux/pkt_cls.h>
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
@@ -20,11 +21,11 @@
 #include "fault.h"
 
 /*
- * A move (rtnl_move.c) at its largest: each address and its connected route go
- * and come, each route too, a default route of either family as two; and 13
- * messages besides.
+ * A move (rtnl_move.c) at its largest: each address comes three times and goes
+ * twice, its connected route goes and comes, each route too, a default route of
+ * either family as two; and 14 messages besides.
  */
-#define MESSAGES_MAX	(5 * WIRE_ADDRESSES_MAX + 2 * (WIRE_ROUTES_MAX + 2) + 13)
+#define MESSAGES_MAX	(7 * WIRE_ADDRESSES_MAX + 2 * (WIRE_ROUTES_MAX + 2) + 14)
 #define MESSAGE_BYTES	192		/* longest message that we build, */
 #define GUARD_BYTES	(GUARD_INSNS_MAX * sizeof(struct guard_insn))
 #define BATCH_BYTES	(MESSAGES_MAX * MESSAGE_BYTES + GUARD_BYTES) /* but one */
@@ -159,6 +160,23 @@ void rtnl_set_up(struct rtnl_batch *b, unsigned ifindex, bool up)
 	ifi = mnl_nlmsg_get_payload(nlh);
 	ifi->ifi_change = IFF_UP;
 	ifi->ifi_flags = up ? IFF_UP : 0;
+	end(b, nlh);
+}
+
+void rtnl_keep_addresses(struct rtnl_batch *b, unsigned ifindex)
+{
+	struct nlmsghdr *nlh = begin_link(b, "address", RTM_SETLINK, ifindex);
+	struct nlattr *spec, *inet, *conf;
+
+	if (!nlh)
+		return;
+	spec = mnl_attr_nest_start(nlh, IFLA_AF_SPEC);
+	inet = mnl_attr_nest_start(nlh, AF_INET);
+	conf = mnl_attr_nest_start(nlh, IFLA_INET_CONF);
+	mnl_attr_put_u32(nlh, IPV4_DEVCONF_PROMOTE_SECONDARIES, 1);
+	mnl_attr_nest_end(nlh, conf);
+	mnl_attr_nest_end(nlh, inet);
+	mnl_attr_nest_end(nlh, spec);
 	end(b, nlh);
 }
 

@@ -3,10 +3,11 @@
  *
  * What makes this more than a list of differences is what the kernel does on
  * its own:
- *  - With an IPv4 address go the later ones of the same prefix
- *    (__inet_del_ifa, net/ipv4/devinet.c), and routes that prefer it as their
- *    source (fib_sync_down_addr); with the last one, every IPv4 route of the
- *    device (fib_disable_ip).
+ *  - With an IPv4 address go the later ones of the same prefix, where it was
+ *    not told to keep them (__inet_del_ifa, net/ipv4/devinet.c; see
+ *    rtnl_keep_addresses()), and routes that prefer it as their source
+ *    (fib_sync_down_addr); with the last one, every IPv4 route of the device
+ *    (fib_disable_ip).
  *  - A device that goes down loses its routes and its IPv6 addresses
  *    (addrconf_ifdown, net/ipv6/addrconf.c).
  *  - With an MTU below 1280 it has no IPv6 at all, and takes none
@@ -81,23 +82,35 @@ static bool took(const struct move *v, uint8_t family)
 
 /* --- addresses ---------------------------------------------------------- */
 
-/*
- * IPv4 addresses have an order, by which the kernel chooses among them.  When
- * one comes back in a repair, all are put anew: which are there is not known.
- */
-static bool ipv4_comes_back(const struct move *v)
+static bool has_local(const struct wire_open *o, const struct wire_address *a)
 {
-	for (unsigned i = 0; v->m->repair && i < v->to->n_addresses; i++)
-		if (v->to->addresses[i].local.family == 4 &&
-		    !has_address(v->from, &v->to->addresses[i]))
+	for (unsigned i = 0; i < o->n_addresses; i++)
+		if (prefix_same_address(&o->addresses[i].local, &a->local))
 			return true;
 	return false;
 }
 
+/*
+ * IPv4 addresses that are new come before old ones go: with the last one every
+ * IPv4 route would go, others' as well.  Not beside the same address with
+ * another length or peer, which the kernel may take for the same.
+ */
+static void add_ipv4_first(struct move *v)
+{
+	for (unsigned i = 0; i < v->to->n_addresses; i++) {
+		const struct wire_address *a = &v->to->addresses[i];
+
+		if (a->local.family != 4)
+			continue;
+		if (v->m->repair)
+			rtnl_add_address(v->b, v->m->ifindex, a, true);
+		else if (!has_local(v->from, a))
+			rtnl_add_address(v->b, v->m->ifindex, a, false);
+	}
+}
+
 static void remove_addresses(struct move *v)
 {
-	bool anew = ipv4_comes_back(v);
-
 	for (unsigned i = 0; i < v->from->n_addresses; i++) {
 		const struct wire_address *a = &v->from->addresses[i];
 
@@ -106,10 +119,33 @@ static void remove_addresses(struct move *v)
 		rtnl_remove_address(v->b, v->m->ifindex, a);
 		v->lost_ipv4 = v->lost_ipv4 || a->local.family == 4;
 	}
-	for (unsigned i = 0; anew && i < v->to->n_addresses; i++)
-		if (v->to->addresses[i].local.family == 4)
-			rtnl_remove_address(v->b, v->m->ifindex,
-					    &v->to->addresses[i]);
+}
+
+/*
+ * IPv4 addresses have an order, by which the kernel chooses among them.  When
+ * one comes back in a repair, each is put anew behind the others in its turn.
+ */
+static void reorder_ipv4(struct move *v)
+{
+	unsigned n = 0;
+	bool comes_back = false;
+
+	for (unsigned i = 0; i < v->to->n_addresses; i++) {
+		if (v->to->addresses[i].local.family != 4)
+			continue;
+		n++;
+		if (!has_address(v->from, &v->to->addresses[i]))
+			comes_back = true;
+	}
+	for (unsigned i = 0; i < v->to->n_addresses; i++) {
+		const struct wire_address *a = &v->to->addresses[i];
+
+		if (!comes_back || n < 2 || a->local.family != 4)
+			continue;
+		rtnl_remove_address(v->b, v->m->ifindex, a);
+		rtnl_add_address(v->b, v->m->ifindex, a, true);
+		v->lost_ipv4 = true;
+	}
 }
 
 /* May the kernel have dropped it, although it shall stay? */
@@ -124,12 +160,16 @@ static void add_addresses(struct move *v)
 	for (unsigned i = 0; i < v->to->n_addresses; i++) {
 		const struct wire_address *a = &v->to->addresses[i];
 		uint8_t family = a->local.family;
+		bool had = has_address(v->from, a);
 
 		if (!takes(v, family))
 			continue;
-		if (!has_address(v->from, a))
+		/* It is there by add_ipv4_first(), or still to come. */
+		if (!had && (family == 6 || has_local(v->from, a)))
 			rtnl_add_address(v->b, v->m->ifindex, a, v->m->repair);
-		else if (in_doubt(v, family) || v->was_up != v->up)
+		else if (family == 4 ? v->lost_ipv4 : in_doubt(v, family))
+			rtnl_add_address(v->b, v->m->ifindex, a, true);
+		else if (had && v->was_up != v->up)
 			rtnl_add_address(v->b, v->m->ifindex, a, true);
 	}
 }
@@ -242,7 +282,10 @@ void rtnl_move(struct rtnl_batch *b, const struct rtnl_move *m)
 
 	if (v.was_up && v.up)
 		remove_routes(&v);
+	add_ipv4_first(&v);
 	remove_addresses(&v);
+	if (m->repair)
+		reorder_ipv4(&v);
 	if (m->to->mtu && m->to->mtu != m->from->mtu)
 		rtnl_set_mtu(b, m->ifindex, m->to->mtu);
 	/* Down first: it takes IPv6 addresses along. */

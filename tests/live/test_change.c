@@ -848,6 +848,52 @@ START_TEST(a_failed_request_leaves_all_as_it_was)
 }
 END_TEST
 
+/* What an administrator gave the device himself, requests leave to him. */
+START_TEST(others_addresses_and_routes_stay)
+{
+	struct ttd_prefix p = prefix("10.8.0.1/24"), q = prefix("10.9.0.3/24");
+	struct ttd_addr gone[] = { addr("10.9.0.1"), addr("10.9.0.2") };
+	struct ttd_route behind = route("10.22.0.0/16", NULL, 0);
+	struct ttd_error e;
+
+	begin(false);
+	open_device(kinds[_i], 0);
+	ck_host("ip addr add 10.9.0.77/24 dev tt0 && "
+		"ip route add 10.70.0.0/16 dev tt0 metric 7");
+	/* Fails: a gateway would be cut off. */
+	ck_assert_int_eq(ttd_set_ip(dev, &p, &e), -ENETUNREACH);
+	ck_host(ADDR("10.9.0.77/24"));
+	ck_host(ROUTE("10.70.0.0/16", "metric 7"));
+	all_routes_are_there();
+	/* Less, and another; his is the first of its network then. */
+	ck_assert_msg(ttd_del_addrs(dev, gone, 2, &e) == 0, "%s", e.text);
+	ck_host(ADDR("10.9.0.77/24"));
+	ck_host(ROUTE("10.70.0.0/16", "metric 7"));
+	ck_assert_int_eq(ttd_del_routes(dev, &behind, 1, NULL), 0);
+	ck_assert_msg(ttd_set_ip(dev, &q, &e) == 0, "%s", e.text);
+	ck_assert_msg(ttd_set_ip(dev, &p, &e) == 0, "%s", e.text);
+	ck_host(ADDR("10.9.0.77/24"));
+	ck_host(NO(ADDR("10.9.0.3/24")));
+	ck_host(ROUTE("10.70.0.0/16", "metric 7"));
+	end();
+}
+END_TEST
+
+/* A route alone: the device is never without an IPv4 address. */
+START_TEST(others_routes_stay)
+{
+	struct ttd_prefix p = prefix("10.8.0.1/24");
+	struct ttd_error e;
+
+	begin(false);
+	open_device(kinds[_i], 0);
+	ck_host("ip route add 10.70.0.0/16 dev tt0 metric 7");
+	ck_assert_int_eq(ttd_set_ip(dev, &p, &e), -ENETUNREACH);
+	ck_host(ROUTE("10.70.0.0/16", "metric 7"));
+	end();
+}
+END_TEST
+
 /* Not by the hook: the kernel itself says no to the last of several. */
 START_TEST(what_the_kernel_refuses_is_undone)
 {
@@ -1067,6 +1113,8 @@ static void of_failures(TCase *t)
 {
 	tcase_add_loop_test(t, a_failed_request_leaves_all_as_it_was, 0,
 			    N_REQUESTS * N_KINDS);
+	tcase_add_loop_test(t, others_addresses_and_routes_stay, 0, N_KINDS);
+	tcase_add_loop_test(t, others_routes_stay, 0, N_KINDS);
 	tcase_add_loop_test(t, what_the_kernel_refuses_is_undone, 0, N_KINDS);
 }
 

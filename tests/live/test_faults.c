@@ -19,6 +19,7 @@ enum {
 	      + QUEUES * 2	/* TUNGETIFF, SIOCGIFINDEX */
 	      + 1		/* TUNSETOWNER */
 	      + 5		/* alias, name, MAC, MTU, txqueuelen */
+	      + 1		/* promote_secondaries */
 	      + 3		/* addresses */
 	      + 1		/* up */
 	      + 2		/* connected routes: two share one prefix */

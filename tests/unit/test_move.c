@@ -158,9 +158,9 @@ START_TEST(from_nothing)
 	from.flags = WIRE_OPEN_DOWN;
 	to.mtu = 1400;
 	ck_assert_str_eq(lines(false),
-		"MTU 1400\n"
 		"+ address 10.0.0.1/24\n"
 		"+ address 10.0.0.2/24\n"
+		"MTU 1400\n"
 		"+ address fd00::1/64\n"
 		"up\n"
 		"+ 10.0.0.0/24 via the device metric 1000 src 10.0.0.1\n"
@@ -213,6 +213,35 @@ START_TEST(an_ipv6_address_takes_nothing_along)
 }
 END_TEST
 
+/* Never without an IPv4 address, for the sake of routes that others made. */
+START_TEST(a_new_ipv4_address_comes_before_the_old_goes)
+{
+	setup();
+	drop_addr(&to, 0);
+	drop_addr(&to, 0);
+	add_addr(&to, "10.0.0.3/24");
+	ck_assert_str_eq(lines(false),
+		"- 10.0.0.0/24 via the device metric 1000\n"
+		"+ address 10.0.0.3/24\n"
+		"- address 10.0.0.1/24\n"
+		"- address 10.0.0.2/24\n"
+		"= address 10.0.0.3/24\n"
+		"+ 10.0.0.0/24 via the device metric 1000 src 10.0.0.3\n"
+		"= 10.1.0.0/16 via the device metric 1000\n");
+	/* But for the same one, which the kernel may not tell apart. */
+	setup();
+	from.n_addresses = 1;
+	to.n_addresses = 0;
+	add_addr(&to, "10.0.0.1/16");
+	ck_assert_str_eq(lines(false),
+		"- 10.0.0.0/24 via the device metric 1000\n"
+		"- address 10.0.0.1/24\n"
+		"+ address 10.0.0.1/16\n"
+		"+ 10.0.0.0/16 via the device metric 1000 src 10.0.0.1\n"
+		"= 10.1.0.0/16 via the device metric 1000\n");
+}
+END_TEST
+
 /* The way back: the first address is to be the first again. */
 START_TEST(a_repair_restores_the_order)
 {
@@ -225,8 +254,12 @@ START_TEST(a_repair_restores_the_order)
 	from = now;
 	ck_assert_str_eq(lines(true),
 		"- 10.0.0.0/24 via the device metric 1000\n"
+		"= address 10.0.0.1/24\n"
+		"= address 10.0.0.2/24\n"
 		"- address 10.0.0.1/24\n"
+		"= address 10.0.0.1/24\n"
 		"- address 10.0.0.2/24\n"
+		"= address 10.0.0.2/24\n"
 		"= address 10.0.0.1/24\n"
 		"= address 10.0.0.2/24\n"
 		"= address fd00::1/64\n"
@@ -348,6 +381,7 @@ int main(void)
 	tcase_add_test(t, what_is_new_is_strict);
 	tcase_add_test(t, what_goes_with_an_ipv4_address_is_asked_for_anew);
 	tcase_add_test(t, an_ipv6_address_takes_nothing_along);
+	tcase_add_test(t, a_new_ipv4_address_comes_before_the_old_goes);
 	tcase_add_test(t, a_repair_restores_the_order);
 	tcase_add_test(t, down_keeps_the_addresses);
 	tcase_add_test(t, up_brings_the_routes);
