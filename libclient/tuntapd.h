@@ -354,9 +354,10 @@ int ttd_take_fd(struct ttd_device *dev, unsigned queue);
  *	-EACCES -EDQUOT		policy; error->rule is the rule's file:line
  *	-EINVAL			a value makes no sense; error->text says which
  *	-E2BIG			more than one request or one device holds
- *	-EEXIST			it has the address or route already, a route of
- *				that prefix and metric is there, or a prefix
- *				lies in the network of another interface
+ *	-EEXIST			it has the address or route already, another
+ *				interface has a route of that prefix with this
+ *				or a larger metric, or a prefix lies in its
+ *				network
  *	-EADDRINUSE		the host has an address already
  *	-ENETUNREACH		a gateway cannot be reached through the device
  *	-ENOENT			(del) the device has no such address or route
@@ -399,7 +400,10 @@ int ttd_add_routes(struct ttd_device *dev, const struct ttd_route *routes,
 int ttd_del_routes(struct ttd_device *dev, const struct ttd_route *routes,
 		   size_t n, struct ttd_error *error);
 int ttd_set_mtu(struct ttd_device *dev, uint32_t mtu, struct ttd_error *error);
-/* up: 1 or 0.  Its addresses and routes come back with 1. */
+/*
+ * up: 1 or 0.  Its addresses and routes come back with 1, also where it is up
+ * and others took some away.
+ */
 int ttd_set_up(struct ttd_device *dev, int up, struct ttd_error *error);
 
 /*
