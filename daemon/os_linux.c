@@ -371,6 +371,10 @@ int os_device_change(unsigned ifindex, uint32_t connected_metric,
 		error = check_type(to->open, &link, why);
 	if (!error || !move_device(&back, from->guard, &link, &second))
 		return error;
+	/* Others set it down meanwhile: what it lacks comes back with up. */
+	if (link.ifindex == ifindex && !link.up &&
+	    !(from->open->flags & WIRE_OPEN_DOWN))
+		return error;
 	return refuse(why, why->code, why->step, "%.*s; and what had been done "
 		      "could not be undone (%.*s): close the device",
 		      (int)(WIRE_TEXT_MAX / 3), why->text,

@@ -992,6 +992,47 @@ START_TEST(others_doings_are_told_after_a_request)
 }
 END_TEST
 
+#define FLAPS	40
+
+static volatile bool flapping;
+static unsigned given_up;
+
+static void *add_and_remove(void *unused)
+{
+	struct ttd_route more = route("10.30.0.0/16", NULL, 0);
+	struct ttd_error e;
+
+	(void)unused;
+	while (flapping) {
+		if (ttd_add_routes(dev, &more, 1, &e) &&
+		    strstr(e.text, "could not be undone"))
+			given_up++;
+		ttd_del_routes(dev, &more, 1, NULL);
+	}
+	return NULL;
+}
+
+/* Down between a request's first look and its last: the request fails. */
+START_TEST(down_in_the_middle_of_a_request)
+{
+	pthread_t thread;
+
+	begin(false);
+	open_device(TTD_TUN, 0);
+	flapping = true;
+	ck_assert_int_eq(pthread_create(&thread, NULL, add_and_remove, NULL),
+			 0);
+	for (int i = 0; i < FLAPS; i++)
+		ck_host("ip link set tt0 down && ip link set tt0 up");
+	flapping = false;
+	pthread_join(thread, NULL);
+	ck_assert_uint_eq(given_up, 0);
+	ck_assert(eventually(routes_are_back, NULL));
+	all_routes_are_there();
+	end();
+}
+END_TEST
+
 START_TEST(deletion_is_told)
 {
 	struct ttd_event ev = TTD_EVENT_INIT;
@@ -1132,6 +1173,7 @@ static void of_others(TCase *t)
 	tcase_add_test(t, a_changed_mac_ends_the_lease);
 	tcase_add_loop_test(t, others_doings_are_told, 0, N_KINDS);
 	tcase_add_test(t, others_doings_are_told_after_a_request);
+	tcase_add_test(t, down_in_the_middle_of_a_request);
 	tcase_add_loop_test(t, deletion_is_told, 0, N_KINDS);
 	tcase_add_test(t, a_dead_daemon_is_told_and_packets_flow);
 	tcase_add_test(t, a_storm_of_events_ends_nothing);
