@@ -167,9 +167,8 @@ static void add_addresses(struct move *v)
 		/* It is there by add_ipv4_first(), or still to come. */
 		if (!had && (family == 6 || has_local(v->from, a)))
 			rtnl_add_address(v->b, v->m->ifindex, a, v->m->repair);
-		else if (family == 4 ? v->lost_ipv4 : in_doubt(v, family))
-			rtnl_add_address(v->b, v->m->ifindex, a, true);
-		else if (had && v->was_up != v->up)
+		else if ((family == 4 ? v->lost_ipv4 : in_doubt(v, family)) ||
+			 (had && v->was_up != v->up))
 			rtnl_add_address(v->b, v->m->ifindex, a, true);
 	}
 }
