@@ -255,12 +255,15 @@ static void lost(void)
 /* Never waits: where there is no room nobody has read for long. */
 static void ask(struct name *name)
 {
-	struct query q = { .group = name->key[0] == 'g' };
+	struct query q;
 
+	/* All of it is sent: no byte of it is what was here before. */
+	memset(&q, 0, sizeof(q));
+	q.group = name->key[0] == 'g';
 	if (++resolver.number == NO_NUMBER)
 		resolver.number++;
 	q.number = resolver.number;
-	memcpy(q.name, name->key + 1, sizeof(q.name));
+	snprintf(q.name, sizeof(q.name), "%s", name->key + 1);
 	if (send(resolver.fd, &q, sizeof(q), MSG_NOSIGNAL | MSG_DONTWAIT) ==
 	    (ssize_t)sizeof(q))
 		resolver.asked = name;
