@@ -220,11 +220,16 @@ awk -v work="$work" '
 ' man/tuntapd.conf.5
 mkdir "$work/policy.d"
 : >"$work/wrong"
+# What an ordinary user is told of his own files, and that alone, is as it
+# should be.
+own='belongs to uid .*, who runs this, and not to root'
+[ "$(id -u)" -ne 0 ] || own='^$'
 for file in "$work"/ini-*; do
 	cp "$file" "$work/policy.d/50-example.conf"
 	chmod 0644 "$work/policy.d/50-example.conf"
 	"$build/tuntapd" --policy "$work/policy.d" --check \
-		>/dev/null 2>>"$work/wrong" || cat "$file" >>"$work/wrong"
+		>/dev/null 2>"$work/said" || cat "$file" >>"$work/wrong"
+	grep -v "$own" "$work/said" >>"$work/wrong" || :
 done
 judge policies "$work/wrong"
 
