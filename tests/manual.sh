@@ -7,7 +7,9 @@
 #	.\" run: NAME[ as root][: COMMAND]
 #
 # and is compiled as NAME; COMMAND (./NAME) is run in namespaces of its own,
-# with a daemon, as an ordinary user or as root, and must exit with 0.
+# with a daemon, as an ordinary user or as root, and must exit with 0.  It finds
+# tuntapctl(8), which lists a device when its open has come to its end, not
+# while the daemon is still making it.
 set -eu
 
 usage='usage: manual.sh BUILD'
@@ -15,13 +17,14 @@ nobody=65534
 seconds=30			# for one program
 warnings='-Wall -Wextra -Wpedantic -Werror'
 
-# run DAEMON WORK: inside the namespaces.
+# run BUILD WORK: inside the namespaces.
 run_all() {
 	passed=0 failed=0
 	mount -t tmpfs -o mode=0755 tmpfs /run
 	ip link set lo up
 	export TUNTAPD_SOCKET=/run/tuntapd.sock
-	"$1" --socket "$TUNTAPD_SOCKET" --admin-socket /run/admin.sock \
+	PATH=$1:$PATH
+	tuntapd --socket "$TUNTAPD_SOCKET" --admin-socket /run/admin.sock \
 		--policy "$2/policy.d" 2>"$2/daemon.log" &
 	daemon=$!
 	tries=50
@@ -120,7 +123,7 @@ if [ "$(id -u)" -ne 0 ] ||
 	done <"$work/list"
 else
 	unshare --net --mount --pid --fork --kill-child --mount-proc \
-		sh tests/manual.sh --inside "$build/tuntapd" "$work" || :
+		sh tests/manual.sh --inside "$build" "$work" || :
 	if read -r in_passed in_failed <"$work/counts"; then
 		passed=$((passed + in_passed))
 		failed=$((failed + in_failed))
