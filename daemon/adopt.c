@@ -42,6 +42,16 @@ static bool read_mark(const char *alias, char id[WIRE_LEASE_ID_LEN + 1],
 	return !*end && !errno && uid < UINT32_MAX;
 }
 
+/*
+ * Requests never lead there: others gave it some that look as ours do.  What a
+ * description has no room for no guard, no request and no flap would know of.
+ */
+static bool is_too_much(const struct os_found *f)
+{
+	return f->n_addresses > WIRE_ADDRESSES_MAX ||
+	       f->n_routes > WIRE_ROUTES_MAX;
+}
+
 /* Until its client comes, what it may send stays as the last daemon left it. */
 static bool adopt(void *arg, const struct os_found *f)
 {
@@ -76,6 +86,13 @@ static bool adopt(void *arg, const struct os_found *f)
 	memcpy(held->mac, f->link.mac, sizeof(held->mac));
 	held->mtu = f->link.mtu;
 	held->up = f->link.up;
+	if (is_too_much(f)) {
+		lease_revoke(held, "others gave it addresses or routes like "
+			     "ours: %u and %u now, a lease has at most %d and "
+			     "%d", f->n_addresses, f->n_routes,
+			     WIRE_ADDRESSES_MAX, WIRE_ROUTES_MAX);
+		return true;
+	}
 	log_line(LOG_INFO, "lease %s: %s (index %u) of uid %u waits for its "
 		 "client", held->lease.id, held->lease.name,
 		 held->lease.ifindex, held->lease.uid);

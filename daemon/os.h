@@ -174,7 +174,8 @@ unsigned os_link_tampered(const struct os_link *link, uint8_t layer,
 /* A device that bears a mark of ours, as a daemon before us left it. */
 struct os_found {
 	struct os_link link;
-	struct wire_open is;
+	struct wire_open is;		/* the first of its addresses and */
+	unsigned n_addresses, n_routes;	/* routes, if it has more than fit */
 	uint32_t connected_metric;	/* 0: it has no connected route */
 	bool guarded;
 };

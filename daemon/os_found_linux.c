@@ -8,11 +8,23 @@
 #include "rtnl.h"
 #include "table.h"
 
+struct address {
+	struct wire_address wire;
+	struct address *prev, *next;
+};
+
+struct route {
+	struct wire_route wire;
+	bool direct;			/* it has no gateway, */
+	bool source;			/* and prefers an address */
+	struct route *prev, *next;
+};
+
 struct device {
-	unsigned ifindex;
-	struct os_found found;
-	bool direct[WIRE_ROUTES_MAX];	/* route i has no gateway, */
-	bool source[WIRE_ROUTES_MAX];	/* and prefers an address */
+	struct os_link link;
+	bool guarded;
+	struct address *addresses;
+	struct route *routes;
 	UT_hash_handle hh;
 };
 
@@ -34,15 +46,8 @@ static void on_link(void *arg, const struct os_link *link, bool gone)
 		f->error = -ENOMEM;
 		return;
 	}
-	d->ifindex = link->ifindex;
-	d->found.link = *link;
-	d->found.is.layer = link->layer;
-	d->found.is.vnet_hdr = link->vnet_hdr;
-	d->found.is.queues = (uint16_t)(link->queues ? link->queues : 1);
-	d->found.is.mtu = link->mtu;
-	d->found.is.flags = link->up ? 0 : WIRE_OPEN_DOWN;
-	memcpy(d->found.is.name, link->name, sizeof(d->found.is.name));
-	HASH_ADD(hh, f->devices, ifindex, sizeof(d->ifindex), d);
+	d->link = *link;
+	HASH_ADD(hh, f->devices, link.ifindex, sizeof(d->link.ifindex), d);
 }
 
 static struct device *find(const struct finding *f, unsigned ifindex)
@@ -54,32 +59,46 @@ static struct device *find(const struct finding *f, unsigned ifindex)
 }
 
 /* Ours are without the kernel's own route to their prefix. */
-static void on_address(void *arg, const struct os_address *a, bool gone)
+static void on_address(void *arg, const struct os_address *os, bool gone)
 {
-	struct device *d = find(arg, a->ifindex);
-	struct wire_open *is = d ? &d->found.is : NULL;
+	struct finding *f = arg;
+	struct device *d = find(f, os->ifindex);
+	struct address *a;
 
 	(void)gone;
-	if (!d || !a->noprefixroute || is->n_addresses == WIRE_ADDRESSES_MAX)
+	if (!d || !os->noprefixroute)
 		return;
-	is->addresses[is->n_addresses++] = (struct wire_address){
-		.local = a->local, .peer = a->peer, .flags = a->flags
+	a = calloc(1, sizeof(*a));
+	if (!a) {
+		f->error = -ENOMEM;
+		return;
+	}
+	a->wire = (struct wire_address){
+		.local = os->local, .peer = os->peer, .flags = os->flags
 	};
+	DL_APPEND(d->addresses, a);
 }
 
-static void on_route(void *arg, const struct os_route *r, bool gone)
+static void on_route(void *arg, const struct os_route *os, bool gone)
 {
-	struct device *d = find(arg, r->ifindex);
-	struct wire_open *is = d ? &d->found.is : NULL;
+	struct finding *f = arg;
+	struct device *d = find(f, os->ifindex);
+	struct route *r;
 
 	(void)gone;
-	if (!d || !r->ours || is->n_routes == WIRE_ROUTES_MAX)
+	if (!d || !os->ours)
 		return;
-	d->direct[is->n_routes] = r->direct;
-	d->source[is->n_routes] = r->source;
-	is->routes[is->n_routes++] = (struct wire_route){
-		.dst = r->dst, .gateway = r->gateway, .metric = r->metric
+	r = calloc(1, sizeof(*r));
+	if (!r) {
+		f->error = -ENOMEM;
+		return;
+	}
+	r->wire = (struct wire_route){
+		.dst = os->dst, .gateway = os->gateway, .metric = os->metric
 	};
+	r->direct = os->direct;
+	r->source = os->source;
+	DL_APPEND(d->routes, r);
 }
 
 static void on_guard(void *arg, unsigned ifindex)
@@ -87,7 +106,19 @@ static void on_guard(void *arg, unsigned ifindex)
 	struct device *d = find(arg, ifindex);
 
 	if (d)
-		d->found.guarded = true;
+		d->guarded = true;
+}
+
+static void forget(struct device *d)
+{
+	struct address *a, *next_address;
+	struct route *r, *next_route;
+
+	DL_FOREACH_SAFE(d->addresses, a, next_address)
+		free(a);
+	DL_FOREACH_SAFE(d->routes, r, next_route)
+		free(r);
+	free(d);
 }
 
 static void on_dump(void *arg, bool begins)
@@ -99,16 +130,20 @@ static void on_dump(void *arg, bool begins)
 		return;
 	HASH_ITER(hh, f->devices, d, next) {
 		HASH_DEL(f->devices, d); /* NOLINT(clang-analyzer-*) */
-		free(d);
+		forget(d);
 	}
 }
 
-static bool is_network(const struct wire_open *is, const struct prefix *dst)
+/* --- what its holder asked for ------------------------------------------ */
+
+static bool is_network(const struct device *d, const struct prefix *dst)
 {
-	for (unsigned i = 0; i < is->n_addresses; i++) {
-		const struct wire_address *a = &is->addresses[i];
-		struct prefix net = prefix_network(a->peer.family ? &a->peer :
-						   &a->local);
+	const struct address *a;
+
+	DL_FOREACH(d->addresses, a) {
+		struct prefix net = prefix_network(a->wire.peer.family ?
+						   &a->wire.peer :
+						   &a->wire.local);
 
 		if (prefix_equal(&net, dst))
 			return true;
@@ -116,37 +151,73 @@ static bool is_network(const struct wire_open *is, const struct prefix *dst)
 	return false;
 }
 
-/* May route i be the one to an address's network? (source_of(), rtnl_move.c) */
-static bool may_be_connected(const struct device *d, unsigned i)
+/* May it be the one to an address's network?  (source_of(), rtnl_move.c) */
+static bool may_be_connected(const struct device *d, const struct route *r)
 {
-	const struct wire_route *r = &d->found.is.routes[i];
+	return r->direct && (r->source || r->wire.dst.family == 6) &&
+	       is_network(d, &r->wire.dst);
+}
 
-	return d->direct[i] && (d->source[i] || r->dst.family == 6) &&
-	       is_network(&d->found.is, &r->dst);
+/* The lowest that the rule allowed, so that none is below it; 0: none. */
+static uint32_t connected_metric(const struct device *d)
+{
+	const struct route *r;
+	uint32_t metric = 0;
+
+	DL_FOREACH(d->routes, r)
+		if (may_be_connected(d, r) &&
+		    (!metric || r->wire.metric < metric))
+			metric = r->wire.metric;
+	return metric;
+}
+
+/* Takes what there is room for, and counts all. */
+static void describe_addresses(const struct device *d, struct os_found *ret)
+{
+	const struct address *a;
+
+	DL_FOREACH(d->addresses, a)
+		if (ret->n_addresses++ < WIRE_ADDRESSES_MAX)
+			ret->is.addresses[ret->is.n_addresses++] = a->wire;
 }
 
 /* Routes to the networks of addresses follow from these, and are no others. */
-static void set_apart_connected(struct device *d)
+static void describe_routes(const struct device *d, struct os_found *ret)
 {
-	struct wire_open *is = &d->found.is;
-	uint32_t metric = 0;
-	unsigned n = 0;
+	const struct route *r;
 
-	/* The lowest that the rule allowed, so that none is below it. */
-	for (unsigned i = 0; i < is->n_routes; i++)
-		if (may_be_connected(d, i) &&
-		    (!metric || is->routes[i].metric < metric))
-			metric = is->routes[i].metric;
-	for (unsigned i = 0; i < is->n_routes; i++)
-		if (!may_be_connected(d, i) || is->routes[i].metric != metric)
-			is->routes[n++] = is->routes[i];
-	is->n_routes = (uint16_t)n;
-	d->found.connected_metric = metric;
+	ret->connected_metric = connected_metric(d);
+	DL_FOREACH(d->routes, r) {
+		if (r->wire.metric == ret->connected_metric &&
+		    may_be_connected(d, r))
+			continue;
+		if (ret->n_routes++ < WIRE_ROUTES_MAX)
+			ret->is.routes[ret->is.n_routes++] = r->wire;
+	}
+}
+
+static void describe(const struct device *d, struct os_found *ret)
+{
+	const struct os_link *link = &d->link;
+
+	*ret = (struct os_found){
+		.link = *link, .guarded = d->guarded,
+		.is = {
+			.layer = link->layer, .vnet_hdr = link->vnet_hdr,
+			.queues = (uint16_t)(link->queues ? link->queues : 1),
+			.mtu = link->mtu,
+			.flags = link->up ? 0 : WIRE_OPEN_DOWN,
+		},
+	};
+	memcpy(ret->is.name, link->name, sizeof(ret->is.name));
+	describe_addresses(d, ret);
+	describe_routes(d, ret);
 }
 
 int os_devices_find(bool (*found)(void *arg, const struct os_found *f),
 		    void *arg)
 {
+	static struct os_found one;	/* large; used up before we return */
 	struct finding f = { NULL, 0 };
 	const struct os_watcher watcher = { on_link, on_address, on_route,
 					    on_guard, on_dump, &f };
@@ -163,8 +234,10 @@ int os_devices_find(bool (*found)(void *arg, const struct os_found *f),
 	if (!error)
 		error = f.error;
 	HASH_ITER(hh, f.devices, d, next) {
-		set_apart_connected(d);
-		if (error || !found(arg, &d->found))
+		if (error)
+			break;
+		describe(d, &one);
+		if (!found(arg, &one))
 			break;
 	}
 	on_dump(&f, true);

@@ -575,6 +575,179 @@ START_TEST(a_lease_is_known_in_full)
 }
 END_TEST
 
+/* As many addresses and routes as a device can have, of both families. */
+static struct ttd_addr full_addrs[WIRE_ADDRESSES_MAX];
+static struct ttd_route full_routes[WIRE_ROUTES_MAX];
+
+static void fill(void)
+{
+	char text[64];
+
+	for (unsigned i = 0; i < WIRE_ADDRESSES_MAX; i++) {
+		snprintf(text, sizeof(text), i % 4 ? "10.9.%u.1/24" :
+			 "fd09:0:%x::1/64", i);
+		full_addrs[i] = addr(text);
+	}
+	for (unsigned i = 0; i < WIRE_ROUTES_MAX; i++) {
+		snprintf(text, sizeof(text), i % 4 ? "10.20.%u.0/24" :
+			 "fd20:0:%x::/48", i);
+		full_routes[i] = route(text, NULL, 0);
+	}
+}
+
+static void wait_for(struct ttd_device *dev, enum ttd_event_type type)
+{
+	struct ttd_event ev = TTD_EVENT_INIT;
+
+	do {
+		if (ttd_next_event(dev, &ev, DEADLINE_MS))
+			_exit(2);
+		if (ev.type == TTD_EVENT_ENDED)
+			printf("ended %u %s\n", ev.value, ev.text);
+	} while (ev.type != type && ev.type != TTD_EVENT_ENDED);
+	if (ev.type != type)
+		_exit(3);
+}
+
+static int step(const char *what, int error, const struct ttd_error *e)
+{
+	printf("%s: %s\n", what, error ? e->text : "done");
+	return error;
+}
+
+/* Takes all of it away after a restart, and asks for it once more. */
+static int redo_in_full(void *unused)
+{
+	struct ttd_options o = TTD_OPTIONS_INIT(TTD_TUN);
+	struct ttd_device *dev;
+	struct ttd_error e;
+
+	(void)unused;
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	fill();
+	o.socket_path = rig.socket;
+	o.name = "tt0";
+	o.addrs = full_addrs;
+	o.n_addrs = WIRE_ADDRESSES_MAX;
+	o.routes = full_routes;
+	o.n_routes = WIRE_ROUTES_MAX;
+	if (step("open", ttd_open(&o, &dev, &e), &e))
+		return 1;
+	wait_for(dev, TTD_EVENT_DAEMON_BACK);
+	if (step("routes go", ttd_del_routes(dev, full_routes,
+					     WIRE_ROUTES_MAX, &e), &e) ||
+	    step("addresses go", ttd_del_addrs(dev, full_addrs,
+					       WIRE_ADDRESSES_MAX, &e), &e) ||
+	    getchar() == EOF ||
+	    step("addresses come", ttd_add_addrs(dev, full_addrs,
+						 WIRE_ADDRESSES_MAX, &e), &e) ||
+	    step("routes come", ttd_add_routes(dev, full_routes,
+					       WIRE_ROUTES_MAX, &e), &e))
+		return 4;
+	pause();
+	return 0;
+}
+
+static const char roomy[] = POLICY("max-addresses = 64\nmax-routes = 256\n");
+
+/* What an administrator adds as such is not the lease's. */
+static const char *const his[] = {
+	"true",
+	"ip addr add 192.168.7.1/24 dev tt0 && "
+	"ip route add 192.168.8.0/24 dev tt0 && "
+	"ip -6 route add fd77::/64 dev tt0",
+};
+
+static unsigned lines(const char *command)
+{
+	char *text = sh("%s | wc -l", command);
+	unsigned n = (unsigned)atoi(text);
+
+	free(text);
+	return n;
+}
+
+/* In any order: who asks anew is behind the others. */
+static void keep_state(const char *file)
+{
+	ck_sh("(ip addr show dev tt0 | grep inet; "
+	      "ip route show table all dev tt0; "
+	      "ip -6 route show table all dev tt0; "
+	      "tc filter show dev tt0 ingress) | sort > /run/%s", file);
+}
+
+START_TEST(a_full_lease_is_known_in_full)
+{
+	const struct rig_options o = { .policy = roomy };
+	struct client c = { .pid = -1 };
+	int p[2];
+
+	rig_start(&rig, &o);
+	ck_assert_int_eq(pipe2(p, O_CLOEXEC), 0);
+	ck_assert_int_eq(dup2(p[0], STDIN_FILENO), STDIN_FILENO);
+	client_start(&c, redo_in_full, NULL);
+	ck_assert_str_eq(client_line(&c, "open"), "open: done");
+	ck_sh("%s", his[_i]);
+	keep_state("before");
+	ck_assert_uint_eq(lines("ip route show dev tt0 proto 116"), 48 + 192);
+	rig_kill(&rig, SIGKILL);
+	rig_daemon(&rig, &o);
+	ck_assert_str_eq(client_line(&c, "routes go"), "routes go: done");
+	ck_assert_str_eq(client_line(&c, "addresses go"),
+			 "addresses go: done");
+	ck_assert_uint_eq(lines("ip route show dev tt0 proto 116"), 0);
+	ck_assert_uint_eq(lines("ip -6 route show dev tt0 proto 116"), 0);
+	ck_assert_uint_eq(lines("ip addr show dev tt0 | "
+				"grep -e 10.9. -e fd09:"), 0);
+	ck_assert_int_eq(write(p[1], "\n", 1), 1);
+	ck_assert_str_eq(client_line(&c, "addresses come"),
+			 "addresses come: done");
+	ck_assert_str_eq(client_line(&c, "routes come"),
+			 "routes come: done");
+	keep_state("after");
+	ck_sh("diff /run/before /run/after >&2");
+	client_kill(&c, SIGKILL);
+	link_goes("tt0");
+	rig_end(&rig);
+}
+END_TEST
+
+/* One more than a lease can have, that looks as the lease's own do. */
+static const char *const likes[] = {
+	"ip addr add 192.168.7.1/24 dev tt0 noprefixroute",
+	"ip -6 route add fd77::/64 dev tt0 proto 116",
+};
+
+START_TEST(what_is_too_much_for_a_lease_ends_it)
+{
+	const struct rig_options o = { .policy = roomy };
+	struct client c = { .pid = -1 };
+	struct holder other;
+	char *log;
+
+	rig_start(&rig, &o);
+	start(&other, &(struct order){ TTD_TUN, "tt1", 0, NONE });
+	client_start(&c, redo_in_full, NULL);
+	ck_assert_str_eq(client_line(&c, "open"), "open: done");
+	ck_sh("%s", likes[_i]);
+	rig_kill(&rig, SIGKILL);
+	rig_daemon(&rig, &o);
+	link_goes("tt0");
+	client_line(&c, "ended");
+	client_wait(&c);
+	log = rig_log(&rig);
+	ck_assert_ptr_nonnull(strstr(log, _i ? "64 and 257 now" :
+				     "65 and 256 now"));
+	free(log);
+	told(&other, "back");
+	tell(&other, 'e');
+	ck_assert_str_eq(client_line(&other.c, "status"), "status 0");
+	client_kill(&other.c, SIGKILL);
+	link_goes("tt1");
+	rig_end(&rig);
+}
+END_TEST
+
 /* Frames by hand: the token, and who may do what with it. */
 static int raw_open(uint8_t token[WIRE_TOKEN_LEN], int *ret_fd)
 {
@@ -1028,6 +1201,10 @@ int main(void)
 			    sizeof(doings) / sizeof(*doings));
 	tcase_add_loop_test(t, many_go_together_and_no_other, 0, 2);
 	tcase_add_loop_test(t, a_lease_is_known_in_full, 0, 2);
+	tcase_add_loop_test(t, a_full_lease_is_known_in_full, 0,
+			    sizeof(his) / sizeof(*his));
+	tcase_add_loop_test(t, what_is_too_much_for_a_lease_ends_it, 0,
+			    sizeof(likes) / sizeof(*likes));
 	tcase_add_test(t, only_its_holder_takes_it_back);
 	tcase_add_test(t, a_device_of_the_same_name_is_no_proof);
 	tcase_add_test(t, a_command_keeps_its_device);
