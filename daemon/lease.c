@@ -24,7 +24,8 @@ struct held *held_of(struct lease *lease)
 
 static void count_waiting(struct held *held, unsigned n)
 {
-	held->server->fds_waiting += n - held->waiting;
+	registry_fds(&held->server->registry, held->lease.uid, n,
+		     held->waiting);
 	held->waiting = n;
 }
 
@@ -387,9 +388,11 @@ void lease_open(struct conn *c, const struct wire_open *open,
 	struct held *held;
 	int error;
 
-	if (c->server->fds_waiting + open->queues > LIMIT_FDS_WAITING) {
-		refuse(&why, WIRE_E_BUSY, "create", "other clients have not "
-		       "taken their devices yet; try again");
+	if (!registry_takes_fds(&c->server->registry, c->peer.uid,
+				open->queues)) {
+		refuse(&why, WIRE_E_BUSY, "create", "devices that could not "
+		       "be made, or that nobody took, are still being removed; "
+		       "try again");
 		conn_refuse(c, &why);
 		return;
 	}

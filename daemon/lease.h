@@ -42,7 +42,7 @@ struct held {
 	struct event linger;
 	struct worker_job job;
 	bool working;		/* job is with the worker */
-	unsigned waiting;	/* fds counted in server->fds_waiting */
+	unsigned waiting;	/* fds counted by registry_fds() */
 	struct config config;
 	struct source source;
 	uint32_t connected_metric;

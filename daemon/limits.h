@@ -11,8 +11,13 @@
 #define LIMIT_BACKLOG		128	/* listen(2); the kernel caps it too */
 #define LIMIT_ACCEPTS_A_TURN	16	/* before others are served again */
 
-/* fds of devices that wait to be handed over, of all clients together. */
+/*
+ * fds of devices that wait to be handed over, or for their end where they could
+ * not be made or nobody took them: of all clients together, and of one uid, one
+ * device with all its queues.  So many jobs of such the worker has at most.
+ */
 #define LIMIT_FDS_WAITING	256
+#define LIMIT_FDS_WAITING_UID	64
 /* fds that the daemon keeps for itself. */
 #define LIMIT_OWN_FDS		64
 
@@ -56,8 +61,11 @@
 
 /* What is still there so long after a lease's end is deleted by us. */
 #define LIMIT_LINGER_MS		100
-/* Devices that are deleted together. */
-#define LIMIT_DELETIONS_AT_ONCE	1024
+/*
+ * Devices that are deleted together: who waits for the end of one waits for so
+ * many others at most (512: about 150 ms).
+ */
+#define LIMIT_DELETIONS_AT_ONCE	512
 /* A device that could not be deleted is tried again. */
 #define LIMIT_RETRY_MS		1000
 

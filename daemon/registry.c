@@ -3,10 +3,12 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "limits.h"
+
 /* Exists as long as the uid has a connection or a lease. */
 struct account {
 	uid_t uid;
-	unsigned connections, leases, devices;
+	unsigned connections, leases, devices, fds;
 	UT_hash_handle hh;
 };
 
@@ -73,6 +75,25 @@ unsigned registry_devices(const struct registry *r, uid_t uid)
 	struct account *a = find(r, uid);
 
 	return a ? a->devices : 0;
+}
+
+void registry_fds(struct registry *r, uid_t uid, unsigned more, unsigned less)
+{
+	struct account *a = find(r, uid);
+
+	a->fds += more - less;
+	r->n_fds += more - less;
+}
+
+_Static_assert(LIMIT_FDS_WAITING_UID >= WIRE_QUEUES_MAX,
+	       "one device can be made");
+
+bool registry_takes_fds(const struct registry *r, uid_t uid, unsigned n)
+{
+	struct account *a = find(r, uid);
+
+	return (a ? a->fds : 0) + n <= LIMIT_FDS_WAITING_UID &&
+	       r->n_fds + n <= LIMIT_FDS_WAITING;
 }
 
 void registry_reserve(struct registry *r, struct lease *lease)

@@ -36,7 +36,7 @@ struct registry {
 	struct lease *leases, *by_index;
 	struct account *accounts;
 	struct registry_cursor *cursors;
-	unsigned n_leases, n_devices, n_connections;
+	unsigned n_leases, n_devices, n_connections, n_fds;
 };
 
 /* A place in the list of leases that survives their coming and going. */
@@ -53,6 +53,13 @@ unsigned registry_connections(const struct registry *r, uid_t uid);
 
 /* Devices of this uid that are, or may be, there; n_devices: of all. */
 unsigned registry_devices(const struct registry *r, uid_t uid);
+
+/*
+ * fds of devices whose client has not taken them, or of what could not be made:
+ * more and less of them, of a uid that has a lease; and is there room for n?
+ */
+void registry_fds(struct registry *r, uid_t uid, unsigned more, unsigned less);
+bool registry_takes_fds(const struct registry *r, uid_t uid, unsigned n);
 
 /*
  * Reserve first, then make the device, then commit: the device counts from

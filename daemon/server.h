@@ -19,7 +19,6 @@ struct server {
 	time_t started;
 	bool more_to_accept;		/* clients have connected */
 	int grace_ms;			/* for clients of a daemon before */
-	unsigned fds_waiting;		/* for clients to take them */
 };
 
 #endif

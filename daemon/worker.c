@@ -30,13 +30,6 @@ static struct {
 	.wake = { -1, -1 },
 };
 
-static void push(struct queue *q, struct worker_job *job)
-{
-	job->next = NULL;
-	*q->last = job;
-	q->last = &job->next;
-}
-
 static struct worker_job *pop(struct queue *q)
 {
 	struct worker_job *job = q->first;
@@ -49,21 +42,36 @@ static struct worker_job *pop(struct queue *q)
 	return job;
 }
 
-/* With the lock.  Somebody waits for an urgent one: it alone; else all. */
-static struct queue next_jobs(void)
+static void push(struct queue *q, struct worker_job *job)
 {
-	struct queue jobs = { NULL, NULL };
-	struct worker_job *urgent = pop(&worker.urgent);
+	job->next = NULL;
+	*q->last = job;
+	q->last = &job->next;
+}
 
-	if (urgent) {
-		urgent->next = NULL;
-		jobs.first = urgent;
-		jobs.last = &urgent->next;
-	} else if (worker.todo.first) {
-		jobs = worker.todo;
-		worker.todo = (struct queue){ NULL, &worker.todo.first };
-	}
-	return jobs;
+static unsigned move(struct queue *from, struct queue *to, unsigned most)
+{
+	unsigned n = 0;
+
+	for (; from->first && n < most; n++)
+		push(to, pop(from));
+	return n;
+}
+
+/* What is urgent leaves room in each round for what is not. */
+_Static_assert(LIMIT_FDS_WAITING <= LIMIT_DELETIONS_AT_ONCE / 2,
+	       "a job with fds has one at least");
+
+/*
+ * With the lock.  Both queues together: the kernel's grace period is one for
+ * all of a round, so that it costs neither of them much that the other is there.
+ * What somebody waits for is first.
+ */
+static void next_round(struct queue *ret)
+{
+	unsigned n = move(&worker.urgent, ret, LIMIT_DELETIONS_AT_ONCE);
+
+	move(&worker.todo, ret, LIMIT_DELETIONS_AT_ONCE - n);
 }
 
 static void close_fds(struct worker_job *job)
@@ -78,41 +86,41 @@ static void close_fds(struct worker_job *job)
 static void delete_devices(struct worker_job *jobs)
 {
 	struct os_deletion d[LIMIT_DELETIONS_AT_ONCE];
-	struct worker_job *of[LIMIT_DELETIONS_AT_ONCE], *job = jobs;
+	struct worker_job *of[LIMIT_DELETIONS_AT_ONCE];
+	unsigned n = 0;
 
-	while (job) {
-		unsigned n = 0;
-
-		for (; job && n < LIMIT_DELETIONS_AT_ONCE; job = job->next) {
-			job->result = 0;
-			if (!job->ifindex)
-				continue;
-			of[n] = job;
-			d[n] = (struct os_deletion){ job->ifindex, job->alias,
-						     n, 0 };
-			n++;
-		}
-		os_devices_delete(d, n);
-		for (unsigned i = 0; i < n; i++)
-			of[d[i].tag]->result = d[i].result;
+	for (struct worker_job *job = jobs; job; job = job->next) {
+		job->result = 0;
+		if (!job->ifindex)
+			continue;
+		of[n] = job;
+		d[n] = (struct os_deletion){ job->ifindex, job->alias, n, 0 };
+		n++;
 	}
+	os_devices_delete(d, n);
+	for (unsigned i = 0; i < n; i++)
+		of[d[i].tag]->result = d[i].result;
 }
 
+/*
+ * The fds last: when one is the last of its device, its end takes a grace
+ * period of its own, and none when the device has gone.
+ */
 static void carry_out(struct worker_job *jobs)
 {
+	delete_devices(jobs);
 	for (struct worker_job *job = jobs; job; job = job->next)
 		close_fds(job);
-	delete_devices(jobs);
 }
 
 static void *run(void *arg)
 {
-	struct queue jobs;
+	struct queue jobs = { NULL, &jobs.first };
 
 	(void)arg;
 	pthread_mutex_lock(&worker.lock);
 	for (;;) {
-		jobs = worker.stop ? (struct queue){ NULL, NULL } : next_jobs();
+		next_round(&jobs);
 		if (!jobs.first && worker.stop)
 			break;
 		if (!jobs.first) {
@@ -122,8 +130,7 @@ static void *run(void *arg)
 		pthread_mutex_unlock(&worker.lock);
 		carry_out(jobs.first);
 		pthread_mutex_lock(&worker.lock);
-		*worker.done.last = jobs.first;
-		worker.done.last = jobs.last;
+		move(&jobs, &worker.done, LIMIT_DELETIONS_AT_ONCE);
 		/* A full pipe is fine: then the loop is woken already. */
 		if (write(worker.wake[1], "", 1) < 0 && errno != EAGAIN)
 			break;

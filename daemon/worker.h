@@ -22,7 +22,10 @@ struct worker_job {
 };
 
 int worker_start(struct event_base *base);	/* 0 or -errno */
-/* Jobs with fds to close, for which somebody waits, come before the others. */
+/*
+ * Jobs with fds to close, for which somebody waits, come first in each round of
+ * LIMIT_DELETIONS_AT_ONCE.
+ */
 void worker_do(struct worker_job *job);
 /*
  * Lets the thread finish the job that it is at.  No `done` is called any more:

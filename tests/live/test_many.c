@@ -12,6 +12,8 @@
 
 #define SEQUENCE	1000
 #define AT_ONCE		200
+#define IMPATIENT	8	/* who open and fail without a pause */
+#define KEPT		64	/* devices whose holders keep the fds */
 
 static struct rig rig;
 
@@ -172,8 +174,8 @@ START_TEST(deletion_does_not_stall_others)
 	client_start(&c, open_forty_and_linger, NULL);
 	client_line(&c, "kept");
 	/*
-	 * One is deleted first, and the others together while we ask.  Were
-	 * it done in the loop, nobody would be answered before all are gone.
+	 * They are deleted in a few rounds, while we ask.  Were it done in the
+	 * loop, nobody would be answered before all are gone.
 	 */
 	while (leases() == 40)
 		;
@@ -182,6 +184,158 @@ START_TEST(deletion_does_not_stall_others)
 	ck_assert_msg(answers >= 5, "%u answers meanwhile", answers);
 	host_unchanged(before);
 	client_kill(&c, SIGKILL);
+	rig_end(&rig);
+}
+END_TEST
+
+/* --- two queues --------------------------------------------------------- */
+
+/* What is refused by the kernel, half-made, and waited for until it is gone. */
+static int fail_without_a_pause(void *arg)
+{
+	struct ttd_options o = TTD_OPTIONS_INIT(TTD_TUN);
+	struct ttd_route nowhere = { .dst = prefix("10.20.0.0/16"),
+				     .gateway = prefix("10.99.0.1") };
+	struct ttd_device *dev;
+	char name[TTD_NAME_MAX];
+
+	snprintf(name, sizeof(name), "ttu%d", *(int *)arg);
+	o.socket_path = rig.socket;
+	o.name = name;
+	o.routes = &nowhere;
+	o.n_routes = 1;
+	o.timeout_ms = 30000;
+	for (bool first = true;; first = false) {
+		if (ttd_open(&o, &dev, NULL) == 0)
+			return 1;
+		if (first) {
+			puts("refused");
+			fflush(stdout);
+		}
+	}
+}
+
+static int end_and_keep(void *arg)
+{
+	struct ttd_device *dev[KEPT];
+	char name[TTD_NAME_MAX];
+
+	(void)arg;
+	for (int i = 0; i < KEPT; i++) {
+		struct ttd_options o = TTD_OPTIONS_INIT(TTD_TUN);
+
+		snprintf(name, sizeof(name), "ttk%d", i);
+		o.socket_path = rig.socket;
+		o.name = name;
+		o.timeout_ms = 30000;
+		if (ttd_open(&o, &dev[i], NULL))
+			return 1;
+		ttd_take_fd(dev[i], 0);
+	}
+	for (int i = 0; i < KEPT; i++)
+		ttd_free(dev[i]);
+	puts("ended");
+	fflush(stdout);
+	pause();
+	return 0;
+}
+
+static bool none_is_kept(void *unused)
+{
+	(void)unused;
+	return leases() <= IMPATIENT;
+}
+
+/*
+ * A deletion that nobody waits for has its turn beside those that somebody
+ * waits for, however many of these come.
+ */
+START_TEST(who_waits_does_not_starve_who_does_not)
+{
+	static struct client clients[IMPATIENT];
+	struct client keeper;
+
+	rig_start(&rig, NULL);
+	for (int i = 0; i < IMPATIENT; i++) {
+		client_start(&clients[i], fail_without_a_pause, &i);
+		client_line(&clients[i], "refused");
+	}
+	client_start(&keeper, end_and_keep, NULL);
+	client_line(&keeper, "ended");
+	ck_assert_msg(eventually(none_is_kept, NULL), "they wait for ever");
+	for (int i = 0; i < IMPATIENT; i++)
+		client_kill(&clients[i], SIGKILL);
+	client_kill(&keeper, SIGKILL);
+	ck_assert(eventually(no_leases, NULL));
+	rig_end(&rig);
+}
+END_TEST
+
+/* One that the kernel refuses, for an address that no gateway is in. */
+static void send_open(int sock, const char *name, uint16_t queues)
+{
+	struct wire_message m = raw_open_request();
+
+	snprintf(m.open.name, sizeof(m.open.name), "%s", name);
+	m.open.queues = queues;
+	m.open.n_routes = 1;
+	m.open.routes[0] = (struct wire_route){
+		.dst = { .family = 4, .len = 16, .ip = { 10, 20 } },
+		.gateway = { .family = 4, .len = 32, .ip = { 10, 99, 0, 1 } },
+	};
+	raw_send(sock, &m);
+}
+
+static uint32_t refused(int sock)
+{
+	struct wire_message m;
+
+	raw_receive(sock, &m);
+	ck_assert_int_eq(m.type, WIRE_REFUSED);
+	close(sock);
+	return m.refused.code;
+}
+
+static bool daemon_has_stopped(void *unused)
+{
+	(void)unused;
+	return sh_status("grep -q '^State:.*stopped' /proc/%d/status",
+			 rig.daemon) == 0;
+}
+
+/* Who fails with all fds that he may takes them from no other user. */
+START_TEST(a_user_fills_his_own_share_alone)
+{
+	static const char policy[] =
+		"[rule both]\naction = allow\nuser = 0, 65534\nkind = tun\n"
+		"name = tt*\nroute = 10.0.0.0/8\nmax-devices = 8\n"
+		"max-queues = 64\n";
+	const struct rig_options o = { .policy = policy };
+	int first, second, other;
+	uint32_t codes[2];
+
+	rig_start(&rig, &o);
+	first = raw_connect(rig.socket);
+	second = raw_connect(rig.socket);
+	ck_assert_int_eq(seteuid(NOBODY), 0);
+	other = raw_connect(rig.socket);
+	ck_assert_int_eq(seteuid(0), 0);
+	/* The daemon hears all of them in one turn. */
+	kill(rig.daemon, SIGSTOP);
+	ck_assert(eventually(daemon_has_stopped, NULL));
+	send_open(first, "tt1", WIRE_QUEUES_MAX);
+	send_open(second, "tt2", WIRE_QUEUES_MAX);
+	send_open(other, "tt3", WIRE_QUEUES_MAX);
+	kill(rig.daemon, SIGCONT);
+	codes[0] = refused(first);
+	codes[1] = refused(second);
+	ck_assert_uint_ne(codes[0], codes[1]);
+	ck_assert(codes[0] == WIRE_E_BUSY || codes[1] == WIRE_E_BUSY);
+	ck_assert_uint_ne(refused(other), WIRE_E_BUSY);
+	/* And once they are gone he may again. */
+	first = raw_connect(rig.socket);
+	send_open(first, "tt1", WIRE_QUEUES_MAX);
+	ck_assert_uint_ne(refused(first), WIRE_E_BUSY);
 	rig_end(&rig);
 }
 END_TEST
@@ -195,6 +349,11 @@ int main(void)
 	tcase_add_test(t, a_thousand_one_after_the_other);
 	tcase_add_test(t, two_hundred_at_once);
 	tcase_add_test(t, deletion_does_not_stall_others);
+	suite_add_tcase(s, t);
+	t = tcase_create("queues");
+	tcase_set_timeout(t, 60);
+	tcase_add_test(t, who_waits_does_not_starve_who_does_not);
+	tcase_add_test(t, a_user_fills_his_own_share_alone);
 	suite_add_tcase(s, t);
 	return live_main("many", s);
 }
