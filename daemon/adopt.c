@@ -52,7 +52,11 @@ static bool is_too_much(const struct os_found *f)
 	       f->n_routes > WIRE_ROUTES_MAX;
 }
 
-/* Until its client comes, what it may send stays as the last daemon left it. */
+/*
+ * Until its client comes, what it may send stays as the last daemon left it,
+ * unless the host gets or loses something inside of what leads to it: then it
+ * is what that leaves (`source = auto`).
+ */
 static bool adopt(void *arg, const struct os_found *f)
 {
 	static const struct policy_terms nobodys = {
@@ -69,7 +73,7 @@ static bool adopt(void *arg, const struct os_found *f)
 		return true;
 	}
 	held = lease_new(server, &f->is, id, uid);
-	if (!held || source_set(&held->source, &nobodys) ||
+	if (!held || source_set(held, &nobodys) ||
 	    registry_adopt(&server->registry, &held->lease,
 			   f->link.ifindex)) {
 		log_line(LOG_ERR, "out of memory; %s is left alone",
@@ -144,26 +148,16 @@ static int check(const struct conn *c, const struct held *held,
 static int settle_terms(struct held *held, const struct peer *peer,
 			struct wire_refused *why)
 {
-	static struct wire_open is;	/* large; used up before we return */
-	const struct guard_program *guard;
 	struct policy_terms terms;
-	int error;
 
 	policy_terms(held->server->policy, peer, held->lease.layer,
 		     held->lease.name, &terms);
-	if (source_set(&held->source, &terms))
+	if (source_set(held, &terms))
 		return refuse(why, WIRE_E_NO_MEMORY, "reclaim",
 			      "out of memory");
 	if (!held->connected_metric)
 		held->connected_metric = terms.metric;
-	lease_config(held, &is);
-	error = source_program(&held->source, &is, held->lease.ifindex, 0,
-			       &guard, why);
-	if (!error && guard)
-		error = os_device_guard(held->lease.ifindex, guard, why);
-	if (!error)
-		source_in_force(&held->source, guard);
-	return error;
+	return source_renew(held, why);
 }
 
 static void take(struct conn *c, struct held *held, const struct os_link *now)
@@ -194,13 +188,16 @@ void adopt_reclaim(struct conn *c, const struct wire_reclaim *reclaim)
 	const struct os_link *now;
 	struct wire_refused why;
 	struct held *held;
-	int error;
-
 	/* Its end may be among what the kernel has told by now. */
-	mirror_update();
+	int error = mirror_update();
+
+	if (error)
+		refuse(&why, WIRE_E_BUSY, "reclaim", "cannot see what the host "
+		       "has: %s; try again", strerror(-error));
 	token_lease_id(reclaim->token, id);
 	held = find(c->server, id);
-	error = check(c, held, &why);
+	if (!error)
+		error = check(c, held, &why);
 	if (!error)
 		error = settle_terms(held, &c->peer, &why);
 	now = error ? NULL : mirror_link(held->lease.ifindex);

@@ -158,11 +158,10 @@ static int carry_out(struct change *ch)
 	error = os_device_change(held->lease.ifindex, held->connected_metric,
 				 &from, &to, &ch->why);
 	if (error) {
-		free(config.frame);
+		config_free(&config);
 		return error;
 	}
-	free(held->config.frame);
-	held->config = config;
+	lease_configure(held, &config);
 	source_in_force(&held->source, to.guard);
 	know(ch);
 	take_in(ch);
@@ -258,7 +257,7 @@ static int grow(struct change *ch)
 		error = host_check(&ch->to, &ch->from, ch->held->lease.ifindex,
 				   ch->held->connected_metric, &terms,
 				   &ch->why);
-	if (!error && source_set(&ch->held->source, &terms))
+	if (!error && source_set(ch->held, &terms))
 		error = refuse(&ch->why, WIRE_E_NO_MEMORY, "change",
 			       "out of memory");
 	return error ? error : carry_out(ch);

@@ -33,11 +33,10 @@ static void held_free(struct held *held)
 {
 	event_del(&held->linger);
 	event_del(&held->changed);
-	source_forget(held);
-	source_free(&held->source);
+	source_free(held);
 	adopt_closed(held);
 	count_waiting(held, 0);
-	free(held->config.frame);
+	config_free(&held->config);
 	for (unsigned i = 0; i < held->job.n_fds; i++)
 		close(held->fds[i]);
 	registry_remove(&held->server->registry, &held->lease);
@@ -164,12 +163,17 @@ static void on_linger(evutil_socket_t fd, short what, void *arg)
 		lease_do_away(held);
 }
 
+bool lease_is_there(const struct held *held)
+{
+	return held->lease.ifindex && held->lease.counted && !held->working &&
+	       !held->revoked;
+}
+
 struct held *lease_held(struct lease *lease)
 {
 	struct held *held = held_of(lease);
 
-	return held->conn && lease->counted && !held->working &&
-	       !held->revoked ? held : NULL;
+	return held->conn && lease_is_there(held) ? held : NULL;
 }
 
 void lease_revoke(struct held *held, const char *fmt, ...)
@@ -249,6 +253,11 @@ void lease_device_gone(const struct os_link *link, struct server *server)
 
 /* --- how it is ---------------------------------------------------------- */
 
+const struct prefix *lease_far_end(const struct wire_address *a)
+{
+	return a->peer.family ? &a->peer : &a->local;
+}
+
 void lease_config(const struct held *held, struct wire_open *ret)
 {
 	static struct wire_message m;	/* large; used up before we return */
@@ -267,14 +276,36 @@ int config_pack(const struct wire_open *open, struct config *ret)
 	static uint8_t frame[WIRE_FRAME_MAX];
 	int len;
 
+	if (claims_init(&ret->claims, (size_t)open->n_addresses +
+				      open->n_routes))
+		return -ENOMEM;
+	for (unsigned i = 0; i < open->n_addresses; i++)
+		claims_add(&ret->claims, lease_far_end(&open->addresses[i]));
+	for (unsigned i = 0; i < open->n_routes; i++)
+		claims_add(&ret->claims, &open->routes[i].dst);
 	m.open = *open;
 	len = wire_encode(&m, frame, sizeof(frame));
 	ret->frame = len < 0 ? NULL : malloc((size_t)len);
-	if (!ret->frame)
+	if (!ret->frame) {
+		claims_free(&ret->claims);
 		return -ENOMEM;
+	}
 	memcpy(ret->frame, frame, (size_t)len);
 	ret->len = (size_t)len;
 	return 0;
+}
+
+void config_free(struct config *config)
+{
+	claims_free(&config->claims);
+	free(config->frame);
+}
+
+void lease_configure(struct held *held, const struct config *config)
+{
+	config_free(&held->config);
+	held->config = *config;
+	follow_claims(held, &held->config.claims);
 }
 
 /* --- the beginning ------------------------------------------------------ */
@@ -284,11 +315,13 @@ struct held *lease_new(struct server *server, const struct wire_open *open,
 {
 	struct held *held = calloc(1, sizeof(*held) +
 				   open->queues * sizeof(int));
+	struct config config;
 
-	if (!held || config_pack(open, &held->config)) {
+	if (!held || config_pack(open, &config)) {
 		free(held);
 		return NULL;
 	}
+	lease_configure(held, &config);
 	held->server = server;
 	held->job.fds = held->fds;
 	held->job.alias = held->alias;
@@ -305,8 +338,8 @@ struct held *lease_new(struct server *server, const struct wire_open *open,
 
 void lease_free_new(struct held *held)
 {
-	source_free(&held->source);
-	free(held->config.frame);
+	source_free(held);
+	config_free(&held->config);
 	free(held);
 }
 
@@ -321,7 +354,7 @@ static struct held *reserve(struct conn *c, const struct wire_open *open,
 		return NULL;
 	token_lease_id(token, id);
 	held = lease_new(c->server, open, id, c->peer.uid);
-	if (held && source_set(&held->source, terms)) {
+	if (held && source_set(held, terms)) {
 		lease_free_new(held);
 		held = NULL;
 	}

@@ -5,6 +5,7 @@
  *	lease.c		beginning and end
  *	watch.c		what happens to its device meanwhile
  *	source.c	where its packets may come from
+ *	follow.c	that, as the host changes
  *	adopt.c		what a daemon before this one left
  */
 #ifndef TUNTAPD_LEASE_H
@@ -32,6 +33,7 @@ struct lease_news {
 struct config {
 	uint8_t *frame;
 	size_t len;
+	struct claims claims;	/* what leads to the device */
 };
 
 /* A lease as the daemon keeps it. */
@@ -73,6 +75,8 @@ void lease_open(struct conn *c, const struct wire_open *open,
 void lease_handed_over(struct held *held);
 /* The connection has ended, however it did. */
 void lease_end(struct held *held);
+/* Its device is there, held or not, and not about to go. */
+bool lease_is_there(const struct held *held);
 /* The lease as the daemon keeps it, or NULL if nobody holds its device. */
 struct held *lease_held(struct lease *lease);
 /*
@@ -83,8 +87,13 @@ void lease_revoke(struct held *held, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 /* How its device is, as far as was asked for. */
 void lease_config(const struct held *held, struct wire_open *ret);
-/* 0 or -ENOMEM; ret->frame is the caller's to free. */
+/* 0 or -ENOMEM; for lease_configure() or config_free(). */
 int config_pack(const struct wire_open *open, struct config *ret);
+void config_free(struct config *config);
+/* It is so from now on; takes the config over. */
+void lease_configure(struct held *held, const struct config *config);
+/* What an address says is behind the device: its far end, or its network. */
+const struct prefix *lease_far_end(const struct wire_address *a);
 /* Some device of the host has gone. */
 void lease_device_gone(const struct os_link *link, struct server *server);
 /* Frees all of them without touching their devices. */

@@ -50,8 +50,8 @@
 
 /* How often a guard is made anew, as the host changes. */
 #define LIMIT_GUARD_MS		100
-/* Guards that one turn makes anew. */
-#define LIMIT_GUARDS_A_TURN	32
+/* How long one turn makes guards anew: one at least. */
+#define LIMIT_GUARDS_TURN_MS	5
 /* Prefixes that a guard is made from. */
 #define LIMIT_GUARD_NETS	65536
 

@@ -262,16 +262,6 @@ static void on_link_storm(unsigned ifindex)
 	watch_storm(ifindex, &server);
 }
 
-static void on_touched(unsigned ifindex)
-{
-	source_touched(ifindex, &server);
-}
-
-static void on_addressed(void)
-{
-	source_addressed(&server);
-}
-
 static void on_missed(void)
 {
 	watch_missed(&server);
@@ -281,12 +271,25 @@ static const struct mirror_listener listener = {
 	.gone = on_link_gone,
 	.changed = on_link_changed,
 	.storm = on_link_storm,
-	.touched = on_touched,
-	.addressed = on_addressed,
+	.touched = follow_touched,
 	.missed = on_missed,
 };
 
 static struct event *host_later;
+
+/* Once each time: it is tried again and again. */
+static void say_blind(int error)
+{
+	static bool blind;
+
+	if (error && !blind)
+		log_line(LOG_WARNING, "cannot follow the host's interfaces: "
+			 "%s; it is tried again, and requests that need to "
+			 "know are refused", strerror(-error));
+	if (!error && blind)
+		log_line(LOG_NOTICE, "the host's interfaces are followed again");
+	blind = error;
+}
 
 /* Of the events' socket, and later again where that is not all. */
 static void on_host_changed(evutil_socket_t fd, short what, void *arg)
@@ -297,11 +300,10 @@ static void on_host_changed(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	(void)arg;
-	if (error == -EAGAIN)
+	if (error)
 		event_add(host_later, &later);
-	else if (error)
-		log_line(LOG_WARNING, "cannot follow the host's interfaces: %s",
-			 strerror(-error));
+	if (error != -EAGAIN)
+		say_blind(error);
 }
 
 /* --- stage 4: serve ----------------------------------------------------- */
@@ -369,7 +371,7 @@ int main(int argc, char **argv)
 	server.base = event_base_new();
 	if (!server.base || worker_start(server.base))
 		return EXIT_FAILURE;
-	if (source_start(server.base))
+	if (follow_start(&server))
 		return EXIT_FAILURE;
 	server.grace_ms = (int)o.grace * 1000;
 	if (os_claim(&why) || os_start(&why) || mirror_start(&listener, &why) ||
@@ -385,6 +387,7 @@ int main(int argc, char **argv)
 	worker_stop();
 	lease_forget_all(&server);
 	mirror_stop();
+	follow_stop();
 	source_stop();
 	os_stop();
 	os_unclaim();

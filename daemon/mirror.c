@@ -7,8 +7,8 @@
 #include <time.h>
 
 #include "../policy/bounds.h"
+#include "clock.h"
 #include "limits.h"
-#include "nets.h"
 #include "table.h"
 
 struct address {
@@ -31,25 +31,17 @@ struct link {
 static struct {
 	struct link *by_index, *by_name;
 	struct net *loose;	/* routes of no link, or of an unknown one */
+	struct nets nets;	/* all of it, by prefix */
 	struct mirror_listener listener;
-	unsigned epoch;
+	unsigned epoch;		/* which dump it is */
 	uint32_t serial;
 	bool dumping;
 	bool stale;		/* something is missing: ask for all anew */
 	bool lost;		/* events were */
-	int64_t dumped;		/* when that was done last, in ms */
+	int64_t dumped;		/* when that was tried last, in ms */
 } mirror;
 
 static const struct prefix link_local = { { 0xfe, 0x80 }, 6, 10 };
-
-
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 /* A default route, or the most of one, is nobody's network. */
 static bool is_short(const struct prefix *p)
@@ -57,37 +49,18 @@ static bool is_short(const struct prefix *p)
 	return p->len < (p->family == 4 ? POLICY_SHORTEST_IPV4 : POLICY_SHORTEST_IPV6);
 }
 
-/* --- who is touched by what comes and goes ------------------------------ */
+/* --- by prefix ---------------------------------------------------------- */
 
-/*
- * What leads to a network that this lies in has one more, or one less, in it.
- * Of a dump it is said once, at its end.
- */
 static void touch(const struct net *net)
 {
-	const struct mirror_listener *l = &mirror.listener;
-	struct prefix p = net->prefix;
-
-	if (mirror.dumping)
-		return;
-	if (net->kind == NET_OWN && l->addressed)
-		l->addressed();
-	if (!l->touched)
-		return;
-	for (int len = nets_length(p.family, p.len); len >= 0;
-	     len = nets_length(p.family, len - 1)) {
-		p.len = (uint8_t)len;
-		p = prefix_network(&p);
-		for (struct net *n = nets_of(&p, NET_ADDRESS); n;
-		     n = nets_next(n))
-			if (n->ifindex)
-				l->touched(n->ifindex);
-	}
+	if (mirror.listener.touched)
+		mirror.listener.touched(net);
 }
 
 static void add_net(struct net *net)
 {
-	if (nets_add(net))
+	net->epoch = mirror.epoch;
+	if (nets_add(&mirror.nets, net))
 		touch(net);
 }
 
@@ -95,8 +68,8 @@ static void drop_net(struct net *net)
 {
 	if (!net->prefix.family)
 		return;
+	nets_remove(&mirror.nets, net);
 	touch(net);
-	nets_remove(net);
 }
 
 /* --- forgetting --------------------------------------------------------- */
@@ -294,18 +267,50 @@ static struct address *find_address(struct link *link,
 	return a;
 }
 
+static bool has_ipv4(const struct link *link)
+{
+	struct address *a;
+
+	DL_FOREACH(link->addresses, a)
+		if (a->local.family == 4)
+			return true;
+	return false;
+}
+
+/*
+ * What goes with an address, and the kernel tells nothing of it: with the last
+ * IPv4 one all IPv4 routes of the link (fib_disable_ip), and any that prefers
+ * it (fib_sync_down_addr); then it takes a dump to tell which.
+ */
+static void routes_go_with(struct link *link, const struct prefix *local)
+{
+	bool all = local->family == 4 && !has_ipv4(link);
+	uint32_t hash = os_source_hash(local);
+	struct net *r, *next;
+
+	if (all)
+		doubt_loose();
+	DL_FOREACH_SAFE2(link->routes, r, next, next) {
+		if (all && r->prefix.family == 4)
+			forget_route(&link->routes, r);
+		else if (r->source == hash)
+			mirror.stale = true;
+	}
+}
+
 static void on_address(void *arg, const struct os_address *os, bool gone)
 {
 	struct link *link = find_link(os->ifindex);
 	struct address *a = link ? find_address(link, os) : NULL;
 
 	(void)arg;
-	if (gone && a)
+	if (gone && a) {
 		forget_address(link, a);
-	/* Routes may go with an address, and the kernel tells nothing of it. */
-	if (gone && link && link->routes)
-		mirror.stale = true;
+		routes_go_with(link, &os->local);
+	}
 	/* An address is told again whenever its flags change. */
+	if (a && !gone)
+		a->own.epoch = mirror.epoch;
 	if (gone || a || !link)
 		return;
 	a = new_address(os);
@@ -329,7 +334,8 @@ static struct net **routes_of(unsigned ifindex)
 /* Takes the place of what is there with the same destination and metric. */
 static void replace_route(const struct net *by)
 {
-	struct net *n = nets_of(&by->prefix, NET_DIRECT), *next, *old = NULL;
+	struct net *n = nets_of(&mirror.nets, &by->prefix, NET_LOCAL);
+	struct net *next, *old = NULL;
 
 	for (; n; n = next) {
 		next = nets_next(n);
@@ -344,27 +350,41 @@ static void replace_route(const struct net *by)
 		forget_route(routes_of(old->ifindex), old);
 }
 
+static enum net_kind kind_of(const struct os_route *os)
+{
+	if (os->to == OS_ROUTE_TO_HOST)
+		return NET_LOCAL;
+	if (os->to == OS_ROUTE_TO_NOWHERE)
+		return NET_NOWHERE;
+	return os->direct && !os->ours && !is_short(&os->dst) &&
+	       (!os->ifindex || find_link(os->ifindex)) &&
+	       !prefix_contains(&link_local, &os->dst) ?
+	       NET_DIRECT : NET_ROUTE;
+}
+
 static void on_route(void *arg, const struct os_route *os, bool gone)
 {
-	struct net **list = routes_of(os->ifindex), *r;
-	struct net key = {
-		.prefix = prefix_network(&os->dst), .ifindex = os->ifindex,
+	/* Those that lead to no link are none's, whatever the kernel says. */
+	bool leads = os->to == OS_ROUTE_TO_LINK;
+	unsigned ifindex = leads ? os->ifindex : 0;
+	struct net **list = routes_of(ifindex), *r;
+	const struct net key = {
+		.prefix = prefix_network(&os->dst), .ifindex = ifindex,
 		.table = os->table, .metric = os->metric, .which = os->which,
+		.source = os->source, .kind = kind_of(os),
 	};
 
 	(void)arg;
-	key.kind = os->direct && !os->ours && !is_short(&os->dst) &&
-		   (list != &mirror.loose || !os->ifindex) &&
-		   !prefix_contains(&link_local, &os->dst) ?
-		   NET_DIRECT : NET_ROUTE;
 	/* Several next hops are told one at a time, or together: not both. */
-	if (!os->ifindex && !mirror.dumping)
+	if (leads && !ifindex && !mirror.dumping)
 		mirror.stale = true;
 	if (os->replaces)
 		replace_route(&key);
-	r = nets_find(&key);
+	r = nets_find(&mirror.nets, &key);
 	if (gone && r)
 		forget_route(list, r);
+	else if (r)
+		r->epoch = mirror.epoch;
 	if (gone || r)
 		return;
 	r = malloc(sizeof(*r));
@@ -377,32 +397,49 @@ static void on_route(void *arg, const struct os_route *os, bool gone)
 	DL_APPEND2(*list, r, prev, next);
 }
 
-static void on_dump(void *arg, bool begins)
+static void sweep_routes(struct net **list)
+{
+	struct net *r, *next;
+
+	DL_FOREACH_SAFE2(*list, r, next, next)
+		if (r->epoch != mirror.epoch)
+			forget_route(list, r);
+}
+
+static void sweep_addresses(struct link *link)
+{
+	struct address *a, *next;
+
+	DL_FOREACH_SAFE(link->addresses, a, next)
+		if (a->own.epoch != mirror.epoch)
+			forget_address(link, a);
+}
+
+/* What the dump did not tell is no longer there. */
+static void sweep(void)
 {
 	struct link *link, *next;
 
-	(void)arg;
-	if (begins)
-		mirror.epoch++;
-	mirror.dumping = true;
-	if (begins)
-		forget_routes(&mirror.loose);
+	sweep_routes(&mirror.loose);
 	HASH_ITER(by_index, mirror.by_index, link, next) {
-		if (begins) {
-			forget_addresses(link);
-			forget_routes(&link->routes);
-		} else if (link->epoch != mirror.epoch) {
+		sweep_addresses(link);
+		sweep_routes(&link->routes);
+		if (link->epoch != mirror.epoch)
 			link_gone(link, false);
-		}
 	}
-	if (begins)
+}
+
+/* One that fails does not end: nothing is forgotten for it. */
+static void on_dump(void *arg, bool begins)
+{
+	(void)arg;
+	mirror.dumping = true;
+	if (begins) {
+		mirror.epoch++;
 		return;
+	}
+	sweep();
 	mirror.dumping = false;
-	mirror.dumped = now_ms();
-	if (mirror.listener.addressed)
-		mirror.listener.addressed();
-	if (mirror.listener.touched)
-		mirror.listener.touched(0);
 	if (mirror.lost && mirror.listener.missed)
 		mirror.listener.missed();
 	mirror.lost = false;
@@ -437,6 +474,8 @@ static int look_again(void)
 
 	mirror.stale = false;
 	error = os_watch_again();
+	mirror.dumping = false;
+	mirror.dumped = now_ms();
 	if (error)
 		mirror.stale = true;
 	return mirror.stale && !error ? -ENOMEM : error;
@@ -485,7 +524,7 @@ bool mirror_name_taken(void *unused, const char *name)
 const char *mirror_address_owner(const struct prefix *address)
 {
 	struct prefix host = prefix_host(address);
-	struct net *own = nets_of(&host, NET_OWN);
+	struct net *own = nets_of(&mirror.nets, &host, NET_OWN);
 	struct link *link;
 
 	if (!own || own->kind != NET_OWN)
@@ -508,15 +547,13 @@ static const char *other_name(const struct net *net, unsigned except)
 const char *mirror_onlink_owner(const struct prefix *p, unsigned except,
 				struct prefix *ret)
 {
-	struct prefix net = *p;
+	struct prefix net;
 	const char *name;
 
 	/* From itself to ever wider ones, as far as there are any. */
-	for (int len = nets_length(p->family, p->len); len >= 0;
-	     len = nets_length(p->family, len - 1)) {
-		net.len = (uint8_t)len;
-		net = prefix_network(&net);
-		for (struct net *n = nets_of(&net, NET_ADDRESS);
+	for (bool more = nets_above(&mirror.nets, p, p->len, &net); more;
+	     more = nets_above(&mirror.nets, &net, net.len - 1, &net))
+		for (struct net *n = nets_of(&mirror.nets, &net, NET_ADDRESS);
 		     n && n->kind <= NET_DIRECT; n = nets_next(n)) {
 			name = other_name(n, except);
 			if (!name)
@@ -524,7 +561,6 @@ const char *mirror_onlink_owner(const struct prefix *p, unsigned except,
 			*ret = net;
 			return name;
 		}
-	}
 	return NULL;
 }
 
@@ -534,7 +570,8 @@ const char *mirror_outranked(const struct prefix *p, unsigned except,
 	struct prefix net = prefix_network(p);
 	const char *name;
 
-	for (struct net *n = nets_of(&net, NET_DIRECT); n; n = nets_next(n)) {
+	for (struct net *n = nets_of(&mirror.nets, &net, NET_DIRECT);
+	     n && n->kind <= NET_ROUTE; n = nets_next(n)) {
 		name = other_name(n, except);
 		if (!name || n->table != OS_TABLE_MAIN || n->metric < metric)
 			continue;
@@ -544,14 +581,28 @@ const char *mirror_outranked(const struct prefix *p, unsigned except,
 	return NULL;
 }
 
-bool mirror_within(const struct prefix *net,
-		   bool (*what)(void *arg, const struct prefix *p,
-				unsigned ifindex, bool own), void *arg)
+bool mirror_within(const struct prefix *network,
+		   bool (*what)(void *arg, const struct net *net), void *arg)
 {
-	struct prefix in = prefix_network(net);
+	struct prefix in = prefix_network(network);
 
-	for (struct net *n = nets_within(&in); n; n = nets_next_within(n, &in))
-		if (!what(arg, &n->prefix, n->ifindex, n->kind == NET_OWN))
+	for (struct net *n = nets_within(&mirror.nets, &in); n;
+	     n = nets_next_within(n, &in))
+		if (!what(arg, n))
+			return false;
+	return true;
+}
+
+bool mirror_own(unsigned ifindex,
+		bool (*what)(void *arg, const struct net *net), void *arg)
+{
+	struct link *link = find_link(ifindex);
+	struct address *a;
+
+	if (!link)
+		return true;
+	DL_FOREACH(link->addresses, a)
+		if (!what(arg, &a->own))
 			return false;
 	return true;
 }

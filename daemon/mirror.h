@@ -5,6 +5,7 @@
 #ifndef TUNTAPD_MIRROR_H
 #define TUNTAPD_MIRROR_H
 
+#include "nets.h"
 #include "os.h"
 
 /* Who wants to know what the mirror learns; each may be NULL. */
@@ -16,13 +17,8 @@ struct mirror_listener {
 			const struct os_link *now);
 	/* More is told of a link than anybody needs: LIMIT_LINK_EVENTS. */
 	void (*storm)(unsigned ifindex);
-	/*
-	 * Something came or went inside of a network or route of this link;
-	 * 0: maybe of any.
-	 */
-	void (*touched)(unsigned ifindex);
-	/* The host has an address more or less. */
-	void (*addressed)(void);
+	/* Something came or went: an address, a network, a route. */
+	void (*touched)(const struct net *net);
 	/* Events were lost; what there is now is known again. */
 	void (*missed)(void);
 };
@@ -33,7 +29,8 @@ int mirror_start(const struct mirror_listener *listener,
 void mirror_stop(void);
 /*
  * Takes in what has happened by now: before each decision on it.  0, or -errno
- * as long as what it has is not the whole.
+ * as long as it cannot be told whether what it has is the whole: it may have
+ * more, and of what came last less.
  */
 int mirror_update(void);
 /*
@@ -65,12 +62,14 @@ const char *mirror_onlink_owner(const struct prefix *p, unsigned except,
 const char *mirror_outranked(const struct prefix *p, unsigned except,
 			     uint32_t metric, uint32_t *ret_metric);
 /*
- * Hands over what the host has in this network: its own addresses (own), and
- * networks and routes of links.  False from `what` ends it, and is returned.
+ * Hands over what the host has in this network, of whichever link.  False from
+ * `what` ends it, and is returned.
  */
-bool mirror_within(const struct prefix *net,
-		   bool (*what)(void *arg, const struct prefix *p,
-				unsigned ifindex, bool own), void *arg);
+bool mirror_within(const struct prefix *network,
+		   bool (*what)(void *arg, const struct net *net), void *arg);
+/* Likewise the addresses of this link. */
+bool mirror_own(unsigned ifindex,
+		bool (*what)(void *arg, const struct net *net), void *arg);
 /*
  * Copies up to max of the link's addresses, IPv6 link-local ones left out.
  * How many.

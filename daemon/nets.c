@@ -2,16 +2,6 @@
 
 #include <string.h>
 
-#define LENGTHS 129		/* 0 to 128 */
-
-RB_HEAD(tree, net);
-
-static struct {
-	struct tree tree;
-	/* How many there are of each length: few lengths are ever in use. */
-	unsigned count[2][LENGTHS];
-} nets = { .tree = RB_INITIALIZER(&nets.tree) };
-
 static int compare_u32(uint32_t a, uint32_t b)
 {
 	return a < b ? -1 : a > b;
@@ -41,37 +31,38 @@ static int compare(const struct net *a, const struct net *b)
 
 /* The header means __unused, which glibc has not. */
 #define MADE static __attribute__((unused))
-RB_GENERATE_INTERNAL(tree, net, node, compare, MADE)
+RB_GENERATE_INTERNAL(nets_tree, net, node, compare, MADE)
 
-static unsigned *count(const struct prefix *p)
+static unsigned *count(struct nets *nets, const struct prefix *p)
 {
-	return &nets.count[p->family == 6][p->len];
+	return &nets->count[p->family == 6][p->len];
 }
 
-bool nets_add(struct net *net)
+bool nets_add(struct nets *nets, struct net *net)
 {
-	if (RB_INSERT(tree, &nets.tree, net))
+	if (RB_INSERT(nets_tree, &nets->tree, net))
 		return false;
-	++*count(&net->prefix);
+	++*count(nets, &net->prefix);
 	return true;
 }
 
-void nets_remove(struct net *net)
+void nets_remove(struct nets *nets, struct net *net)
 {
-	RB_REMOVE(tree, &nets.tree, net);
-	--*count(&net->prefix);
+	RB_REMOVE(nets_tree, &nets->tree, net);
+	--*count(nets, &net->prefix);
 }
 
-struct net *nets_find(const struct net *key)
+struct net *nets_find(struct nets *nets, const struct net *key)
 {
 	/* The macro's argument is not const; it writes nothing. */
-	return RB_FIND(tree, &nets.tree, (struct net *)(uintptr_t)key);
+	return RB_FIND(nets_tree, &nets->tree, (struct net *)(uintptr_t)key);
 }
 
-struct net *nets_of(const struct prefix *prefix, enum net_kind from)
+struct net *nets_of(struct nets *nets, const struct prefix *prefix,
+		    enum net_kind from)
 {
 	struct net key = { .prefix = *prefix, .kind = from };
-	struct net *net = RB_NFIND(tree, &nets.tree, &key);
+	struct net *net = RB_NFIND(nets_tree, &nets->tree, &key);
 
 	return net && memcmp(&net->prefix, prefix, sizeof(*prefix)) == 0 ?
 	       net : NULL;
@@ -79,7 +70,7 @@ struct net *nets_of(const struct prefix *prefix, enum net_kind from)
 
 struct net *nets_next(struct net *net)
 {
-	struct net *next = RB_NEXT(tree, &nets.tree, net);
+	struct net *next = RB_NEXT(nets_tree, NULL, net);
 
 	return next && memcmp(&next->prefix, &net->prefix,
 			      sizeof(net->prefix)) == 0 ? next : NULL;
@@ -90,21 +81,28 @@ static struct net *if_within(struct net *net, const struct prefix *network)
 	return net && prefix_contains(network, &net->prefix) ? net : NULL;
 }
 
-struct net *nets_within(const struct prefix *network)
+struct net *nets_within(struct nets *nets, const struct prefix *network)
 {
 	struct net key = { .prefix = *network };
 
-	return if_within(RB_NFIND(tree, &nets.tree, &key), network);
+	return if_within(RB_NFIND(nets_tree, &nets->tree, &key), network);
 }
 
 struct net *nets_next_within(struct net *net, const struct prefix *network)
 {
-	return if_within(RB_NEXT(tree, &nets.tree, net), network);
+	return if_within(RB_NEXT(nets_tree, NULL, net), network);
 }
 
-int nets_length(uint8_t family, int len)
+bool nets_above(const struct nets *nets, const struct prefix *prefix, int len,
+		struct prefix *ret)
 {
-	while (len >= 0 && !nets.count[family == 6][len])
+	struct prefix above = *prefix;
+
+	while (len >= 0 && !nets->count[prefix->family == 6][len])
 		len--;
-	return len;
+	if (len < 0)
+		return false;
+	above.len = (uint8_t)len;
+	*ret = prefix_network(&above);
+	return true;
 }

@@ -1,7 +1,6 @@
 /*
- * The host's addresses, networks and routes in the order of their prefixes, so
- * that what lies in a network, and what a network lies in, is found at once.
- * Pure; the nodes are parts of what the mirror keeps.
+ * Networks in the order of their prefixes, so that what lies in one, and what
+ * one lies in, is found at once.  Pure; the nodes are their owner's.
  */
 #ifndef TUNTAPD_NETS_H
 #define TUNTAPD_NETS_H
@@ -13,11 +12,15 @@
 
 #include "../proto/prefix.h"
 
+#define NETS_LENGTHS 129	/* 0 to 128 */
+
 enum net_kind {
 	NET_OWN,		/* an address of the host, full length */
+	NET_LOCAL,		/* a route whose addresses are all the host's */
 	NET_ADDRESS,		/* on-link: what an address opens */
 	NET_DIRECT,		/* on-link: a route of the host's without gateway */
-	NET_ROUTE		/* another route */
+	NET_ROUTE,		/* another route */
+	NET_NOWHERE		/* one that drops: blackhole and the like */
 };
 
 struct net {
@@ -28,25 +31,38 @@ struct net {
 	uint32_t table, metric, which;
 	uint32_t serial;	/* not 0: never the same as another */
 	RB_ENTRY(net) node;
-	struct net *prev, *next;	/* the owner's */
+	/* The owner's: */
+	unsigned epoch;
+	uint32_t source;
+	struct net *prev, *next;
+};
+
+/* Made from zeros. */
+struct nets {
+	RB_HEAD(nets_tree, net) tree;
+	/* How many there are of each length: few lengths are ever in use. */
+	unsigned count[2][NETS_LENGTHS];
 };
 
 /* False if one of that place is there already. */
-bool nets_add(struct net *net);
-void nets_remove(struct net *net);
+bool nets_add(struct nets *nets, struct net *net);
+void nets_remove(struct nets *nets, struct net *net);
 /* The one of that place, or NULL. */
-struct net *nets_find(const struct net *key);
+struct net *nets_find(struct nets *nets, const struct net *key);
 /* The first one of that prefix, of this kind or a later one, or NULL. */
-struct net *nets_of(const struct prefix *prefix, enum net_kind from);
+struct net *nets_of(struct nets *nets, const struct prefix *prefix,
+		    enum net_kind from);
 /* The one behind it of the same prefix, or NULL. */
 struct net *nets_next(struct net *net);
 /* The first one in this network, itself included, and those behind it. */
-struct net *nets_within(const struct prefix *network);
+struct net *nets_within(struct nets *nets, const struct prefix *network);
 struct net *nets_next_within(struct net *net, const struct prefix *network);
 /*
- * The length of the longest prefix that is there of this one's family and not
- * longer than len, or -1.
+ * The network that holds this prefix, of the longest length that some have and
+ * that is not over len; there may be none of it.  False if no length is left.
+ * *ret may be *prefix.
  */
-int nets_length(uint8_t family, int len);
+bool nets_above(const struct nets *nets, const struct prefix *prefix, int len,
+		struct prefix *ret);
 
 #endif

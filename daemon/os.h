@@ -122,18 +122,26 @@ struct os_address {
 };
 /* The table that ours are in. */
 #define OS_TABLE_MAIN	254u
-/* A unicast route that is not in the kernel's local table. */
+enum os_route_to {
+	OS_ROUTE_TO_LINK,	/* unicast */
+	OS_ROUTE_TO_HOST,	/* all of dst is the host's own (local) */
+	OS_ROUTE_TO_NOWHERE	/* blackhole, unreachable, prohibit */
+};
+/* A route, but for those of addresses in the kernel's local table. */
 struct os_route {
+	enum os_route_to to;
 	unsigned ifindex;	/* 0: it has several next hops */
 	struct prefix dst;
 	struct prefix gateway;	/* family 0: none of this family */
 	uint32_t table, metric;
 	uint32_t which;		/* tells apart what differs in the rest */
 	bool direct;		/* it, or a hop of it, has no gateway at all */
-	bool source;		/* it prefers one of the host's addresses */
+	uint32_t source;	/* os_source_hash() of what it prefers, or 0 */
 	bool ours;		/* a daemon of ours made it */
 	bool replaces;		/* what else this table has to dst with metric */
 };
+/* Of an address that a route prefers as its packets' source: never 0. */
+uint32_t os_source_hash(const struct prefix *address);
 struct os_watcher {
 	void (*link)(void *arg, const struct os_link *link, bool gone);
 	void (*address)(void *arg, const struct os_address *a, bool gone);
@@ -142,7 +150,9 @@ struct os_watcher {
 	void (*guard)(void *arg, unsigned ifindex);
 	/*
 	 * A dump of all begins, at the start or because events were lost; or
-	 * it has ended, and what it did not tell is no longer there.
+	 * it has ended, and what it did not tell is no longer there.  One that
+	 * fails has no end: what it told holds, and of the rest nothing is
+	 * known.
 	 */
 	void (*dump)(void *arg, bool begins);
 	void *arg;
@@ -156,7 +166,7 @@ int os_watch_fd(void);
  * or -errno.
  */
 int os_watch_read(unsigned most);
-/* Forgets and tells all again. */
+/* Tells all again.  0 or -errno: -EBUSY if it never stood still meanwhile. */
 int os_watch_again(void);
 
 /*

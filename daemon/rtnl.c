@@ -243,6 +243,18 @@ static uint32_t hash(uint32_t h, const void *data, size_t len)
 	return h;
 }
 
+static uint32_t source_hash(const void *ip, size_t len)
+{
+	uint32_t h = hash(HASH_BASIS, ip, len);
+
+	return h ? h : 1;
+}
+
+uint32_t os_source_hash(const struct prefix *address)
+{
+	return source_hash(address->ip, prefix_bytes(address->family));
+}
+
 _Static_assert(OS_TABLE_MAIN == RT_TABLE_MAIN, "one table");
 
 /* Has one of several next hops no gateway? */
@@ -294,7 +306,8 @@ static void parse_route_attr(const struct nlattr *attr, struct os_route *ret)
 		ret->metric = get_u32(attr);
 		return;
 	case RTA_PREFSRC:
-		ret->source = true;
+		ret->source = source_hash(mnl_attr_get_payload(attr),
+					  mnl_attr_get_payload_len(attr));
 		break;
 	default:
 		return;
@@ -303,9 +316,28 @@ static void parse_route_attr(const struct nlattr *attr, struct os_route *ret)
 			  mnl_attr_get_payload_len(attr));
 }
 
+/* What a route of this type does with packets; false: it is none of ours. */
+static bool leads_to(const struct rtmsg *rtm, enum os_route_to *ret)
+{
+	switch (rtm->rtm_type) {
+	case RTN_UNICAST:
+		*ret = OS_ROUTE_TO_LINK;
+		return true;
+	case RTN_LOCAL:
+		*ret = OS_ROUTE_TO_HOST;
+		return true;
+	case RTN_BLACKHOLE:
+	case RTN_UNREACHABLE:
+	case RTN_PROHIBIT:
+		*ret = OS_ROUTE_TO_NOWHERE;
+		return true;
+	}
+	return false;
+}
+
 /*
  * The route of an RTM_NEWROUTE or RTM_DELROUTE; false: one of the kernel's
- * local table or cache, or of another family.
+ * cache, or of another family, or in its local table what it made itself.
  */
 static bool parse_route(const struct nlmsghdr *nlh, struct os_route *ret)
 {
@@ -332,19 +364,23 @@ static bool parse_route(const struct nlmsghdr *nlh, struct os_route *ret)
 	if (ret->dst.len > prefix_bits(ret->dst.family) ||
 	    (dst && !copy_ip(&ret->dst, dst)))
 		return false;
-	return ret->table != RT_TABLE_LOCAL;
+	return ret->table != RT_TABLE_LOCAL ||
+	       (rtm->rtm_type == RTN_LOCAL &&
+		rtm->rtm_protocol != RTPROT_KERNEL);
 }
 
 static void tell_route(const struct nlmsghdr *nlh, const struct os_watcher *w)
 {
 	const struct rtmsg *rtm = mnl_nlmsg_get_payload(nlh);
-	bool leads = rtm->rtm_type == RTN_UNICAST;
 	struct os_route route;
+	enum os_route_to to;
+	bool known = leads_to(rtm, &to);
 
-	/* One that leads nowhere may take the place of one that did. */
-	if (parse_route(nlh, &route) && (leads || route.replaces))
-		w->route(w->arg, &route,
-			 !leads || nlh->nlmsg_type == RTM_DELROUTE);
+	/* One of a kind that nobody asks for may take the place of another. */
+	if (!parse_route(nlh, &route) || (!known && !route.replaces))
+		return;
+	route.to = known ? to : OS_ROUTE_TO_NOWHERE;
+	w->route(w->arg, &route, !known || nlh->nlmsg_type == RTM_DELROUTE);
 }
 
 static void tell_guard(const struct nlmsghdr *nlh, const struct os_watcher *w)
@@ -613,7 +649,8 @@ int rtnl_dump(struct rtnl *rtnl, const struct os_watcher *watcher)
 	}
 	if (!error)
 		watcher->dump(watcher->arg, false);
-	return error;
+	/* Not the loop's word for "later": what there is is not known. */
+	return error == -EAGAIN ? -EBUSY : error;
 }
 
 /*

@@ -4,35 +4,27 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <event2/event.h>
-
 #include "../policy/bounds.h"
 #include "lease.h"
 #include "limits.h"
-#include "log.h"
 #include "mirror.h"
 #include "refuse.h"
 
-#define TURN_MS	1		/* until the next few, when there are many */
+static const struct prefix link_local = { { 0xfe, 0x80 }, 6, 10 };
 
-static struct {
-	struct held *dirty;	/* in the order in which they became so */
-	struct event *timer;
-} source;
-
-int source_set(struct source *s, const struct policy_terms *terms)
+int source_set(struct held *held, const struct policy_terms *terms)
 {
-	struct prefix *copy = NULL;
+	struct source *s = &held->source;
+	struct claims named;
 
-	if (terms->n_sources) {
-		copy = calloc(terms->n_sources, sizeof(*copy));
-		if (!copy)
-			return -ENOMEM;
-		memcpy(copy, terms->sources, terms->n_sources * sizeof(*copy));
-	}
-	free(s->prefixes);
-	s->prefixes = copy;
-	s->n = terms->n_sources;
+	if (claims_init(&named, terms->n_sources))
+		return -ENOMEM;
+	named.named = true;
+	for (size_t i = 0; i < terms->n_sources; i++)
+		claims_add(&named, &terms->sources[i]);
+	claims_free(&s->named);
+	s->named = named;
+	follow_claims(held, &s->named);
 	s->automatic = terms->automatic;
 	s->guarded = s->guarded || terms->guard;
 	s->dhcp = terms->dhcp;
@@ -42,10 +34,10 @@ int source_set(struct source *s, const struct policy_terms *terms)
 	return 0;
 }
 
-void source_free(struct source *s)
+void source_free(struct held *held)
 {
-	free(s->prefixes);
-	s->prefixes = NULL;
+	follow_forget(held);
+	claims_free(&held->source.named);
 }
 
 /* --- what goes into a guard --------------------------------------------- */
@@ -111,35 +103,52 @@ static bool is_ours(const struct prefix *p)
 	return false;
 }
 
+static bool is_short(const struct prefix *p)
+{
+	return p->len < (p->family == 4 ? POLICY_SHORTEST_IPV4 :
+			 POLICY_SHORTEST_IPV6);
+}
+
 /*
  * What others have inside of what leads to the device: theirs are the sources
  * from there, as the longest prefix is whose packets go there.  Where both have
- * the same, ours counts only if the policy lets it take packets away.
+ * the same, ours counts only if the policy lets it take packets away, or if the
+ * other one drops them: that is what is left when ours goes.  What is the
+ * host's own is never a source.
  */
-static bool on_theirs(void *arg, const struct prefix *p, unsigned ifindex,
-		      bool own)
+static bool on_theirs(void *arg, const struct net *net)
 {
+	const struct prefix *p = &net->prefix;
+
 	(void)arg;
-	if (own)
+	if (net->kind == NET_OWN)
 		return add_own(p);
-	if (!gather.s->automatic || (ifindex && ifindex == gather.ifindex) ||
-	    p->len < (p->family == 4 ? POLICY_SHORTEST_IPV4 :
-		      POLICY_SHORTEST_IPV6))
+	if (is_short(p))
 		return true;
-	if (gather.s->shadow && is_ours(p))
+	if (net->kind == NET_LOCAL)
+		return add_net(p, false);
+	if (!gather.s->automatic ||
+	    (net->ifindex && net->ifindex == gather.ifindex))
+		return true;
+	if ((gather.s->shadow || net->kind == NET_NOWHERE) && is_ours(p))
 		return true;
 	return add_net(p, false);
 }
 
+/* What the host has for neighbours of this link alone. */
+static bool on_own(void *arg, const struct net *net)
+{
+	(void)arg;
+	return !prefix_contains(&link_local, &net->prefix) ||
+	       add_own(&net->prefix);
+}
+
 static void add_ours(const struct source *s, const struct wire_open *is)
 {
-	for (size_t i = 0; !s->automatic && i < s->n; i++)
-		add_net(&s->prefixes[i], true);
-	for (unsigned i = 0; s->automatic && i < is->n_addresses; i++) {
-		const struct wire_address *a = &is->addresses[i];
-
-		add_net(a->peer.family ? &a->peer : &a->local, true);
-	}
+	for (size_t i = 0; !s->automatic && i < s->named.n; i++)
+		add_net(&s->named.all[i].net.prefix, true);
+	for (unsigned i = 0; s->automatic && i < is->n_addresses; i++)
+		add_net(lease_far_end(&is->addresses[i]), true);
 	for (unsigned i = 0; s->automatic && i < is->n_routes; i++)
 		add_net(&is->routes[i].dst, true);
 	gather.n_ours = gather.n_nets;
@@ -183,6 +192,8 @@ int source_program(const struct source *s, const struct wire_open *is,
 	for (size_t i = 0; i < gather.n_ours; i++)
 		if (!mirror_within(&gather.nets[i].net, on_theirs, NULL))
 			break;
+	if (is->layer == WIRE_TAP)
+		mirror_own(ifindex, on_own, NULL);
 	error = build(is, &programs[which]);
 	if (error == -E2BIG)
 		return refuse(why, WIRE_E_TOO_LARGE, "guard", "inside of what "
@@ -213,107 +224,25 @@ void source_in_force(struct source *s, const struct guard_program *program)
 	s->digest = program ? digest(program) : 0;
 }
 
-/* --- as the host changes ------------------------------------------------ */
-
-static void make_anew(struct held *held)
+int source_renew(struct held *held, struct wire_refused *why)
 {
 	static struct wire_open is;	/* large; used up before we return */
+	struct source *s = &held->source;
 	const struct guard_program *program;
-	struct wire_refused why;
 	int error;
 
 	lease_config(held, &is);
-	error = source_program(&held->source, &is, held->lease.ifindex, 0,
-			       &program, &why);
-	if (!error && program && digest(program) != held->source.digest) {
-		error = os_device_guard(held->lease.ifindex, program, &why);
-		if (!error)
-			source_in_force(&held->source, program);
-	}
-	/* ENODEV: it has gone, of which we shall hear. */
-	if (!error || error == -ENODEV)
-		return;
-	log_line(LOG_WARNING, "lease %s: the source guard of %s does not "
-		 "follow: %s; the device is taken back", held->lease.id,
-		 held->lease.name, why.text);
-	lease_revoke(held, "no source guard for what the host has now: %.40s",
-		     why.text);
-}
-
-static void again_in(int ms)
-{
-	const struct timeval tv = { ms / 1000, (ms % 1000) * 1000 };
-
-	if (!event_pending(source.timer, EV_TIMEOUT, NULL))
-		event_add(source.timer, &tv);
-}
-
-static void on_timer(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	(void)arg;
-	for (int i = 0; source.dirty && i < LIMIT_GUARDS_A_TURN; i++) {
-		struct held *held = source.dirty;
-
-		source_forget(held);
-		if (lease_held(&held->lease))
-			make_anew(held);
-	}
-	if (source.dirty)
-		again_in(TURN_MS);
-}
-
-void source_touch(struct held *held)
-{
-	if (!held->source.guarded || held->source.dirty || !source.timer)
-		return;
-	held->source.dirty = true;
-	DL_APPEND(source.dirty, held);
-	again_in(LIMIT_GUARD_MS);
-}
-
-void source_forget(struct held *held)
-{
-	if (held->source.dirty)
-		DL_DELETE(source.dirty, held);
-	held->source.dirty = false;
-}
-
-void source_touched(unsigned ifindex, struct server *server)
-{
-	struct lease *lease;
-
-	if (ifindex) {
-		lease = registry_find(&server->registry, ifindex);
-		if (lease)
-			source_touch(held_of(lease));
-		return;
-	}
-	DL_FOREACH(server->registry.leases, lease)
-		source_touch(held_of(lease));
-}
-
-void source_addressed(struct server *server)
-{
-	struct lease *lease;
-
-	DL_FOREACH(server->registry.leases, lease)
-		if (!held_of(lease)->source.automatic)
-			source_touch(held_of(lease));
-}
-
-int source_start(struct event_base *base)
-{
-	source.timer = evtimer_new(base, on_timer, NULL);
-	return source.timer ? 0 : -ENOMEM;
+	error = source_program(s, &is, held->lease.ifindex, 0, &program, why);
+	if (error || !program || digest(program) == s->digest)
+		return error;
+	error = os_device_guard(held->lease.ifindex, program, why);
+	if (!error)
+		source_in_force(s, program);
+	return error;
 }
 
 void source_stop(void)
 {
-	if (source.timer)
-		event_free(source.timer);
-	source.timer = NULL;
 	free(gather.nets);
 	free(gather.own);
 	memset(&gather, 0, sizeof(gather));

@@ -6,10 +6,9 @@
 #ifndef TUNTAPD_SOURCE_H
 #define TUNTAPD_SOURCE_H
 
+#include "follow.h"
 #include "guard.h"
-#include "server.h"
 
-struct event_base;
 struct held;
 
 /* What a lease knows of it. */
@@ -17,8 +16,7 @@ struct source {
 	bool guarded;
 	bool dhcp, shadow, mac_chosen, tamper_revokes;
 	bool automatic;
-	struct prefix *prefixes;	/* if not automatic; n of them, owned */
-	size_t n;
+	struct claims named;		/* if not automatic: what the rule says */
 	uint64_t digest;		/* of the program in force */
 	bool dirty;			/* is in the list of those to be made */
 };
@@ -27,8 +25,9 @@ struct source {
  * Takes terms over.  A guard that is there stays, whatever the terms say now.
  * 0 or -ENOMEM, and then nothing has changed.
  */
-int source_set(struct source *s, const struct policy_terms *terms);
-void source_free(struct source *s);
+int source_set(struct held *held, const struct policy_terms *terms);
+/* Before a lease is freed. */
+void source_free(struct held *held);
 
 /*
  * The guard of a device that is, or will be, so: *ret is the program, or NULL
@@ -41,19 +40,11 @@ int source_program(const struct source *s, const struct wire_open *is,
 		   const struct guard_program **ret, struct wire_refused *why);
 /* The program is in force. */
 void source_in_force(struct source *s, const struct guard_program *program);
-
 /*
- * The guard of a held device is looked at again soon, at most each
- * LIMIT_GUARD_MS.  Where none fits any more the device is taken back.
+ * Puts before the device what it is to have by now, unless that is in force.  0
+ * or -errno (-ENODEV: it has gone) with *why filled.
  */
-void source_touch(struct held *held);
-/* mirror_listener's.  0: of all. */
-void source_touched(unsigned ifindex, struct server *server);
-/* Of all whose sources the policy names. */
-void source_addressed(struct server *server);
-/* Before a lease is freed. */
-void source_forget(struct held *held);
-int source_start(struct event_base *base);	/* 0 or -ENOMEM */
+int source_renew(struct held *held, struct wire_refused *why);
 void source_stop(void);
 
 #endif

@@ -133,7 +133,7 @@ void watch_link_changed(const struct os_link *before,
 	held->restore += watch_forgot(before->up, before->mtu, now->up,
 				      now->mtu);
 	if (!before->up && now->up)
-		source_touch(held);
+		follow_touch(held);
 	held->up = now->up;
 	held->mtu = now->mtu;
 	event_active(&held->changed, EV_TIMEOUT, 0);

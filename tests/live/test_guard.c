@@ -839,7 +839,20 @@ START_TEST(it_follows_the_host)
 	ck_admin("ip route add 10.30.0.0/16 via 192.168.7.2");
 	ck_soon(!comes4("10.30.0.9"));
 	ck_admin("ip route replace blackhole 10.30.0.0/16");
+	ck_admin("ip route add 10.31.0.0/16 via 192.168.7.2");
+	ck_soon(!comes4("10.31.0.9"));
+	ck_assert(!comes4("10.30.0.9"));
+	ck_admin("ip route del blackhole 10.30.0.0/16");
 	ck_soon(comes4("10.30.0.9"));
+	/* What is left when the device goes does not stand in its way. */
+	ck_admin("ip route add blackhole 10.0.0.0/8 metric 900000");
+	ck_admin("ip route del 10.31.0.0/16");
+	ck_soon(comes4("10.31.0.9"));
+	/* All of it the host's own ("AnyIP"), as its addresses are. */
+	ck_admin("ip route add local 10.32.0.0/16 dev lo");
+	ck_soon(!comes4("10.32.0.9"));
+	ck_admin("ip route del local 10.32.0.0/16 dev lo");
+	ck_soon(comes4("10.32.0.9"));
 	ck_admin("ip link add many0 type veth peer name many1 && ip link set "
 		 "many0 up && ip route add 10.40.0.0/16 nexthop via "
 		 "192.168.7.2 nexthop dev many0");
@@ -860,6 +873,46 @@ START_TEST(it_follows_the_host)
 	ck_admin("ip route add 10.60.0.0/16 via 192.168.7.2");
 	ck_admin("ip link set tt0 up");
 	ck_soon(comes4("10.20.1.9") && !comes4("10.60.0.9"));
+	end();
+}
+END_TEST
+
+/* What counts is what the lease was given, not what is left of it. */
+START_TEST(it_follows_where_others_took_the_route)
+{
+	struct ttd_route wide[] = { route("10.0.0.0/8", NULL, 0) };
+	const struct setup s = { .layer = TTD_TUN, .routes = wide,
+				 .n_routes = 1 };
+
+	begin(&s);
+	ck_assert(comes4("10.20.0.9"));
+	ck_admin("ip route del 10.0.0.0/8 dev tt0");
+	ck_assert(comes4("10.20.0.9"));
+	ck_admin("ip addr add 10.20.0.1/24 dev lan0");
+	ck_soon(!comes4("10.20.0.9"));
+	ck_assert(comes4("10.20.1.9"));
+	end();
+}
+END_TEST
+
+/* The host's own link-local address is no neighbour's. */
+START_TEST(nobody_is_the_host_to_its_neighbours)
+{
+	struct row r = { .dst = "fd09::1", .witness = NEIGHBOUR };
+	char *own;
+
+	begin(&setups[1]);
+	own = sh("ip -6 -o addr show dev tt0 scope link | "
+		 "sed 's/.*inet6 //; s,/.*,,' | tr -d '\\n'");
+	ck_assert_int_eq(strncmp(own, "fe80::", 6), 0);
+	r.src = own;
+	/* It is known a little after the device is there. */
+	ck_soon(!has_come(&r, 1, 16));
+	ck_admin("ip neigh flush dev tt0");
+	ck_assert(!has_come(&r, 2, 16));
+	ck_admin("tc qdisc del dev tt0 clsact");
+	ck_assert(has_come(&r, 3, 16));
+	free(own);
 	end();
 }
 END_TEST
@@ -897,6 +950,9 @@ START_TEST(the_policy_may_name_the_sources)
 	ck_assert(!comes4("10.9.0.1"));		/* the host's own */
 	ck_admin("ip addr add 8.8.8.1/32 dev lo");
 	ck_soon(!comes4("8.8.8.1"));
+	ck_assert(comes4("8.8.8.8"));
+	ck_admin("ip route add local 8.8.8.128/25 dev lo");
+	ck_soon(!comes4("8.8.8.200"));
 	ck_assert(comes4("8.8.8.8"));
 	end();
 }
@@ -1023,6 +1079,24 @@ START_TEST(it_stays_over_a_restart)
 }
 END_TEST
 
+/* Nobody has come for it yet, and the host's networks are its own already. */
+START_TEST(it_follows_also_while_nobody_has_the_lease)
+{
+	const struct setup s = { .layer = TTD_TUN, .flags = TTD_NO_THREAD };
+
+	begin(&s);
+	rights(true);
+	rig_kill(&rig, SIGKILL);
+	rig_daemon(&rig, NULL);
+	rights(false);
+	ck_assert(comes4("10.9.0.150"));
+	ck_admin("ip addr add 10.9.0.129/26 dev lan0");
+	ck_soon(!comes4("10.9.0.150"));
+	ck_assert(comes4("10.9.0.9"));
+	end();
+}
+END_TEST
+
 /* Nobody can take it away, not even who made the device his own. */
 START_TEST(a_holder_cannot_remove_it)
 {
@@ -1062,12 +1136,15 @@ int main(void)
 	tcase_add_loop_test(t, a_guest_gets_an_address, 0, 2);
 	tcase_add_loop_test(t, a_full_tunnel_cannot_be_the_lan, 0, 2);
 	tcase_add_test(t, it_follows_the_host);
+	tcase_add_test(t, it_follows_where_others_took_the_route);
+	tcase_add_test(t, nobody_is_the_host_to_its_neighbours);
 	tcase_add_test(t, the_longest_prefix_decides);
 	tcase_add_test(t, the_policy_may_name_the_sources);
 	tcase_add_test(t, the_policy_may_do_without);
 	tcase_add_test(t, what_does_not_fit_is_refused);
 	tcase_add_test(t, what_outgrows_it_is_taken_back);
 	tcase_add_loop_test(t, it_stays_over_a_restart, 0, 2);
+	tcase_add_test(t, it_follows_also_while_nobody_has_the_lease);
 	tcase_add_test(t, a_holder_cannot_remove_it);
 	suite_add_tcase(s, t);
 	return live_main("guard", s);

@@ -139,18 +139,14 @@ static void on_changed(const struct os_link *before, const struct os_link *now)
 	n_changed++;
 }
 
-static unsigned touched[16], n_touched, n_addressed, stormy;
+static struct net touched[16];
+static unsigned n_touched, stormy;
 
-static void on_touched(unsigned ifindex)
+static void on_touched(const struct net *net)
 {
 	if (n_touched < 16)
-		touched[n_touched] = ifindex;
+		touched[n_touched] = *net;
 	n_touched++;
-}
-
-static void on_addressed(void)
-{
-	n_addressed++;
 }
 
 static unsigned n_missed;
@@ -166,7 +162,7 @@ static void on_storm(unsigned ifindex)
 }
 
 static const struct mirror_listener listener = {
-	on_gone, on_changed, on_storm, on_touched, on_addressed, on_missed
+	on_gone, on_changed, on_storm, on_touched, on_missed
 };
 
 static void link_is(unsigned ifindex, const char *name, bool is_gone)
@@ -369,7 +365,7 @@ START_TEST(mirror_finds_another_owner_of_a_network)
 }
 END_TEST
 
-/* The kernel tells nothing of routes that go with their link or address. */
+/* The kernel tells nothing of routes that go with their link. */
 START_TEST(mirror_forgets_routes_that_went_unheard)
 {
 	struct os_link down = { .ifindex = 3, .name = "eth0" };
@@ -379,13 +375,6 @@ START_TEST(mirror_forgets_routes_that_went_unheard)
 	address_is(3, "10.1.0.1/32", false);
 	route_is(3, "10.1.0.0/16", false);
 	tell.link(tell.arg, &down, false);
-	ck_assert_ptr_null(onlink("10.1.0.0/16"));
-	link_is(3, "eth0", false);
-	route_is(3, "10.1.0.0/16", false);
-	address_is(3, "10.1.0.1/32", true);
-	ck_assert_str_eq(onlink("10.1.0.0/16"), "eth0");
-	/* Asked for all again, which the fake answers with nothing. */
-	ck_assert_int_eq(mirror_update(), 0);
 	ck_assert_ptr_null(onlink("10.1.0.0/16"));
 	mirror_stop();
 }
@@ -450,14 +439,13 @@ struct seen {
 	struct prefix last;
 };
 
-static bool see(void *arg, const struct prefix *p, unsigned ifindex, bool own)
+static bool see(void *arg, const struct net *net)
 {
 	struct seen *seen = arg;
 
-	(void)ifindex;
 	seen->n++;
-	seen->n_own += own;
-	seen->last = *p;
+	seen->n_own += net->kind == NET_OWN;
+	seen->last = net->prefix;
 	return true;
 }
 
@@ -551,29 +539,148 @@ START_TEST(mirror_knows_what_a_metric_outranks)
 }
 END_TEST
 
-START_TEST(mirror_tells_whose_networks_are_touched)
+START_TEST(mirror_tells_what_comes_and_goes)
 {
 	mirror_start(&listener, NULL);
-	link_is(3, "tt0", false);
 	link_is(4, "eth0", false);
-	address_is(3, "10.1.0.1/16", false);
-	n_touched = n_addressed = 0;
-	address_is(4, "10.1.7.1/24", false);
-	/* By the address and by its network, each of both links'. */
-	ck_assert_uint_ge(n_touched, 2);
-	ck_assert_uint_eq(touched[0], 3);
-	ck_assert_uint_eq(n_addressed, 1);
 	n_touched = 0;
+	address_is(4, "10.1.7.1/24", false);
+	ck_assert_uint_eq(n_touched, 2);
+	ck_assert_int_eq(touched[0].kind, NET_OWN);
+	ck_assert_uint_eq(touched[0].prefix.len, 32);
+	ck_assert_int_eq(touched[1].kind, NET_ADDRESS);
+	ck_assert_uint_eq(touched[1].prefix.len, 24);
+	address_is(4, "10.1.7.1/24", false);	/* its flags are others */
+	ck_assert_uint_eq(n_touched, 2);
 	route_is(4, "10.2.0.0/16", false);
-	ck_assert_uint_eq(n_touched, 1);
-	ck_assert_uint_eq(touched[0], 4);
+	ck_assert_uint_eq(n_touched, 3);
+	ck_assert_int_eq(touched[2].kind, NET_DIRECT);
+	ck_assert_uint_eq(touched[2].ifindex, 4);
+	route_is(4, "10.2.0.0/16", true);
+	ck_assert_uint_eq(n_touched, 4);
+	/* A dump that tells the same tells nothing new. */
+	tell.dump(tell.arg, true);
+	link_is(4, "eth0", false);
+	address_is(4, "10.1.7.1/24", false);
+	tell.dump(tell.arg, false);
+	ck_assert_uint_eq(n_touched, 4);
+	/* And one that tells less, what went. */
+	tell.dump(tell.arg, true);
+	link_is(4, "eth0", false);
+	tell.dump(tell.arg, false);
+	ck_assert_uint_eq(n_touched, 6);
+	mirror_stop();
+}
+END_TEST
+
+/* Of one that fails nothing is known but what it told. */
+START_TEST(mirror_loses_nothing_by_a_dump_that_fails)
+{
+	mirror_start(&listener, NULL);
+	link_is(3, "eth0", false);
+	link_is(4, "eth1", false);
+	address_is(3, "10.1.0.1/24", false);
+	route_is(4, "10.2.0.0/16", false);
 	n_touched = 0;
 	tell.dump(tell.arg, true);
-	ck_assert_uint_eq(n_touched, 0);
-	tell.dump(tell.arg, false);
+	link_is(3, "eth0", false);
+	route_is(3, "10.3.0.0/16", false);
+	read_error = again_error = -EBUSY;
+	ck_assert_int_eq(mirror_update(), -EBUSY);
+	ck_assert_str_eq(owner("10.1.0.1"), "eth0");
+	ck_assert_str_eq(onlink("10.2.0.0/16"), "eth1");
+	ck_assert_str_eq(onlink("10.3.0.0/16"), "eth0");
 	ck_assert_uint_eq(n_touched, 1);
-	ck_assert_uint_eq(touched[0], 0);
+	/* What comes meanwhile is told at once. */
+	address_is(4, "10.4.0.1/24", false);
+	ck_assert_uint_eq(n_touched, 3);
+	read_error = again_error = 0;
+	ck_assert_int_eq(mirror_update(), 0);
+	ck_assert_ptr_null(owner("10.1.0.1"));
 	mirror_stop();
+}
+END_TEST
+
+/* With an address what prefers it, with the last IPv4 one all of IPv4. */
+START_TEST(mirror_knows_what_goes_with_an_address)
+{
+	struct os_route prefers = a_route(3, "10.7.0.0/16");
+	unsigned dumps;
+
+	mirror_start(&listener, NULL);
+	link_is(3, "eth0", false);
+	address_is(3, "10.1.0.1/32", false);
+	address_is(3, "10.1.0.2/32", false);
+	address_is(3, "fd00::1/128", false);
+	route_is(3, "10.6.0.0/16", false);
+	route_is(3, "fd06::/16", false);
+	prefers.source = os_source_hash(&(struct prefix)
+					{ { 10, 1, 0, 2 }, 4, 32 });
+	tell.route(tell.arg, &prefers, false);
+	dumps = n_again;
+	address_is(3, "fd00::1/128", true);
+	ck_assert_int_eq(mirror_update(), 0);
+	ck_assert_uint_eq(n_again, dumps);
+	address_is(3, "10.1.0.1/32", true);
+	ck_assert_int_eq(mirror_update(), 0);
+	ck_assert_uint_eq(n_again, dumps);
+	ck_assert_str_eq(onlink("10.6.0.0/16"), "eth0");
+	address_is(3, "10.1.0.2/32", true);
+	ck_assert_ptr_null(onlink("10.6.0.0/16"));
+	ck_assert_ptr_null(onlink("10.7.0.0/16"));
+	ck_assert_str_eq(onlink("fd06::/16"), "eth0");
+	ck_assert_int_eq(mirror_update(), 0);
+	ck_assert_uint_eq(n_again, dumps);
+	mirror_stop();
+}
+END_TEST
+
+START_TEST(mirror_asks_where_a_preferred_address_went)
+{
+	struct os_route prefers = a_route(3, "10.7.0.0/16");
+	unsigned dumps;
+
+	mirror_start(&listener, NULL);
+	link_is(3, "eth0", false);
+	address_is(3, "10.1.0.1/32", false);
+	address_is(3, "10.1.0.2/32", false);
+	prefers.source = os_source_hash(&(struct prefix)
+					{ { 10, 1, 0, 2 }, 4, 32 });
+	tell.route(tell.arg, &prefers, false);
+	dumps = n_again;
+	address_is(3, "10.1.0.2/32", true);
+	ck_assert_int_eq(mirror_update(), 0);
+	ck_assert_uint_eq(n_again, dumps + 1);
+	mirror_stop();
+}
+END_TEST
+
+/* Neither leads to a link, and neither is anybody's network. */
+START_TEST(mirror_tells_routes_to_the_host_and_to_nowhere)
+{
+	struct os_route local = a_route(3, "10.8.0.0/16");
+	struct os_route hole = a_route(3, "10.9.0.0/16");
+	unsigned dumps = n_again;
+
+	mirror_start(&listener, NULL);
+	link_is(3, "lo", false);
+	n_touched = 0;
+	local.to = OS_ROUTE_TO_HOST;
+	hole.to = OS_ROUTE_TO_NOWHERE;
+	tell.route(tell.arg, &local, false);
+	tell.route(tell.arg, &hole, false);
+	ck_assert_uint_eq(n_touched, 2);
+	ck_assert_int_eq(touched[0].kind, NET_LOCAL);
+	ck_assert_int_eq(touched[1].kind, NET_NOWHERE);
+	ck_assert_uint_eq(touched[1].ifindex, 0);
+	ck_assert_ptr_null(onlink("10.8.0.0/16"));
+	ck_assert_ptr_null(onlink("10.9.0.0/16"));
+	ck_assert_int_eq(mirror_update(), 0);
+	ck_assert_uint_eq(n_again, dumps);
+	tell.route(tell.arg, &local, true);
+	ck_assert_uint_eq(within("10.8.0.0/15").n, 1);
+	mirror_stop();
+	ck_assert_uint_eq(within("0.0.0.0/0").n, 0);
 }
 END_TEST
 
@@ -958,7 +1065,11 @@ int main(void)
 	tcase_add_test(t, mirror_tells_what_is_in_a_network);
 	tcase_add_test(t, mirror_knows_networks_of_several_links);
 	tcase_add_test(t, mirror_knows_what_a_metric_outranks);
-	tcase_add_test(t, mirror_tells_whose_networks_are_touched);
+	tcase_add_test(t, mirror_tells_what_comes_and_goes);
+	tcase_add_test(t, mirror_loses_nothing_by_a_dump_that_fails);
+	tcase_add_test(t, mirror_knows_what_goes_with_an_address);
+	tcase_add_test(t, mirror_asks_where_a_preferred_address_went);
+	tcase_add_test(t, mirror_tells_routes_to_the_host_and_to_nowhere);
 	tcase_add_test(t, mirror_notices_a_storm);
 	tcase_add_test(t, mirror_tells_what_of_a_link_changed);
 	tcase_add_test(t, mirror_takes_new_addresses_for_old);

@@ -1,0 +1,169 @@
+#include "follow.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include <event2/event.h>
+
+#include "clock.h"
+#include "lease.h"
+#include "limits.h"
+#include "log.h"
+
+#define TURN_MS	1		/* until the next few, when there are many */
+
+static struct {
+	struct server *server;
+	struct nets claims;	/* of all leases, by prefix */
+	uint32_t serial;
+	struct held *dirty;	/* in the order in which they became so */
+	struct event *timer;
+} follow;
+
+static const struct prefix link_local = { { 0xfe, 0x80 }, 6, 10 };
+
+/* --- claims ------------------------------------------------------------- */
+
+int claims_init(struct claims *claims, size_t room)
+{
+	*claims = (struct claims){ .room = room };
+	if (!room)
+		return 0;
+	claims->all = calloc(room, sizeof(*claims->all));
+	return claims->all ? 0 : -ENOMEM;
+}
+
+void claims_add(struct claims *claims, const struct prefix *prefix)
+{
+	claims->all[claims->n++].net.prefix = prefix_network(prefix);
+}
+
+void claims_free(struct claims *claims)
+{
+	for (size_t i = 0; claims->followed && i < claims->n; i++)
+		nets_remove(&follow.claims, &claims->all[i].net);
+	free(claims->all);
+	*claims = (struct claims){ .n = 0 };
+}
+
+void follow_claims(struct held *held, struct claims *claims)
+{
+	for (size_t i = 0; i < claims->n; i++) {
+		struct claim *c = &claims->all[i];
+
+		c->held = held;
+		c->named = claims->named;
+		/* Several leases may claim the same. */
+		do
+			c->net.serial = ++follow.serial;
+		while (!nets_add(&follow.claims, &c->net));
+	}
+	claims->followed = true;
+}
+
+/* --- who is touched ----------------------------------------------------- */
+
+void follow_touch(struct held *held)
+{
+	const struct timeval soon = { 0, LIMIT_GUARD_MS * 1000 };
+
+	if (!held->source.guarded || held->source.dirty || !follow.timer)
+		return;
+	held->source.dirty = true;
+	DL_APPEND(follow.dirty, held);
+	if (!event_pending(follow.timer, EV_TIMEOUT, NULL))
+		event_add(follow.timer, &soon);
+}
+
+/* Is that of any meaning to the guard? (on_theirs(), source.c) */
+static bool matters(const struct claim *c, const struct net *what)
+{
+	bool of_host = what->kind == NET_OWN || what->kind == NET_LOCAL;
+
+	if (c->named == c->held->source.automatic)
+		return false;
+	if (c->named)
+		return of_host;
+	return of_host || !what->ifindex ||
+	       what->ifindex != c->held->lease.ifindex;
+}
+
+void follow_touched(const struct net *what)
+{
+	const struct prefix *p = &what->prefix;
+	struct prefix net;
+	struct lease *lease = NULL;
+
+	/* On its own link alone is such a one anybody's. */
+	if (what->kind == NET_OWN && prefix_contains(&link_local, p))
+		lease = registry_find(&follow.server->registry, what->ifindex);
+	if (lease)
+		follow_touch(held_of(lease));
+	for (bool more = nets_above(&follow.claims, p, p->len, &net); more;
+	     more = nets_above(&follow.claims, &net, net.len - 1, &net))
+		for (struct net *n = nets_of(&follow.claims, &net, 0); n;
+		     n = nets_next(n)) {
+			const struct claim *c = (const struct claim *)n;
+
+			if (matters(c, what))
+				follow_touch(c->held);
+		}
+}
+
+void follow_forget(struct held *held)
+{
+	if (held->source.dirty)
+		DL_DELETE(follow.dirty, held);
+	held->source.dirty = false;
+}
+
+/* --- their guards made anew --------------------------------------------- */
+
+static void make_anew(struct held *held)
+{
+	struct wire_refused why;
+	int error = source_renew(held, &why);
+
+	/* ENODEV: it has gone, of which we shall hear. */
+	if (!error || error == -ENODEV)
+		return;
+	log_line(LOG_WARNING, "lease %s: the source guard of %s does not "
+		 "follow: %s; the device is taken back", held->lease.id,
+		 held->lease.name, why.text);
+	lease_revoke(held, "no source guard for what the host has now: %.40s",
+		     why.text);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	const struct timeval others = { 0, TURN_MS * 1000 };
+	int64_t until = now_ms() + LIMIT_GUARDS_TURN_MS;
+
+	(void)fd;
+	(void)what;
+	(void)arg;
+	do {
+		struct held *held = follow.dirty;
+
+		if (!held)
+			return;
+		follow_forget(held);
+		if (lease_is_there(held))
+			make_anew(held);
+	} while (now_ms() < until);
+	event_add(follow.timer, &others);
+}
+
+int follow_start(struct server *server)
+{
+	follow.server = server;
+	follow.timer = evtimer_new(server->base, on_timer, NULL);
+	return follow.timer ? 0 : -ENOMEM;
+}
+
+void follow_stop(void)
+{
+	if (follow.timer)
+		event_free(follow.timer);
+	follow.timer = NULL;
+}
