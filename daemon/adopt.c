@@ -100,6 +100,11 @@ static bool adopt(void *arg, const struct os_found *f)
 	log_line(LOG_INFO, "lease %s: %s (index %u) of uid %u waits for its "
 		 "client", held->lease.id, held->lease.name,
 		 held->lease.ifindex, held->lease.uid);
+	if (os_link_doomed(&f->link)) {
+		lease_revoke(held, "it was about to be deleted when the "
+			     "daemon before ended");
+		return true;
+	}
 	lease_wait(held, server->grace_ms);
 	event_active(&held->changed, EV_TIMEOUT, 0);
 	return true;

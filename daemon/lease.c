@@ -176,6 +176,14 @@ struct held *lease_held(struct lease *lease)
 	return held->conn && lease_is_there(held) ? held : NULL;
 }
 
+/* What bears another mark is left alone, whoever gave it that. */
+static bool bears_mark(const struct held *held)
+{
+	const struct os_link *now = mirror_link(held->lease.ifindex);
+
+	return now && strcmp(now->alias, held->alias) == 0;
+}
+
 void lease_revoke(struct held *held, const char *fmt, ...)
 {
 	va_list args;
@@ -194,6 +202,7 @@ void lease_revoke(struct held *held, const char *fmt, ...)
 		return;
 	}
 	held->revoked = true;
+	held->job.doomed = bears_mark(held);
 	held->lease.state = WIRE_LEASE_ENDING;
 	event_del(&held->linger);
 	lease_do_away(held);

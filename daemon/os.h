@@ -94,6 +94,11 @@ struct os_deletion {
 	int result;
 };
 void os_devices_delete(struct os_deletion *d, unsigned n);
+/*
+ * Marks devices for deletion, by whoever comes to it.  For the loop's thread.
+ * 0 or -errno; that one is gone is fine.
+ */
+int os_devices_doom(const unsigned *ifindexes, unsigned n);
 
 /* What the host has: told by a first dump and then as it changes. */
 struct os_link {
@@ -113,6 +118,8 @@ struct os_link {
 	uint32_t txqueuelen;
 	uint32_t link_group;	/* IFLA_GROUP; has_group is about gids */
 };
+/* Was it marked for deletion? */
+bool os_link_doomed(const struct os_link *link);
 struct os_address {
 	unsigned ifindex;
 	struct prefix local;	/* the own address, with its prefix length */

@@ -14,19 +14,53 @@
 #define BULK_MIN	4
 /* Nobody's but ours: a group's deletion takes all that is in it. */
 #define DYING_GROUP	0x74756e74	/* "tunt" */
+/* Another: what is in that one and not in hand is foreign. */
+#define DOOMED_GROUP	0x74756e64	/* "tund" */
 /* As many as one batch holds. */
 #define CHUNK		512
 
 static struct rtnl deletions;
+/* The loop's: the one above is the worker's. */
+static struct rtnl dooms;
 
 int os_deletions_start(void)
 {
-	return rtnl_open(&deletions);
+	int error = rtnl_open(&deletions);
+
+	return error ? error : rtnl_open(&dooms);
 }
 
 void os_deletions_stop(void)
 {
 	rtnl_close(&deletions);
+	rtnl_close(&dooms);
+}
+
+/* --- to be deleted ------------------------------------------------------ */
+
+int os_devices_doom(const unsigned *ifindexes, unsigned n)
+{
+	struct rtnl_batch batch;
+	int error = 0;
+
+	for (unsigned i = 0; i < n && (!error || error == -ENODEV);
+	     i += CHUNK) {
+		error = rtnl_batch_init(&batch);
+		if (error)
+			return error;
+		for (unsigned j = i; j < n && j < i + CHUNK; j++)
+			rtnl_set_group(&batch, ifindexes[j], DOOMED_GROUP);
+		error = rtnl_commit(&dooms, &batch, NULL, NULL);
+		rtnl_batch_free(&batch);
+	}
+	return error == -ENODEV ? 0 : error;
+}
+
+/* Also what a daemon had in hand when it was killed. */
+bool os_link_doomed(const struct os_link *link)
+{
+	return link->link_group == DOOMED_GROUP ||
+	       link->link_group == DYING_GROUP;
 }
 
 /* --- one ---------------------------------------------------------------- */

@@ -4,12 +4,13 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdbool.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <event2/event.h>
 
 #include "limits.h"
+#include "log.h"
 #include "os.h"
 
 struct queue {
@@ -20,10 +21,11 @@ static struct {
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t wanted;
+	struct queue fresh;	/* of this turn of the loop, its own */
 	struct queue urgent, todo, done;
 	bool stop, started;
 	int wake[2];		/* the thread writes: something is done */
-	struct event *woken;
+	struct event *woken, *handover;
 } worker = {
 	.lock = PTHREAD_MUTEX_INITIALIZER,
 	.wanted = PTHREAD_COND_INITIALIZER,
@@ -158,11 +160,51 @@ static void collect(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
+static void mark_doomed(const struct queue *jobs)
+{
+	unsigned ifindexes[LIMIT_DELETIONS_AT_ONCE], n = 0;
+	int error;
+
+	for (struct worker_job *job = jobs->first; job; job = job->next)
+		if (job->doomed)
+			ifindexes[n++] = job->ifindex;
+	error = os_devices_doom(ifindexes, n);
+	if (error)
+		log_line(LOG_WARNING, "devices that are taken back could not "
+			 "be marked so: %s; if the daemon is killed before "
+			 "they are gone, their clients can have them again",
+			 strerror(-error));
+}
+
+/*
+ * At the end of a turn, all that came in it: so they are marked together, which
+ * waits for the kernel once, and deleted together.
+ */
+static void hand_over(evutil_socket_t fd, short what, void *arg)
+{
+	struct queue some = { NULL, &some.first };
+	struct worker_job *job;
+
+	(void)fd;
+	(void)what;
+	(void)arg;
+	while (move(&worker.fresh, &some, LIMIT_DELETIONS_AT_ONCE)) {
+		mark_doomed(&some);
+		pthread_mutex_lock(&worker.lock);
+		while ((job = pop(&some)))
+			push(job->n_fds > 0 ? &worker.urgent : &worker.todo,
+			     job);
+		pthread_cond_signal(&worker.wanted);
+		pthread_mutex_unlock(&worker.lock);
+	}
+}
+
 int worker_start(struct event_base *base)
 {
 	sigset_t all, old;
 	int error;
 
+	worker.fresh.last = &worker.fresh.first;
 	worker.urgent.last = &worker.urgent.first;
 	worker.todo.last = &worker.todo.first;
 	worker.done.last = &worker.done.first;
@@ -174,7 +216,9 @@ int worker_start(struct event_base *base)
 	}
 	worker.woken = event_new(base, worker.wake[0], EV_READ | EV_PERSIST,
 				 collect, NULL);
-	if (!worker.woken || event_add(worker.woken, NULL))
+	worker.handover = event_new(base, -1, 0, hand_over, NULL);
+	if (!worker.handover || !worker.woken ||
+	    event_add(worker.woken, NULL))
 		return -ENOMEM;
 	/* Signals are the loop's. */
 	sigfillset(&all);
@@ -187,15 +231,14 @@ int worker_start(struct event_base *base)
 
 void worker_do(struct worker_job *job)
 {
-	pthread_mutex_lock(&worker.lock);
-	push(job->n_fds > 0 ? &worker.urgent : &worker.todo, job);
-	pthread_cond_signal(&worker.wanted);
-	pthread_mutex_unlock(&worker.lock);
+	push(&worker.fresh, job);
+	event_active(worker.handover, EV_TIMEOUT, 0);
 }
 
 void worker_stop(void)
 {
 	if (worker.started) {
+		hand_over(-1, 0, NULL);
 		pthread_mutex_lock(&worker.lock);
 		worker.stop = true;
 		pthread_cond_signal(&worker.wanted);
@@ -205,7 +248,9 @@ void worker_stop(void)
 	}
 	if (worker.woken)
 		event_free(worker.woken);
-	worker.woken = NULL;
+	if (worker.handover)
+		event_free(worker.handover);
+	worker.woken = worker.handover = NULL;
 	for (int i = 0; i < 2; i++) {
 		if (worker.wake[i] >= 0)
 			close(worker.wake[i]);

@@ -5,6 +5,8 @@
 #ifndef TUNTAPD_WORKER_H
 #define TUNTAPD_WORKER_H
 
+#include <stdbool.h>
+
 struct event_base;
 
 /*
@@ -17,20 +19,19 @@ struct worker_job {
 	unsigned n_fds;
 	unsigned ifindex;	/* then, if not 0, the device to delete, */
 	const char *alias;	/* if it bears this; NULL: in any case */
-	int result;		/* of os_device_delete() */
+	bool doomed;		/* whatever becomes of this daemon */
+	int result;		/* of os_devices_delete() */
 	void (*done)(struct worker_job *job);
 };
 
 int worker_start(struct event_base *base);	/* 0 or -errno */
 /*
  * Jobs with fds to close, for which somebody waits, come first in each round of
- * LIMIT_DELETIONS_AT_ONCE.
+ * LIMIT_DELETIONS_AT_ONCE.  What is doomed is marked so before the loop hears
+ * of anything else: if we come to it no more, the daemon after us deletes it.
  */
 void worker_do(struct worker_job *job);
-/*
- * Lets the thread finish the job that it is at.  No `done` is called any more:
- * what has not been done is left in the jobs.
- */
+/* All that was asked for is done.  No `done` is called any more. */
 void worker_stop(void);
 
 #endif

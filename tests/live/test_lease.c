@@ -1186,6 +1186,89 @@ START_TEST(orphans_are_closed_too)
 }
 END_TEST
 
+/* --- taken back, whatever becomes of the daemon ------------------------- */
+
+/* Without waiting until it is gone. */
+static int ask_to_close(const char *name)
+{
+	struct wire_message m = { .type = WIRE_CLOSE };
+	int sock = raw_connect(rig.admin);
+
+	m.close.uid = WIRE_UID_ANY;
+	snprintf(m.close.lease, sizeof(m.close.lease), "%s", name);
+	raw_send(sock, &m);
+	return sock;
+}
+
+static bool is_logged(void *text)
+{
+	char *log = rig_log(&rig);
+	bool found = strstr(log, text) != NULL;
+
+	free(log);
+	return found;
+}
+
+/*
+ * _i: 0, it is killed before the device is gone; 1, it ends then; 2, it was at
+ * deleting several when it was killed.
+ */
+START_TEST(what_is_taken_back_stays_so)
+{
+	const struct rig_options o = { .policy = revokes, .grace = "30",
+				       .fault_build = true };
+	struct holder h;
+	char *text;
+
+	rig_start(&rig, &o);
+	start(&h, &tun);
+	if (_i < 2) {
+		/* The mark, the look whether it is still ours, the deletion. */
+		rig_fail_step(&rig, 3);
+		ask_to_close("tt0");
+		ck_assert(eventually(is_logged, "could not be deleted"));
+		ck_assert(link_exists("tt0"));
+	}
+	if (_i == 1)
+		rig_stop(&rig);
+	else
+		rig_kill(&rig, SIGKILL);
+	if (_i == 2)
+		ck_sh("ip link set tt0 group 1953853044");
+	ck_assert(link_exists("tt0"));
+	rig_daemon(&rig, &o);
+	/* Its holder comes at once for it, and is not given it. */
+	link_goes("tt0");
+	ck_assert_ptr_nonnull(told(&h, "ended"));
+	text = rig_log(&rig);
+	ck_assert_ptr_null(strstr(text, "is taken back by uid"));
+	free(text);
+	client_kill(&h.c, SIGKILL);
+	rig_end(&rig);
+}
+END_TEST
+
+/* The one is under way at the end of the daemon, the other waits. */
+START_TEST(what_is_to_go_goes_before_the_daemon)
+{
+	const struct rig_options o = { .policy = revokes };
+	struct holder h, i;
+
+	rig_start(&rig, &o);
+	start(&h, &tun);
+	start(&i, &(struct order){ TTD_TUN, "tt1", 0, NONE });
+	ask_to_close("tt0");
+	ck_assert(eventually(is_logged, "tt0 of uid 65534 is taken back"));
+	ask_to_close("tt1");
+	ck_assert(eventually(is_logged, "tt1 of uid 65534 is taken back"));
+	rig_stop(&rig);
+	ck_assert(!link_exists("tt0"));
+	ck_assert(!link_exists("tt1"));
+	client_kill(&h.c, SIGKILL);
+	client_kill(&i.c, SIGKILL);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("lease");
@@ -1214,6 +1297,11 @@ int main(void)
 	tcase_add_test(t, packets_flow_and_none_is_lost);
 	tcase_add_test(t, leases_are_closed_by_whom_they_belong_to);
 	tcase_add_test(t, orphans_are_closed_too);
+	suite_add_tcase(s, t);
+	t = tcase_create("lasts");
+	tcase_set_timeout(t, 60);
+	tcase_add_loop_test(t, what_is_taken_back_stays_so, 0, 3);
+	tcase_add_test(t, what_is_to_go_goes_before_the_daemon);
 	suite_add_tcase(s, t);
 	return live_main("lease", s);
 }
