@@ -217,9 +217,13 @@ void adopt_reclaim(struct conn *c, const struct wire_reclaim *reclaim)
 
 /* --- ended from here ---------------------------------------------------- */
 
-static bool is_meant(const struct conn *c, const struct lease *lease,
-		     const struct wire_close *close)
+/* By the CLOSE of this connection. */
+static bool is_meant(const struct conn *c, const struct lease *lease)
 {
+	const struct wire_close *close = &c->close;
+
+	if (!lease->ifindex || lease->serial > c->youngest)
+		return false;
 	if (!c->peer.admin && lease->uid != c->peer.uid)
 		return false;
 	if (close->uid != WIRE_UID_ANY && lease->uid != close->uid)
@@ -228,27 +232,22 @@ static bool is_meant(const struct conn *c, const struct lease *lease,
 	       strcmp(close->lease, lease->name) == 0;
 }
 
-/* told counts them all, closing those that are not gone yet. */
-static void end_all(struct conn *c, const struct wire_close *close)
+static void end_all(struct conn *c)
 {
 	struct lease *lease, *next;
 
 	DL_FOREACH_SAFE(c->server->registry.leases, lease, next) {
-		struct held *held = held_of(lease);
-
-		if (!lease->ifindex || !lease->counted ||
-		    !is_meant(c, lease, close))
+		if (!lease->counted || !is_meant(c, lease))
 			continue;
-		c->told++;
-		/* Another who waits for it is enough. */
-		if (!held->closer) {
-			held->closer = c;
-			c->closing++;
-		}
-		lease_revoke(held, "it was closed by %s (uid %u)",
+		c->closing++;
+		/* Its name may change before it is gone. */
+		if (c->close.lease[0])
+			memcpy(c->close.lease, lease->id, sizeof(lease->id));
+		lease_revoke(held_of(lease), "it was closed by %s (uid %u)",
 			     c->peer.admin ? "an administrator" : "its user",
 			     c->peer.uid);
 	}
+	c->told = c->closing;
 }
 
 static void answer_closed(struct conn *c)
@@ -264,8 +263,9 @@ void adopt_close(struct conn *c, const struct wire_close *close)
 	struct wire_refused why;
 
 	mirror_update();
-	c->told = 0;
-	end_all(c, close);
+	c->close = *close;
+	c->youngest = c->server->registry.last_serial;
+	end_all(c);
 	if (close->lease[0] && !c->told) {
 		refuse(&why, WIRE_E_NOT_FOUND, "close", "there is no lease `%s`"
 		       "%s; `tuntapctl list` tells which there are",
@@ -278,23 +278,17 @@ void adopt_close(struct conn *c, const struct wire_close *close)
 	}
 }
 
-void adopt_closed(struct held *held)
+void adopt_closed(const struct held *held)
 {
-	struct conn *c = held->closer;
+	struct conn *c;
 
-	held->closer = NULL;
-	if (!c || --c->closing > 0)
-		return;
-	answer_closed(c);
-	conn_resume(c);
-}
-
-void adopt_forget_closer(struct conn *c)
-{
-	struct lease *lease;
-
-	DL_FOREACH(c->server->registry.leases, lease)
-		if (held_of(lease)->closer == c)
-			held_of(lease)->closer = NULL;
-	c->closing = 0;
+	DL_FOREACH(held->server->conns, c) {
+		if (!c->closing || !is_meant(c, &held->lease) ||
+		    --c->closing > 0)
+			continue;
+		answer_closed(c);
+		/* Now it could be freed, under whoever called. */
+		c->busy = false;
+		conn_wake(c);
+	}
 }

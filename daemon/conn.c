@@ -23,8 +23,6 @@ static void conn_free(struct conn *c)
 	event_del(&c->writable);
 	event_del(&c->deadline);
 	registry_cursor_stop(&server->registry, &c->cursor);
-	if (c->closing)
-		adopt_forget_closer(c);
 	/* The lease first: its uid keeps its account by it. */
 	if (c->held)
 		lease_end(c->held);
@@ -80,12 +78,15 @@ void conn_answer(struct conn *c, struct wire_message *m)
 	put(c, m);
 }
 
-/* Only with an empty output: not between the header of OPENED and its body. */
+/*
+ * Only with an empty output: not between the header of OPENED and its body; nor
+ * in the middle of a list.
+ */
 static void put_events(struct conn *c)
 {
 	struct wire_message m = { .type = WIRE_EVENT };
 
-	if (c->busy || c->finishing || c->out || !c->held)
+	if (c->busy || c->finishing || c->out || c->more || !c->held)
 		return;
 	while (watch_news(c->held, &m.event))
 		put(c, &m);
@@ -166,10 +167,13 @@ static void settle(struct conn *c)
 	bool answering = c->owing;
 	int error;
 
-	put_events(c);
 	error = flush(c);
+	put_events(c);
+	if (!error)
+		error = flush(c);
+	/* Who has ended is owed the answer, and no event. */
 	if ((error && error != -EAGAIN) ||
-	    (!error && c->finishing && !c->busy)) {
+	    (c->finishing && !c->busy && (!error || !c->owing))) {
 		conn_free(c);
 		return;
 	}

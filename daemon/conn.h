@@ -33,7 +33,13 @@ struct conn {
 	struct registry_cursor cursor;	/* of a LIST under way */
 	uint32_t rule, generation;	/* of a POLICY under way */
 	uint32_t told;			/* messages of either */
-	unsigned closing;		/* of a CLOSE under way: not gone yet */
+	/*
+	 * Of a CLOSE under way: which leases, the youngest of them all when it
+	 * came, and how many of those that it meant are not gone yet.
+	 */
+	struct wire_close close;
+	uint64_t youngest;
+	unsigned closing;
 	struct event readable, writable, deadline;
 	struct conn *prev, *next;
 };

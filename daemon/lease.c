@@ -29,12 +29,21 @@ static void count_waiting(struct held *held, unsigned n)
 	held->waiting = n;
 }
 
+/* The device is no more. */
+static void gone(struct held *held)
+{
+	if (!held->lease.counted)
+		return;
+	registry_gone(&held->server->registry, &held->lease);
+	adopt_closed(held);
+}
+
 static void held_free(struct held *held)
 {
+	gone(held);
 	event_del(&held->linger);
 	event_del(&held->changed);
 	source_free(held);
-	adopt_closed(held);
 	count_waiting(held, 0);
 	config_free(&held->config);
 	for (unsigned i = 0; i < held->job.n_fds; i++)
@@ -79,11 +88,10 @@ static void log_failure(const struct held *held, int error)
 /* The device is no more, its holder is still there. */
 static void revoked(struct held *held)
 {
-	registry_gone(&held->server->registry, &held->lease);
+	gone(held);
 	held->lease.state = WIRE_LEASE_DELETED;
 	held->news.ended = WIRE_ENDED_REVOKED;
 	conn_wake(held->conn);
-	adopt_closed(held);
 }
 
 /* fds that nobody was given are closed, and the device is no more. */
@@ -245,7 +253,7 @@ void lease_device_gone(const struct os_link *link, struct server *server)
 	if (!lease)
 		return;
 	held = held_of(lease);
-	registry_gone(&server->registry, lease);
+	gone(held);
 	if (held->working)
 		return;		/* goes on when the worker is done */
 	if (held->conn) {

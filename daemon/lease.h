@@ -57,7 +57,6 @@ struct held {
 	struct event changed;	/* something of the device is another */
 	struct lease_news news;
 	char why[WIRE_EVENT_TEXT_MAX + 1];	/* it ended, for its holder */
-	struct conn *closer;	/* who waits for its end, or NULL */
 	struct held *prev, *next;	/* whose guards are to be made anew */
 	char alias[OS_ALIAS_MAX];
 	int fds[];		/* job.n_fds of them, not handed over yet */
@@ -139,9 +138,10 @@ int adopt_all(struct server *server, struct wire_refused *why);
 void adopt_reclaim(struct conn *c, const struct wire_reclaim *reclaim);
 /* Ends leases, and answers when their devices are gone. */
 void adopt_close(struct conn *c, const struct wire_close *close);
-/* The device of the lease is gone: who waits for that may go on. */
-void adopt_closed(struct held *held);
-/* He waits no more. */
-void adopt_forget_closer(struct conn *c);
+/*
+ * The device of the lease is gone: those that wait for no other any more are
+ * answered, in a turn of their own.  Once for each lease that was counted.
+ */
+void adopt_closed(const struct held *held);
 
 #endif

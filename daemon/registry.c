@@ -104,6 +104,7 @@ void registry_reserve(struct registry *r, struct lease *lease)
 	a->devices++;
 	r->n_devices++;
 	lease->counted = true;
+	lease->serial = ++r->last_serial;
 	r->n_leases++;
 	DL_APPEND(r->leases, lease);
 }

@@ -24,6 +24,7 @@ struct lease {
 	uint16_t queues;
 	uint8_t state;			/* enum wire_lease_state */
 	time_t opened;
+	uint64_t serial;		/* the younger, the larger */
 	bool counted;			/* its device is, or may be, there */
 	struct lease *prev, *next;	/* oldest first */
 	UT_hash_handle by_index;
@@ -37,6 +38,7 @@ struct registry {
 	struct account *accounts;
 	struct registry_cursor *cursors;
 	unsigned n_leases, n_devices, n_connections, n_fds;
+	uint64_t last_serial;
 };
 
 /* A place in the list of leases that survives their coming and going. */

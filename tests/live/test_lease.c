@@ -1186,19 +1186,191 @@ START_TEST(orphans_are_closed_too)
 }
 END_TEST
 
-/* --- taken back, whatever becomes of the daemon ------------------------- */
+/* --- closed by several at once ------------------------------------------ */
 
-/* Without waiting until it is gone. */
-static int ask_to_close(const char *name)
+/* Asks for it, and does not wait. */
+static int ask_close(const char *path, const char *lease)
 {
-	struct wire_message m = { .type = WIRE_CLOSE };
-	int sock = raw_connect(rig.admin);
+	struct wire_message m = { .type = WIRE_CLOSE, .id = 7,
+				  .close = { .uid = WIRE_UID_ANY } };
+	int sock = raw_connect(path);
 
-	m.close.uid = WIRE_UID_ANY;
-	snprintf(m.close.lease, sizeof(m.close.lease), "%s", name);
+	snprintf(m.close.lease, sizeof(m.close.lease), "%s", lease);
 	raw_send(sock, &m);
 	return sock;
 }
+
+/* In this time. */
+static bool is_answered(int sock, int ms)
+{
+	struct pollfd p = { .fd = sock, .events = POLLIN };
+
+	return poll(&p, 1, ms) == 1;
+}
+
+static void wants_closed(int sock, unsigned leases)
+{
+	struct wire_message m;
+	unsigned tt0, tt1;
+
+	raw_receive(sock, &m);
+	tt0 = if_nametoindex("tt0");
+	tt1 = if_nametoindex("tt1");
+	ck_assert_uint_eq(m.type, WIRE_CLOSED);
+	ck_assert_uint_eq(m.closed.leases, leases);
+	ck_assert(!tt0 && (leases == 1 || !tt1));
+}
+
+/* However many they are, whoever of them goes, and in whatever order. */
+START_TEST(every_closer_waits_for_the_end)
+{
+	const struct rig_options o = { .policy = revokes };
+	struct wire_message m = { .type = WIRE_CLOSE, .id = 8,
+				  .close = { .uid = WIRE_UID_ANY } };
+	struct holder h, i;
+	int one, all, twice, own;
+
+	rig_start(&rig, &o);
+	start(&h, &tun);
+	start(&i, &(struct order){ TTD_TAP, "tt1", 0, NONE });
+	/* They all ask before it has begun. */
+	kill(rig.daemon, SIGSTOP);
+	close(ask_close(rig.admin, "tt0"));
+	one = ask_close(rig.admin, "tt0");
+	close(ask_close(rig.admin, ""));
+	all = ask_close(rig.admin, "");
+	twice = ask_close(rig.admin, "tt0");
+	raw_send(twice, &m);
+	ck_assert_int_eq(seteuid(NOBODY), 0);
+	own = ask_close(rig.socket, "");
+	ck_assert_int_eq(seteuid(0), 0);
+	kill(rig.daemon, SIGCONT);
+	wants_closed(one, 1);
+	wants_closed(all, 2);
+	wants_closed(own, 2);
+	wants_closed(twice, 1);
+	raw_receive(twice, &m);
+	ck_assert_uint_eq(m.type, WIRE_CLOSED);
+	ck_assert_uint_eq(m.id, 8);
+	ck_assert(!if_nametoindex("tt1"));
+	/* And they are served as before. */
+	raw_send(all, &(struct wire_message){ .type = WIRE_STATUS });
+	raw_receive(all, &m);
+	ck_assert_uint_eq(m.type, WIRE_STATE);
+	ck_assert_uint_eq(m.state.leases, 2);	/* whose holders are there */
+	client_kill(&h.c, SIGKILL);
+	client_kill(&i.c, SIGKILL);
+	rig_end(&rig);
+}
+END_TEST
+
+/* Also after the answer to who ends his own by his own connection. */
+START_TEST(who_closes_his_own_is_told)
+{
+	struct wire_message m = { .type = WIRE_CLOSE, .id = 8,
+				  .close = { .uid = WIRE_UID_ANY } };
+	uint8_t token[WIRE_TOKEN_LEN];
+	int sock, fd;
+
+	rig_start(&rig, NULL);
+	ck_assert_int_eq(seteuid(NOBODY), 0);
+	sock = raw_open(token, &fd);
+	raw_send(sock, &m);
+	wants_closed(sock, 1);
+	raw_receive(sock, &m);
+	ck_assert_uint_eq(m.type, WIRE_EVENT);
+	ck_assert_uint_eq(m.event.value, WIRE_ENDED_REVOKED);
+	ck_assert_int_eq(seteuid(0), 0);
+	close(sock);
+	close(fd);
+	rig_end(&rig);
+}
+END_TEST
+
+/* Of a lease whose device cannot be deleted at once, held or not. */
+static int ask_close_in_vain(struct holder *h, bool orphan)
+{
+	const struct rig_options o = { .policy = revokes, .grace = "30",
+				       .fault_build = true };
+	int sock;
+
+	rig_start(&rig, &o);
+	start(h, &tun);
+	if (orphan) {
+		rig_kill(&rig, SIGKILL);
+		kill(h->c.pid, SIGSTOP);
+		rig_daemon(&rig, &o);
+	}
+	sleep_ms(300);		/* whatever it has to do */
+	/* The mark, the look whether it is still ours, the deletion. */
+	rig_fail_step(&rig, 3);
+	sock = ask_close(rig.admin, "tt0");
+	ck_soon(sh_status("grep -q 'tried again' %s", rig.log) == 0);
+	ck_assert(link_exists("tt0"));
+	ck_assert(!is_answered(sock, 0));
+	return sock;
+}
+
+static void end_in_vain(struct holder *h, int sock)
+{
+	wants_closed(sock, 1);
+	close(sock);
+	client_kill(&h->c, SIGKILL);
+	link_goes("tt0");
+	rig_end(&rig);
+}
+
+/* Somebody else deletes it: the closer is told then. */
+START_TEST(a_closer_is_told_of_anybodys_deletion)
+{
+	struct holder h;
+	int sock = ask_close_in_vain(&h, _i);
+
+	ck_sh("ip link del tt0");
+	ck_assert(is_answered(sock, 500));	/* before the next try */
+	end_in_vain(&h, sock);
+}
+END_TEST
+
+START_TEST(a_close_and_a_deletion_at_once)
+{
+	const struct rig_options o = { .policy = revokes, .grace = "30" };
+	struct holder h;
+	int sock;
+
+	rig_start(&rig, &o);
+	start(&h, &tun);
+	rig_kill(&rig, SIGKILL);
+	kill(h.c.pid, SIGSTOP);
+	rig_daemon(&rig, &o);
+	sock = ask_close(rig.admin, "tt0");
+	sh_status("ip link del tt0 2>/dev/null");
+	end_in_vain(&h, sock);
+}
+END_TEST
+
+/* What has another name by then, or came later, is not taken for it. */
+START_TEST(a_closer_waits_for_what_he_meant)
+{
+	struct holder h, later;
+	int sock = ask_close_in_vain(&h, false), all;
+
+	kill(rig.daemon, SIGSTOP);
+	all = ask_close(rig.admin, "");
+	kill(rig.daemon, SIGCONT);
+	start(&later, &(struct order){ TTD_TUN, "tt1", 0, NONE });
+	ck_sh("ip link set tt0 down; ip link set tt0 name other0");
+	client_kill(&later.c, SIGKILL);
+	link_goes("tt1");
+	if (link_exists("other0"))
+		ck_assert(!is_answered(all, 0) && !is_answered(sock, 0));
+	wants_closed(all, 1);
+	ck_assert(!link_exists("other0"));
+	end_in_vain(&h, sock);
+}
+END_TEST
+
+/* --- taken back, whatever becomes of the daemon ------------------------- */
 
 static bool is_logged(void *text)
 {
@@ -1225,7 +1397,7 @@ START_TEST(what_is_taken_back_stays_so)
 	if (_i < 2) {
 		/* The mark, the look whether it is still ours, the deletion. */
 		rig_fail_step(&rig, 3);
-		ask_to_close("tt0");
+		ask_close(rig.admin, "tt0");
 		ck_assert(eventually(is_logged, "could not be deleted"));
 		ck_assert(link_exists("tt0"));
 	}
@@ -1257,9 +1429,9 @@ START_TEST(what_is_to_go_goes_before_the_daemon)
 	rig_start(&rig, &o);
 	start(&h, &tun);
 	start(&i, &(struct order){ TTD_TUN, "tt1", 0, NONE });
-	ask_to_close("tt0");
+	ask_close(rig.admin, "tt0");
 	ck_assert(eventually(is_logged, "tt0 of uid 65534 is taken back"));
-	ask_to_close("tt1");
+	ask_close(rig.admin, "tt1");
 	ck_assert(eventually(is_logged, "tt1 of uid 65534 is taken back"));
 	rig_stop(&rig);
 	ck_assert(!link_exists("tt0"));
@@ -1297,6 +1469,11 @@ int main(void)
 	tcase_add_test(t, packets_flow_and_none_is_lost);
 	tcase_add_test(t, leases_are_closed_by_whom_they_belong_to);
 	tcase_add_test(t, orphans_are_closed_too);
+	tcase_add_test(t, every_closer_waits_for_the_end);
+	tcase_add_test(t, who_closes_his_own_is_told);
+	tcase_add_loop_test(t, a_closer_is_told_of_anybodys_deletion, 0, 2);
+	tcase_add_test(t, a_close_and_a_deletion_at_once);
+	tcase_add_test(t, a_closer_waits_for_what_he_meant);
 	suite_add_tcase(s, t);
 	t = tcase_create("lasts");
 	tcase_set_timeout(t, 60);
