@@ -42,6 +42,14 @@ static bool read_mark(const char *alias, char id[WIRE_LEASE_ID_LEN + 1],
 	return !*end && !errno && uid < UINT32_MAX;
 }
 
+bool adopt_is_mark(const char *alias)
+{
+	char id[WIRE_LEASE_ID_LEN + 1];
+	uid_t uid;
+
+	return read_mark(alias, id, &uid);
+}
+
 /*
  * Requests never lead there: others gave it some that look as ours do.  What a
  * description has no room for no guard, no request and no flap would know of.

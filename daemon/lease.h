@@ -134,6 +134,8 @@ void watch_changed(evutil_socket_t fd, short what, void *held);
 
 /* Takes over the devices that are there.  0 or -errno with *why filled. */
 int adopt_all(struct server *server, struct wire_refused *why);
+/* Is this a mark that we write? */
+bool adopt_is_mark(const char *alias);
 /* A connection has come for a lease that waits; answers it. */
 void adopt_reclaim(struct conn *c, const struct wire_reclaim *reclaim);
 /* Ends leases, and answers when their devices are gone. */

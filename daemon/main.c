@@ -24,6 +24,7 @@
 #include "os.h"
 #include "reload.h"
 #include "resolver.h"
+#include "stray.h"
 #include "worker.h"
 
 #define EXIT_USAGE 2
@@ -267,12 +268,18 @@ static void on_missed(void)
 	watch_missed(&server);
 }
 
+static void on_link_came(const struct os_link *link)
+{
+	stray_came(link, &server);
+}
+
 static const struct mirror_listener listener = {
 	.gone = on_link_gone,
 	.changed = on_link_changed,
 	.storm = on_link_storm,
 	.touched = follow_touched,
 	.missed = on_missed,
+	.came = on_link_came,
 };
 
 static struct event *host_later;
@@ -385,6 +392,7 @@ int main(int argc, char **argv)
 	listen_stop(&listeners);
 	conn_free_all(&server);
 	worker_stop();
+	stray_stop();
 	lease_forget_all(&server);
 	mirror_stop();
 	follow_stop();

@@ -35,6 +35,7 @@ static struct {
 	struct mirror_listener listener;
 	unsigned epoch;		/* which dump it is */
 	uint32_t serial;
+	bool started;		/* the first dump is over */
 	bool dumping;
 	bool stale;		/* something is missing: ask for all anew */
 	bool lost;		/* events were */
@@ -222,6 +223,8 @@ static void on_link(void *arg, const struct os_link *os, bool gone)
 		doubt_loose();
 	if (known && !same_link(&before, os) && mirror.listener.changed)
 		mirror.listener.changed(&before, &link->os);
+	if (!known && mirror.started && mirror.listener.came)
+		mirror.listener.came(&link->os);
 	count_event(link);
 }
 
@@ -452,9 +455,12 @@ int mirror_start(const struct mirror_listener *listener,
 {
 	const struct os_watcher watcher = { on_link, on_address, on_route,
 					    NULL, on_dump, NULL };
+	int error;
 
 	mirror.listener = *listener;
-	return os_watch_start(&watcher, why);
+	error = os_watch_start(&watcher, why);
+	mirror.started = !error;
+	return error;
 }
 
 void mirror_stop(void)
@@ -462,6 +468,7 @@ void mirror_stop(void)
 	struct link *link, *next;
 
 	mirror.listener = (struct mirror_listener){ .gone = NULL };
+	mirror.started = false;
 	HASH_ITER(by_index, mirror.by_index, link, next)
 		forget_link(link);
 	forget_routes(&mirror.loose);

@@ -21,6 +21,8 @@ struct mirror_listener {
 	void (*touched)(const struct net *net);
 	/* Events were lost; what there is now is known again. */
 	void (*missed)(void);
+	/* A link is told of that was not there at mirror_start(). */
+	void (*came)(const struct os_link *link);
 };
 
 /* Subscribes and fills it.  0 or -errno. */

@@ -388,6 +388,34 @@ static const struct {
 	{ "ip link set tt0 mtu 1400", "mtu 1400", "" },
 };
 
+/* A process in a network namespace of its own. */
+static pid_t other_namespace(void)
+{
+	int p[2];
+	pid_t pid;
+	char c;
+
+	ck_assert_int_eq(pipe2(p, O_CLOEXEC), 0);
+	pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (unshare(CLONE_NEWNET) || write(p[1], "", 1) != 1)
+			_exit(1);
+		pause();
+		_exit(0);
+	}
+	close(p[1]);
+	ck_assert_int_eq(read(p[0], &c, 1), 1);
+	close(p[0]);
+	return pid;
+}
+
+static void end_namespace(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
 START_TEST(what_an_admin_does_is_told)
 {
 	const struct rig_options o = { .policy = revokes };
@@ -397,14 +425,7 @@ START_TEST(what_an_admin_does_is_told)
 
 	rig_start(&rig, &o);
 	start(&h, &tun);
-	pid = fork();
-	if (pid == 0) {
-		unshare(CLONE_NEWNET);
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		pause();
-		_exit(0);
-	}
-	sleep_ms(100);
+	pid = other_namespace();
 	if (!doings[_i].command)
 		ck_sh("ip link set tt0 netns %d", pid);
 	else
@@ -415,8 +436,72 @@ START_TEST(what_an_admin_does_is_told)
 	/* Also what was renamed goes. */
 	link_goes("other0");
 	link_goes("tt0");
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
+	end_namespace(pid);
+	rig_end(&rig);
+}
+END_TEST
+
+static bool was_logged(void *text)
+{
+	char *log = rig_log(&rig);
+	bool found = strstr(log, text) != NULL;
+
+	free(log);
+	return found;
+}
+
+static void goes_away(const char *name, pid_t there)
+{
+	ck_sh("ip link set %s netns %d", name, there);
+	ck_assert(!link_exists(name));
+}
+
+static void comes_back(const char *name, pid_t there)
+{
+	ck_sh("nsenter -t %d -n ip link set %s netns %d", there, name,
+	      rig.daemon);
+}
+
+/*
+ * Its lease ended with the going, whether its holder (_i) is still there or
+ * not; and what an administrator brings that was no lease's stays.
+ */
+START_TEST(what_was_moved_away_and_back_is_deleted)
+{
+	const struct rig_options o = { .policy = logs };
+	struct holder h, other;
+	pid_t there;
+
+	rig_start(&rig, &o);
+	there = other_namespace();
+	ck_sh("ip tuntap add his0 mode tun; ip link set his0 alias "
+	      "tuntapd:1:of-his-own");
+	start(&h, &tun);
+	start(&other, &(struct order){ TTD_TAP, "tt1", 0, NONE });
+	tell(&h, '0' + PERSIST);
+	client_line(&h.c, "did");
+	goes_away("tt0", there);
+	goes_away("his0", there);
+	told(&h, "ended 2");
+	if (!_i)
+		client_kill(&h.c, SIGKILL);
+	comes_back("his0", there);
+	comes_back("tt0", there);
+	link_goes("tt0");
+	ck_assert(eventually(was_logged, "came from another network"));
+	if (_i)
+		client_kill(&h.c, SIGKILL);
+	/* Neither is what has a lease, nor what has no mark of ours. */
+	start(&h, &tun);
+	sleep_ms(300);
+	ck_assert(link_exists("his0") && link_exists("tt0"));
+	tell(&other, 'e');
+	ck_assert_str_eq(client_line(&other.c, "status"), "status 0");
+	ck_sh("ip link del his0");
+	client_kill(&h.c, SIGKILL);
+	client_kill(&other.c, SIGKILL);
+	link_goes("tt0");
+	end_namespace(there);
 	rig_end(&rig);
 }
 END_TEST
@@ -1454,6 +1539,7 @@ int main(void)
 	tcase_add_loop_test(t, nothing_stays_behind, 0, N_ORDERS);
 	tcase_add_loop_test(t, what_an_admin_does_is_told, 0,
 			    sizeof(doings) / sizeof(*doings));
+	tcase_add_loop_test(t, what_was_moved_away_and_back_is_deleted, 0, 2);
 	tcase_add_loop_test(t, many_go_together_and_no_other, 0, 2);
 	tcase_add_loop_test(t, a_lease_is_known_in_full, 0, 2);
 	tcase_add_loop_test(t, a_full_lease_is_known_in_full, 0,

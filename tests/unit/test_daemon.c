@@ -97,11 +97,17 @@ END_TEST
 /* A fake of the events' source alone; the real one is run by live tests. */
 static struct os_watcher tell;
 static unsigned gone[8], n_gone;
+static const struct os_link *at_start;	/* the host has it, or NULL */
 
 int os_watch_start(const struct os_watcher *watcher, struct wire_refused *why)
 {
 	(void)why;
 	tell = *watcher;
+	if (at_start) {
+		tell.dump(tell.arg, true);
+		tell.link(tell.arg, at_start, false);
+		tell.dump(tell.arg, false);
+	}
 	return 0;
 }
 
@@ -156,13 +162,21 @@ static void on_missed(void)
 	n_missed++;
 }
 
+static unsigned n_came, came;
+
+static void on_came(const struct os_link *link)
+{
+	n_came++;
+	came = link->ifindex;
+}
+
 static void on_storm(unsigned ifindex)
 {
 	stormy = ifindex;
 }
 
 static const struct mirror_listener listener = {
-	on_gone, on_changed, on_storm, on_touched, on_missed
+	on_gone, on_changed, on_storm, on_touched, on_missed, on_came
 };
 
 static void link_is(unsigned ifindex, const char *name, bool is_gone)
@@ -204,6 +218,37 @@ START_TEST(mirror_follows_links_and_names)
 	ck_assert_ptr_null(mirror_link(4));
 	ck_assert_uint_eq(n_gone, 1);
 	ck_assert_uint_eq(gone[0], 4);
+	mirror_stop();
+}
+END_TEST
+
+/* Once of each, however it is told, and not of what was there before. */
+START_TEST(mirror_tells_what_comes)
+{
+	const struct os_link lo = { .ifindex = 1, .name = "lo" };
+
+	at_start = &lo;
+	mirror_start(&listener, NULL);
+	link_is(1, "lo", false);
+	ck_assert_uint_eq(n_came, 0);
+	link_is(3, "eth0", false);
+	link_is(3, "eth0", false);
+	ck_assert_uint_eq(n_came, 1);
+	ck_assert_uint_eq(came, 3);
+	mirror_add(4, "tt0", NULL, 0);		/* ours; the kernel's word */
+	ck_assert_uint_eq(n_came, 1);		/* is still to come */
+	link_is(4, "tt0", false);
+	ck_assert_uint_eq(n_came, 2);
+	link_is(3, "eth0", true);
+	link_is(3, "eth0", false);
+	ck_assert_uint_eq(n_came, 3);
+	tell.dump(tell.arg, true);
+	link_is(1, "lo", false);
+	link_is(3, "eth0", false);
+	link_is(5, "eth1", false);
+	tell.dump(tell.arg, false);
+	ck_assert_uint_eq(n_came, 4);
+	ck_assert_uint_eq(came, 5);
 	mirror_stop();
 }
 END_TEST
@@ -1054,6 +1099,7 @@ int main(void)
 	tcase_add_test(t, registry_account_lives_as_long_as_its_last_lease);
 	tcase_add_test(t, registry_cursor_survives_removal);
 	tcase_add_test(t, mirror_follows_links_and_names);
+	tcase_add_test(t, mirror_tells_what_comes);
 	tcase_add_test(t, mirror_knows_who_has_an_address);
 	tcase_add_test(t, mirror_tells_far_ends_apart);
 	tcase_add_test(t, mirror_knows_whose_network_a_prefix_is_in);
