@@ -28,7 +28,8 @@ struct os_device {
 
 /*
  * Says that this is the daemon of this network namespace, for as long as it
- * lives.  0, also where that cannot be known; -errno if there is another.
+ * lives.  0, or -errno with *why filled: there is another, or that cannot be
+ * known.
  */
 int os_claim(struct wire_refused *why);
 void os_unclaim(void);

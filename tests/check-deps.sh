@@ -27,7 +27,7 @@ check_tree() (
 		library["ctl"]	  = "^jansson\\.h$"
 
 		# Files that the kernel is reached from.
-		edge = "^daemon/(os_[a-z]+|rtnl(_[a-z]+)?|guard(_[a-z]+)?|confine_[a-z]+)\\.[ch]$" \
+		edge = "^daemon/(os(_[a-z]+)+|rtnl(_[a-z]+)?|guard(_[a-z]+)?|confine_[a-z]+)\\.[ch]$" \
 		       "|^libclient/[a-z]+_linux\\.c$"
 
 		n = split("aio alloca arpa/inet assert byteswap ctype dirent" \
@@ -126,6 +126,7 @@ say proto/wire.c '#include "wire.h"' '#include <stdint.h>'
 say policy/policy.c '#include "../proto/wire.h"' '#include <sys/stat.h>'
 say daemon/rtnl.c '#include <libmnl/libmnl.h>' '#include <linux/if.h>'
 say daemon/os_linux.c '#include <linux/if_tun.h>' '#include "rtnl.h"'
+say daemon/os_claim_linux.c '#include <linux/unix_diag.h>'
 say daemon/guard_code.c '#include <linux/filter.h>'
 say daemon/conn.c '#include <event2/event.h>' '#include "../policy/policy.h"'
 say libclient/open.c '#include "../proto/frame.h"' '#include "tuntapd.h"'

@@ -1141,19 +1141,57 @@ END_TEST
 
 /* --- two daemons -------------------------------------------------------- */
 
+/* Another one cannot start, and says so; this text stands in `second`. */
+static void wants_no_second(const char *text)
+{
+	ck_assert_int_eq(sh_status("timeout 10 %s --socket %s/b.sock "
+				   "--admin-socket %s/c.sock --policy %s "
+				   "--grace 1 2>%s/second",
+				   rig_built("tuntapd"), rig.dir, rig.dir,
+				   rig.policy, rig.dir), 1);
+	ck_sh("grep -q '%s' %s/second", text, rig.dir);
+}
+
+static const char claimed[] = "tuntapd: one in each network namespace";
+
+static socklen_t claim_address(struct sockaddr_un *a)
+{
+	*a = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	memcpy(a->sun_path + 1, claimed, strlen(claimed));
+	return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 +
+			   strlen(claimed));
+}
+
+/* Until nobody else gets in. */
+static int fill_claim(void *unused)
+{
+	struct sockaddr_un a;
+	socklen_t len = claim_address(&a);
+	int s, r;
+
+	(void)unused;
+	do {
+		s = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+		r = connect(s, (struct sockaddr *)&a, len);
+		close(s);
+	} while (r == 0);
+	return errno != EAGAIN;
+}
+
+/* _i: and a user has filled the queue of its claim. */
 START_TEST(there_is_one_daemon)
 {
 	const struct rig_options o = { .policy = revokes, .grace = "1" };
 	struct holder h;
+	char text[64];
 
 	rig_start(&rig, &o);
 	start(&h, &tun);
-	ck_assert_int_eq(sh_status("%s --socket %s/b.sock --admin-socket "
-				   "%s/c.sock --policy %s --grace 1 "
-				   "2>%s/second", rig_built("tuntapd"),
-				   rig.dir, rig.dir, rig.policy, rig.dir), 1);
-	ck_sh("grep -q 'another tuntapd runs .*pid %d' %s/second", rig.daemon,
-	      rig.dir);
+	if (_i)
+		as_nobody(fill_claim, NULL);
+	snprintf(text, sizeof(text), _i ? "another tuntapd runs .*ss -xlp" :
+		 "another tuntapd runs .*pid %d", rig.daemon);
+	wants_no_second(text);
 	tell(&h, 'e');
 	ck_assert_str_eq(client_line(&h.c, "status"), "status 0");
 	client_kill(&h.c, SIGKILL);
@@ -1163,15 +1201,13 @@ END_TEST
 
 static int squat(void *unused)
 {
-	static const char name[] = "tuntapd: one in each network namespace";
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	struct sockaddr_un a;
+	socklen_t len = claim_address(&a);
 	int s = socket(AF_UNIX, SOCK_STREAM, 0);
 
 	(void)unused;
-	memcpy(a.sun_path + 1, name, strlen(name));
-	if (bind(s, (struct sockaddr *)&a, (socklen_t)(offsetof(
-		 struct sockaddr_un, sun_path) + 1 + strlen(name))) ||
-	    listen(s, 1))
+	if (bind(s, (struct sockaddr *)&a, len) || listen(s, 1) ||
+	    fill_claim(NULL))
 		return 1;
 	puts("squats");
 	fflush(stdout);
@@ -1179,10 +1215,11 @@ static int squat(void *unused)
 	return 0;
 }
 
-/* A user who takes the name keeps no daemon from starting. */
+/* A user who takes the name keeps no daemon from starting, and helps none. */
 START_TEST(a_squatter_stops_nobody)
 {
 	struct client c = { .pid = -1 };
+	struct holder h;
 	char *log;
 
 	rig_namespaces(NODE_CLOSED);
@@ -1190,9 +1227,16 @@ START_TEST(a_squatter_stops_nobody)
 	client_line(&c, "squats");
 	rig_start(&rig, NULL);
 	log = rig_log(&rig);
-	ck_assert_ptr_nonnull(strstr(log, "no second one"));
+	ck_assert_ptr_nonnull(strstr(log, "uid 65534 (pid "));
 	free(log);
+	start(&h, &tun);
+	wants_no_second("another tuntapd runs");
+	/* Also when the name is free again. */
 	client_kill(&c, SIGKILL);
+	wants_no_second("another tuntapd runs");
+	tell(&h, 'e');
+	ck_assert_str_eq(client_line(&h.c, "status"), "status 0");
+	client_kill(&h.c, SIGKILL);
 	rig_end(&rig);
 }
 END_TEST
@@ -1550,7 +1594,7 @@ int main(void)
 	tcase_add_test(t, a_device_of_the_same_name_is_no_proof);
 	tcase_add_test(t, a_command_keeps_its_device);
 	tcase_add_test(t, only_what_is_marked_is_taken_over);
-	tcase_add_test(t, there_is_one_daemon);
+	tcase_add_loop_test(t, there_is_one_daemon, 0, 2);
 	tcase_add_test(t, a_squatter_stops_nobody);
 	tcase_add_test(t, packets_flow_and_none_is_lost);
 	tcase_add_test(t, leases_are_closed_by_whom_they_belong_to);
