@@ -18,6 +18,8 @@ struct change {
 	struct wire_open from, to;
 	bool sets_mtu;
 	bool repairs;		/* and brings back what others took away */
+	bool judged;		/* anew: it has other terms from now on */
+	struct source source;	/* of these */
 	struct wire_refused why;
 };
 
@@ -31,7 +33,7 @@ static int begin(struct conn *c)
 
 	ch->c = c;
 	ch->held = c->held;
-	ch->sets_mtu = ch->repairs = false;
+	ch->sets_mtu = ch->repairs = ch->judged = false;
 	if (error)
 		return refuse(&ch->why, WIRE_E_FAILED, "change",
 			      "cannot see what the host has: %s",
@@ -100,8 +102,8 @@ static int make_guards(struct change *ch, struct os_state *from,
 {
 	struct held *held = ch->held;
 	unsigned ifindex = held->lease.ifindex;
-	int error = source_program(&held->source, &ch->to, ifindex, 0,
-				   &to->guard, &ch->why);
+	int error = source_program(ch->judged ? &ch->source : &held->source,
+				   &ch->to, ifindex, 0, &to->guard, &ch->why);
 
 	/* What is there fitted once; if the host has more now, no undoing. */
 	if (!error && source_program(&held->source, &ch->from, ifindex, 1,
@@ -124,20 +126,51 @@ static void know(struct change *ch)
 		held->up = held->news.up = comes_up(ch);
 }
 
+static unsigned forgot(const struct wire_open *from, const struct wire_open *to)
+{
+	return watch_forgot(!is_down(from), from->mtu, !is_down(to), to->mtu);
+}
+
 /*
- * Takes in what the kernel tells of the request: that it came up by this, with
- * all that it has, is no reason to look for what it lost.
+ * Takes in what the kernel tells of the request: that it came up by this, or by
+ * undoing it, with all that it has, is no reason to look for what it lost.
  */
-static void take_in(struct change *ch)
+static void take_in(struct change *ch, bool undone)
 {
 	struct held *held = ch->held;
 	unsigned before = held->restore, own, told;
 
 	mirror_update();
-	own = watch_forgot(!is_down(&ch->from), ch->from.mtu,
-			   !is_down(&ch->to), ch->to.mtu);
+	own = forgot(&ch->from, &ch->to) +
+	      (undone ? forgot(&ch->to, &ch->from) : 0);
 	told = held->restore - before;
 	held->restore = before + (told > own ? told - own : 0);
+}
+
+/*
+ * When undoing fails as well the device may have the guard of what was asked
+ * for.  It gets its own anew, or it is taken back; none that nobody knows.
+ */
+static void guard_anew(struct held *held)
+{
+	struct wire_refused why;
+	int error;
+
+	/* Also one that it had not, but is to have by now. */
+	held->source.guarded = true;
+	held->source.digest = 0;
+	error = source_renew(held, &why);
+	/* ENODEV: it has gone, of which we shall hear. */
+	if (error && error != -ENODEV)
+		lease_revoke(held, "its source guard could not be put back: "
+			     "%.40s", why.text);
+}
+
+static void after_failure(struct change *ch, const struct os_state *to)
+{
+	take_in(ch, true);
+	if (to->guard && ch->held->lease.counted)
+		guard_anew(ch->held);
 }
 
 /* Brings the device there. */
@@ -159,12 +192,15 @@ static int carry_out(struct change *ch)
 				 &from, &to, &ch->why);
 	if (error) {
 		config_free(&config);
+		after_failure(ch, &to);
 		return error;
 	}
 	lease_configure(held, &config);
+	if (ch->judged)
+		source_take(held, &ch->source);
 	source_in_force(&held->source, to.guard);
 	know(ch);
-	take_in(ch);
+	take_in(ch, false);
 	mirror_readdress(held->lease.ifindex, ch->from.addresses,
 			 ch->from.n_addresses, ch->to.addresses,
 			 ch->to.n_addresses);
@@ -257,10 +293,16 @@ static int grow(struct change *ch)
 		error = host_check(&ch->to, &ch->from, ch->held->lease.ifindex,
 				   ch->held->connected_metric, &terms,
 				   &ch->why);
-	if (!error && source_set(ch->held, &terms))
+	if (!error && source_with(&ch->held->source, &terms, &ch->source))
 		error = refuse(&ch->why, WIRE_E_NO_MEMORY, "change",
 			       "out of memory");
-	return error ? error : carry_out(ch);
+	if (error)
+		return error;
+	ch->judged = true;
+	error = carry_out(ch);
+	if (error)
+		source_drop(&ch->source);
+	return error;
 }
 
 static int too_many(struct change *ch, const char *what, unsigned max)

@@ -4,19 +4,24 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Counts the file down by one.  Is it the time? */
+/* Counts the file's first number down by one.  Is it the time? */
 static bool count_down(const char *path)
 {
+	char others[64] = "";
 	unsigned long left = 0;
 	FILE *f = fopen(path, "r+");
 
 	if (!f)
 		return false;
 	if (fscanf(f, "%lu", &left) == 1) {
+		if (!fgets(others, sizeof(others), f))
+			others[0] = '\0';
 		fclose(f);
 		f = fopen(path, "w");
 		if (f && left > 1)
 			fprintf(f, "%lu", left - 1);
+		if (f)
+			fputs(others, f);
 	}
 	if (f)
 		fclose(f);

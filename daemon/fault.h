@@ -13,7 +13,8 @@
  * Traces a step on stderr ("fault: step 3 TUNSETOWNER", counted from 1 over the
  * life of the process), and says whether the caller is to make it fail: the
  * file that $TUNTAPD_FAULT names holds how many steps from now that is; it is
- * counted down in there, and empty when it has come.
+ * counted down in there, and empty when it has come.  Of several numbers each
+ * begins when the one before it has come.
  */
 bool fault_here(const char *step);
 #else

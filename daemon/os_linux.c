@@ -337,17 +337,20 @@ static int check_before(const struct rtnl_move *m, struct wire_refused *why)
 	return error ? error : check_type(m->to, &link, why);
 }
 
+/* had: there is a guard, which this one replaces. */
 static int move_device(const struct rtnl_move *m,
-		       const struct guard_program *guard, struct os_link *ret,
-		       struct wire_refused *why)
+		       const struct guard_program *guard, bool had,
+		       struct os_link *ret, struct wire_refused *why)
 {
 	struct rtnl_batch batch;
 
 	if (rtnl_batch_init(&batch))
 		return refuse(why, WIRE_E_NO_MEMORY, "change", "out of memory");
 	rtnl_move(&batch, m);
-	if (guard)
+	if (guard && had)
 		rtnl_set_guard(&batch, m->ifindex, guard);
+	else if (guard)
+		rtnl_add_guard(&batch, m->ifindex, guard);
 	return commit_and_look(&batch, m->ifindex, ret, why);
 }
 
@@ -365,11 +368,11 @@ int os_device_change(unsigned ifindex, uint32_t connected_metric,
 
 	if (error)
 		return error;
-	error = move_device(&go, to->guard, &link, why);
+	error = move_device(&go, to->guard, from->guard, &link, why);
 	/* Again: its holder may have been in time. */
 	if (!error)
 		error = check_type(to->open, &link, why);
-	if (!error || !move_device(&back, from->guard, &link, &second))
+	if (!error || !move_device(&back, from->guard, true, &link, &second))
 		return error;
 	/* Others set it down meanwhile: what it lacks comes back with up. */
 	if (link.ifindex == ifindex && !link.up &&
@@ -388,7 +391,7 @@ int os_device_restore(unsigned ifindex, uint32_t connected_metric,
 	struct os_link link = { 0 };
 	int error = check_before(&m, why);
 
-	return error ? error : move_device(&m, NULL, &link, why);
+	return error ? error : move_device(&m, NULL, false, &link, why);
 }
 
 int os_device_guard(unsigned ifindex, const struct guard_program *guard,

@@ -12,9 +12,9 @@
 
 static const struct prefix link_local = { { 0xfe, 0x80 }, 6, 10 };
 
-int source_set(struct held *held, const struct policy_terms *terms)
+int source_with(const struct source *s, const struct policy_terms *terms,
+		struct source *ret)
 {
-	struct source *s = &held->source;
 	struct claims named;
 
 	if (claims_init(&named, terms->n_sources))
@@ -22,15 +22,43 @@ int source_set(struct held *held, const struct policy_terms *terms)
 	named.named = true;
 	for (size_t i = 0; i < terms->n_sources; i++)
 		claims_add(&named, &terms->sources[i]);
+	*ret = (struct source){
+		.guarded = s->guarded || terms->guard,
+		.dhcp = terms->dhcp,
+		.shadow = terms->shadow,
+		.mac_chosen = terms->mac_chosen,
+		.tamper_revokes = terms->tamper_revokes,
+		.automatic = terms->automatic,
+		.named = named,
+	};
+	return 0;
+}
+
+void source_take(struct held *held, const struct source *with)
+{
+	struct source *s = &held->source;
+	uint64_t digest = s->digest;
+	bool dirty = s->dirty;
+
 	claims_free(&s->named);
-	s->named = named;
+	*s = *with;
+	s->digest = digest;
+	s->dirty = dirty;
 	follow_claims(held, &s->named);
-	s->automatic = terms->automatic;
-	s->guarded = s->guarded || terms->guard;
-	s->dhcp = terms->dhcp;
-	s->shadow = terms->shadow;
-	s->mac_chosen = terms->mac_chosen;
-	s->tamper_revokes = terms->tamper_revokes;
+}
+
+void source_drop(struct source *with)
+{
+	claims_free(&with->named);
+}
+
+int source_set(struct held *held, const struct policy_terms *terms)
+{
+	struct source with;
+
+	if (source_with(&held->source, terms, &with))
+		return -ENOMEM;
+	source_take(held, &with);
 	return 0;
 }
 

@@ -26,6 +26,14 @@ struct source {
  * 0 or -ENOMEM, and then nothing has changed.
  */
 int source_set(struct held *held, const struct policy_terms *terms);
+/*
+ * The same in two: *ret is what it would be, and later it is taken over, which
+ * cannot fail, or source_drop() frees it.
+ */
+int source_with(const struct source *s, const struct policy_terms *terms,
+		struct source *ret);
+void source_take(struct held *held, const struct source *with);
+void source_drop(struct source *with);
 /* Before a lease is freed. */
 void source_free(struct held *held);
 

@@ -300,6 +300,11 @@ void rig_fail_step(const struct rig *rig, unsigned k)
 	write_file(rig->fault, k ? text : "");
 }
 
+void rig_fail_steps(const struct rig *rig, const char *steps)
+{
+	write_file(rig->fault, steps);
+}
+
 bool rig_step_failed(const struct rig *rig)
 {
 	struct stat st;

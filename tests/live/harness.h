@@ -48,7 +48,9 @@ void rig_daemon(struct rig *rig, const struct rig_options *options);
  * build; 0: none.
  */
 void rig_fail_step(const struct rig *rig, unsigned k);
-/* It has come to it. */
+/* Several: "3 2", the third, and the second after that. */
+void rig_fail_steps(const struct rig *rig, const char *steps);
+/* It has come to it, to all of them. */
 bool rig_step_failed(const struct rig *rig);
 /* SIGTERM; asserts that it exits with 0. */
 void rig_stop(struct rig *rig);

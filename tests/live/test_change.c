@@ -538,6 +538,41 @@ START_TEST(own_requests_restore_nothing)
 }
 END_TEST
 
+static unsigned looks_since(size_t log_before)
+{
+	char *log = rig_log(&rig), *at;
+	unsigned looks = 0;
+
+	for (at = log + log_before; (at = strstr(at, " read back\n")); at++)
+		looks++;
+	free(log);
+	return looks;
+}
+
+/* Nor does undoing them: that brings back all that the kernel forgot. */
+START_TEST(undoing_restores_nothing)
+{
+	unsigned k;
+	size_t len;
+
+	begin(true);
+	open_device(kinds[_i], 0);
+	for (k = 1; k < 100; k++) {
+		len = log_length();
+		rig_fail_step(&rig, k);
+		if (ttd_set_up(dev, 0, NULL) == 0)
+			break;
+		sleep_ms(QUIET_MS);
+		/* One look at what was done, one at what was undone. */
+		ck_assert_msg(looks_since(len) == 2, "step %u: %s", k,
+			      rig_log(&rig) + len);
+	}
+	ck_assert_uint_gt(k, 2);
+	rig_fail_step(&rig, 0);
+	end();
+}
+END_TEST
+
 /* An administrator's MTU is too small for IPv6, and then is not any more. */
 START_TEST(a_small_mtu_takes_ipv6_away_and_gives_it_back)
 {
@@ -916,6 +951,139 @@ START_TEST(what_the_kernel_refuses_is_undone)
 }
 END_TEST
 
+/* --- the guard ---------------------------------------------------------- */
+
+/* 10.8.0.0, of do_add_addrs(), in a guard. */
+#define ASKED_FOR "168296448"
+
+static char *guard(void)
+{
+	return sh("tc filter show dev tt0 ingress");
+}
+
+/* Two steps of a request fail, the second maybe of its undoing.  0: no such. */
+static int fail_twice(unsigned first, unsigned second, struct ttd_error *e)
+{
+	char steps[32];
+	int result;
+
+	snprintf(steps, sizeof(steps), "%u %u", first, second);
+	rig_fail_steps(&rig, steps);
+	result = do_add_addrs(e);
+	if (!rig_step_failed(&rig))
+		result = 0;
+	rig_fail_step(&rig, 0);
+	return result;
+}
+
+/*
+ * Whatever of the request and of its undoing fails, the guard is the one that
+ * it was; or where that cannot be had, the device goes.
+ */
+START_TEST(no_guard_is_left_that_nobody_knows)
+{
+	unsigned second, taken_back = 0, not_undone = 0;
+	char *before, *now;
+	struct ttd_error e;
+	size_t log;
+
+	begin(true);
+	for (second = 1; second < STEPS_MAX; second++) {
+		open_device(TTD_TUN, 0);
+		before = guard();
+		log = log_length();
+		if (!fail_twice(1, second, &e))
+			break;
+		now = rig_log(&rig);
+		if (strstr(now + log, "source guard could not be put back")) {
+			expect_revoked("source guard");
+			taken_back++;
+		} else {
+			free(now);
+			now = guard();
+			/* An address that stayed is the host's own. */
+			ck_assert_msg(!strstr(now, ASKED_FOR) &&
+				      (strstr(e.text, "not be undone") ||
+				       strcmp(before, now) == 0),
+				      "step %u: %s\nwas\n%sis\n%s", second,
+				      e.text, before, now);
+		}
+		not_undone += strstr(e.text, "not be undone") != NULL;
+		free(before);
+		free(now);
+		ttd_free(dev);
+		link_goes("tt0");
+	}
+	/* One for each of the messages that a guard is made of. */
+	ck_assert_uint_eq(taken_back, 3);
+	ck_assert_uint_gt(not_undone, 5);
+	end();
+}
+END_TEST
+
+/* With rules that want none it has none, and with others gets one. */
+START_TEST(a_guard_comes_with_a_later_request)
+{
+	struct ttd_addr more = addr("10.8.0.1/24");
+	char *text;
+
+	begin_with("[rule root]\naction = allow\nuser = 0\nkind = tun\n"
+		   "name = tt*\naddress = 10.0.0.0/8, fd09::/16\n"
+		   "route = 10.0.0.0/8, fd00::/8\nmax-addresses = 8\n"
+		   "source-guard = off\n",
+		   false);
+	open_device(TTD_TUN, 0);
+	text = guard();
+	ck_assert_str_eq(text, "");
+	free(text);
+	ck_host("sed -i /source-guard/d %s/10-test.conf", rig.policy);
+	ck_host("%s reload --socket %s >/dev/null", rig_built("tuntapctl"),
+		rig.admin);
+	ck_assert_int_eq(ttd_add_addrs(dev, &more, 1, NULL), 0);
+	ck_host("test $(tc filter show dev tt0 ingress | grep -c handle) = 2");
+	end();
+}
+END_TEST
+
+/* A request that fails leaves also what its lease is held to. */
+START_TEST(terms_of_a_failed_request_are_not_taken_over)
+{
+	struct ttd_error e;
+	char *before, *now;
+
+	begin(true);
+	open_device(TTD_TUN, 0);
+	before = guard();
+	/* A rule that would let other packets in. */
+	ck_host("echo 'source = 10.77.0.0/16' >>%s/10-test.conf", rig.policy);
+	ck_host("%s reload --socket %s >/dev/null", rig_built("tuntapctl"),
+		rig.admin);
+	rig_fail_step(&rig, 1);
+	ck_assert_int_lt(do_add_addrs(&e), 0);
+	now = guard();
+	ck_assert_str_eq(before, now);
+	free(now);
+	/* Also when it is made anew, as the host changes. */
+	ck_host("ip addr add 10.20.3.1/24 dev lo && "
+		"ip addr add 10.77.3.1/24 dev lo");
+	sleep_ms(2 * QUIET_MS);
+	ck_host("ip addr del 10.20.3.1/24 dev lo && "
+		"ip addr del 10.77.3.1/24 dev lo");
+	sleep_ms(2 * QUIET_MS);
+	now = guard();
+	ck_assert_str_eq(before, now);
+	free(now);
+	/* One that succeeds brings them. */
+	ck_assert_int_eq(do_add_addrs(&e), 0);
+	now = guard();
+	ck_assert_str_ne(before, now);
+	ck_assert_ptr_null(strstr(now, ASKED_FOR));
+	free(now);
+	free(before);
+	end();
+}
+END_TEST
+
 /* --- what the holder is told -------------------------------------------- */
 
 START_TEST(others_doings_are_told)
@@ -1159,12 +1327,20 @@ static void of_failures(TCase *t)
 	tcase_add_loop_test(t, what_the_kernel_refuses_is_undone, 0, N_KINDS);
 }
 
+static void of_guards(TCase *t)
+{
+	tcase_add_test(t, no_guard_is_left_that_nobody_knows);
+	tcase_add_test(t, a_guard_comes_with_a_later_request);
+	tcase_add_test(t, terms_of_a_failed_request_are_not_taken_over);
+}
+
 static void of_others(TCase *t)
 {
 	tcase_add_loop_test(t, what_an_admin_flap_loses_comes_back, 0, N_KINDS);
 	tcase_add_loop_test(t, what_a_flap_loses_comes_back_where_nobody_heard,
 			    0, N_KINDS);
 	tcase_add_loop_test(t, own_requests_restore_nothing, 0, N_KINDS);
+	tcase_add_loop_test(t, undoing_restores_nothing, 0, N_KINDS);
 	tcase_add_loop_test(t, up_brings_back_what_others_took, 0, N_KINDS);
 	tcase_add_loop_test(t, a_small_mtu_takes_ipv6_away_and_gives_it_back, 0,
 			    N_KINDS);
@@ -1195,6 +1371,7 @@ int main(void)
 
 	add_case(s, "requests", of_requests);
 	add_case(s, "failures", of_failures);
+	add_case(s, "guards", of_guards);
 	add_case(s, "others", of_others);
 	return live_main("change", s);
 }
