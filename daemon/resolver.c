@@ -103,23 +103,24 @@ static void answer_all(int fd)
 
 /* --- the keeper --------------------------------------------------------- */
 
-/* True once it was killed; false if it has ended as it should. */
-static bool await(pid_t worker)
+/* Until it has ended.  How, it may have chosen itself: that tells nothing. */
+static void await(pid_t worker)
 {
 	int status;
 
 	for (;;) {
 		if (waitpid(worker, &status, WUNTRACED) < 0) {
 			if (errno != EINTR)
-				return false;
+				return;
 		} else if (WIFSTOPPED(status)) {
 			kill(worker, SIGKILL);
 		} else {
-			return WIFSIGNALED(status) || WEXITSTATUS(status) != 0;
+			return;
 		}
 	}
 }
 
+/* Until the daemon ends it. */
 static void keep_a_worker(int fd)
 {
 	const struct reply another = { .number = NO_NUMBER };
@@ -132,8 +133,8 @@ static void keep_a_worker(int fd)
 				answer_all(fd);
 			_exit(0);
 		}
-		if (worker > 0 && !await(worker))
-			return;
+		if (worker > 0)
+			await(worker);
 		/* Not as fast as somebody can kill them. */
 		poll(NULL, 0, RESPAWN_MS);
 		if (worker > 0)
@@ -240,7 +241,11 @@ void resolver_give_up(int error)
 	resolver.asked = NULL;
 }
 
-/* The keeper has ended: somebody with the daemon's rights ended it. */
+/*
+ * The keeper has ended: somebody with the daemon's rights ended it.  Or it is
+ * there, and what took the worker over has shut their socket down: then it
+ * goes too, and is not waited for as it is.
+ */
 static void lost(void)
 {
 	log_line(LOG_ERR, "the process that looks names up is gone; until "
@@ -248,7 +253,8 @@ static void lost(void)
 		 "in the policy");
 	close(resolver.fd);
 	resolver.fd = -1;
-	reap();
+	if (kill(resolver.pid, SIGKILL) == 0)
+		reap();
 	resolver_give_up(-ECHILD);
 }
 

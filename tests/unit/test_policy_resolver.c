@@ -1,11 +1,13 @@
 /* Names to ids by a child, and a first reading of a policy that has some. */
 #include <check.h>
 #include <errno.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -34,6 +36,36 @@ static pid_t child_of(pid_t parent)
 	}
 	ck_assert_int_gt(strtol(text, NULL, 10), 0);
 	return (pid_t)strtol(text, NULL, 10);
+}
+
+/* What a name may do to the worker that asks for it, by libraries of NSS. */
+#define LEAVES		"leaves"
+#define SHUTS_DOWN	"shuts-down"
+#define SAYS_NOTHING	"says-nothing"
+#define FDS_MAX		64
+
+static void to_its_sockets(const char *name)
+{
+	signal(SIGALRM, SIG_IGN);
+	for (int fd = STDERR_FILENO + 1; fd < FDS_MAX; fd++) {
+		if (strcmp(name, SHUTS_DOWN) == 0)
+			shutdown(fd, SHUT_RDWR);
+		else
+			send(fd, "", 0, MSG_NOSIGNAL);
+	}
+	pause();
+}
+
+/* Instead of the C library's. */
+struct passwd *getpwnam(const char *name)
+{
+	static struct passwd root;
+
+	if (strcmp(name, LEAVES) == 0)
+		_exit(0);
+	if (strcmp(name, SHUTS_DOWN) == 0 || strcmp(name, SAYS_NOTHING) == 0)
+		to_its_sockets(name);
+	return strcmp(name, "root") == 0 ? &root : NULL;
 }
 
 /* The keeper first: it would end a worker that is stopped. */
@@ -152,6 +184,39 @@ START_TEST(without_a_keeper_no_name_is_wanted)
 }
 END_TEST
 
+static int wanted(const char *name)
+{
+	uint32_t id;
+
+	resolver_forget();
+	ck_assert_int_eq(resolver_find(NULL, false, name, &id), 0);
+	ck_assert(resolver_step(5000));
+	return resolver_find(NULL, false, name, &id);
+}
+
+/* That is no end of all names. */
+START_TEST(a_worker_that_leaves_is_replaced)
+{
+	ck_assert_int_eq(resolver_start(), 0);
+	ck_assert_int_eq(wanted(LEAVES), -EPIPE);
+	ck_assert_int_eq(wanted("root"), 0);
+	resolver_stop();
+	ck_assert_int_eq(waitpid(-1, NULL, WNOHANG), -1);
+}
+END_TEST
+
+/* The socket is the keeper's too, who is still there: nobody waits for him. */
+START_TEST(a_worker_that_ends_the_talk_holds_nobody)
+{
+	alarm(SECONDS);
+	ck_assert_int_eq(resolver_start(), 0);
+	ck_assert_int_eq(wanted(_i ? SAYS_NOTHING : SHUTS_DOWN), -ECHILD);
+	ck_assert_int_eq(resolver_fd(), -1);
+	ck_assert_int_eq(waitpid(-1, NULL, WNOHANG), -1);
+	resolver_stop();
+}
+END_TEST
+
 /* Another name each time that the file is read, for as long as one likes. */
 static void *rewrite(const char *path, volatile sig_atomic_t *stop)
 {
@@ -222,6 +287,8 @@ int main(void)
 	tcase_add_test(t, asking_never_blocks);
 	tcase_add_test(t, what_is_given_up_stays_so_until_all_is_forgotten);
 	tcase_add_test(t, without_a_keeper_no_name_is_wanted);
+	tcase_add_test(t, a_worker_that_leaves_is_replaced);
+	tcase_add_loop_test(t, a_worker_that_ends_the_talk_holds_nobody, 0, 2);
 	tcase_add_test(t, files_that_always_change_are_a_fault);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
