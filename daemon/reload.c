@@ -313,6 +313,13 @@ static void go_on(void)
 		start();
 }
 
+/* Its number is somebody else's next, of whom we would take the events. */
+static void look_away(void)
+{
+	if (resolver_fd() < 0)
+		event_del(&reload.answered);
+}
+
 static void on_begin(evutil_socket_t fd, short what, void *arg)
 {
 	const struct timeval patience = { .tv_sec = LIMIT_NAMES_SECONDS };
@@ -322,6 +329,7 @@ static void on_begin(evutil_socket_t fd, short what, void *arg)
 	(void)arg;
 	event_add(&reload.late, &patience);
 	go_on();
+	look_away();
 }
 
 /* Whatever the child says, also when nobody asks: that it is gone. */
@@ -334,8 +342,7 @@ static void on_answered(evutil_socket_t fd, short what, void *arg)
 		resolver_idle();
 	else if (resolver_step(0))
 		go_on();
-	if (resolver_fd() < 0)
-		event_del(&reload.answered);
+	look_away();
 }
 
 static void on_late(evutil_socket_t fd, short what, void *arg)

@@ -1,6 +1,7 @@
 /* Names to ids by a child, and a first reading of a policy that has some. */
 #include <check.h>
 #include <errno.h>
+#include <poll.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
@@ -12,6 +13,8 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include <event2/event.h>
 
 #include "../../daemon/reload.h"
 #include "../../daemon/resolver.h"
@@ -56,7 +59,9 @@ static void to_its_sockets(const char *name)
 	pause();
 }
 
-/* Instead of the C library's. */
+#define LOOKUP_US	500
+
+/* Instead of the C library's, and about as slow. */
 struct passwd *getpwnam(const char *name)
 {
 	static struct passwd root;
@@ -65,6 +70,7 @@ struct passwd *getpwnam(const char *name)
 		_exit(0);
 	if (strcmp(name, SHUTS_DOWN) == 0 || strcmp(name, SAYS_NOTHING) == 0)
 		to_its_sockets(name);
+	usleep(LOOKUP_US);
 	return strcmp(name, "root") == 0 ? &root : NULL;
 }
 
@@ -274,6 +280,76 @@ START_TEST(files_that_always_change_are_a_fault)
 }
 END_TEST
 
+static void end_keeper(evutil_socket_t fd, short what, void *keeper)
+{
+	struct pollfd p = { .fd = resolver_fd(), .events = POLLIN };
+
+	(void)fd;
+	(void)what;
+	kill(*(pid_t *)keeper, SIGKILL);
+	poll(&p, 1, -1);
+}
+
+static void on_heard(evutil_socket_t fd, short what, void *heard)
+{
+	(void)fd;
+	(void)what;
+	*(bool *)heard = true;
+}
+
+/*
+ * The keeper goes just before it is asked, and the number of its socket is a
+ * client's next.
+ */
+START_TEST(a_keepers_number_is_free_for_others)
+{
+	char folder[] = "/tmp/test-policy-XXXXXX", path[64];
+	const char *folders[] = { folder };
+	struct server server = { .generation = 1 };
+	struct policy_fault fault;
+	struct event *end, *hear;
+	bool heard = false;
+	int number, p[2];
+	pid_t keeper;
+	FILE *f;
+
+	ck_assert_ptr_nonnull(mkdtemp(folder));
+	ck_assert_int_eq(chmod(folder, 0755), 0);
+	snprintf(path, sizeof(path), "%s/10.conf", folder);
+	f = fopen(path, "we");
+	fputs("[rule a]\naction = deny\nuser = root\n", f);
+	fclose(f);
+	ck_assert_int_eq(resolver_start(), 0);
+	keeper = child_of(getpid());
+	reload_from(folders, 1);
+	ck_assert_int_eq(reload_first(&server.policy, &fault), 0);
+	server.base = event_base_new();
+	ck_assert_int_eq(reload_serve(&server), 0);
+	number = resolver_fd();
+	end = evtimer_new(server.base, end_keeper, &keeper);
+	event_active(end, EV_TIMEOUT, 0);
+	reload_begin(NULL, false);
+	event_base_loop(server.base, EVLOOP_NONBLOCK);
+	ck_assert_int_eq(resolver_fd(), -1);
+	ck_assert_int_eq(pipe(p), 0);
+	if (p[0] != number)
+		ck_assert_int_eq(dup2(p[0], number), number);
+	hear = event_new(server.base, number, EV_READ, on_heard, &heard);
+	ck_assert_int_eq(event_add(hear, NULL), 0);
+	ck_assert_int_eq(write(p[1], "", 1), 1);
+	event_base_loop(server.base, EVLOOP_NONBLOCK);
+	ck_assert(heard);
+	event_free(hear);
+	event_free(end);
+	reload_stop();
+	policy_free(server.policy);
+	event_base_free(server.base);
+	resolver_stop();
+	unlink(path);
+	rmdir(folder);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("policy_resolver");
@@ -289,6 +365,7 @@ int main(void)
 	tcase_add_test(t, without_a_keeper_no_name_is_wanted);
 	tcase_add_test(t, a_worker_that_leaves_is_replaced);
 	tcase_add_loop_test(t, a_worker_that_ends_the_talk_holds_nobody, 0, 2);
+	tcase_add_test(t, a_keepers_number_is_free_for_others);
 	tcase_add_test(t, files_that_always_change_are_a_fault);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
