@@ -145,7 +145,8 @@ static void on_linger(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	/* Its client may be among those that are not heard yet. */
 	if (held->lease.state == WIRE_LEASE_ORPHAN &&
-	    held->server->more_to_accept) {
+	    held->server->more_to_accept && held->late_ms < LIMIT_LATE_MS) {
+		held->late_ms += LIMIT_LINGER_MS;
 		lease_wait(held, LIMIT_LINGER_MS);
 		return;
 	}

@@ -42,6 +42,7 @@ struct held {
 	struct server *server;
 	struct conn *conn;	/* NULL: ended, or nobody has come for it yet */
 	struct event linger;
+	int late_ms;		/* it has waited beyond its grace time */
 	struct worker_job job;
 	bool working;		/* job is with the worker */
 	unsigned waiting;	/* fds counted by registry_fds() */

@@ -58,6 +58,8 @@
 /* After a restart: how long devices wait to be taken back (--grace). */
 #define LIMIT_GRACE_SECONDS	10
 #define LIMIT_GRACE_SECONDS_MAX	3600
+/* And how long at most beyond that, while more clients connect. */
+#define LIMIT_LATE_MS		5000
 
 /* What is still there so long after a lease's end is deleted by us. */
 #define LIMIT_LINGER_MS		100

@@ -927,6 +927,88 @@ START_TEST(only_its_holder_takes_it_back)
 }
 END_TEST
 
+#define GRACE_MS 1000
+#define LATE_MS 5000	/* daemon/limits.h */
+
+/*
+ * Beyond its grace time: not by taking it back and leaving at once, with an fd
+ * kept; nor by connecting, to a daemon that has no end of that.
+ */
+START_TEST(nobody_keeps_what_nobody_holds)
+{
+	const struct rig_options o = { .policy = revokes,
+				       .grace = _i ? "1" : "30" };
+	uint8_t token[WIRE_TOKEN_LEN];
+	int sock, fd;
+
+	rig_start(&rig, &o);
+	ck_assert_int_eq(seteuid(NOBODY), 0);
+	sock = raw_open(token, &fd);
+	ck_assert_int_eq(seteuid(0), 0);
+	rig_kill(&rig, SIGKILL);
+	close(sock);
+	rig_daemon(&rig, &o);
+	if (_i) {
+		/* It cannot accept, and so never sees the last of them. */
+		ck_sh("prlimit --pid %d --nofile=3:", rig.daemon);
+		sock = raw_connect(rig.socket);
+		sleep_ms(GRACE_MS + LATE_MS / 2);
+		ck_assert(link_exists("tt0"));
+		sleep_ms(LATE_MS / 2);
+	} else {
+		ck_assert_uint_eq(reclaim_as(NOBODY, token, false), 0);
+		sock = raw_connect(rig.socket);
+		while (link_exists("tt0"))
+			ck_assert_uint_ne(reclaim_as(NOBODY, token, false), 0);
+	}
+	link_goes("tt0");
+	close(sock);
+	close(fd);
+	rig_end(&rig);
+}
+END_TEST
+
+/* It is one of those that its user may have, before, while and after. */
+START_TEST(what_is_taken_back_counts)
+{
+	const struct rig_options o = { .grace = "30", .policy =
+		"[rule one]\naction = allow\nuser = 65534\nkind = tun\n"
+		"name = tt*\nmax-devices = 1\n" };
+	struct wire_message more = raw_open_request(), m;
+	uint8_t token[WIRE_TOKEN_LEN];
+	int sock, fd, other;
+
+	rig_start(&rig, &o);
+	ck_assert_int_eq(seteuid(NOBODY), 0);
+	sock = raw_open(token, &fd);
+	ck_assert_int_eq(seteuid(0), 0);
+	rig_kill(&rig, SIGKILL);
+	close(sock);
+	rig_daemon(&rig, &o);
+	ck_assert_int_eq(seteuid(NOBODY), 0);
+	sock = raw_connect(rig.socket);
+	other = raw_connect(rig.socket);
+	for (int held = 0; held < 2; held++) {
+		raw_send(other, &more);
+		raw_receive(other, &m);
+		ck_assert_uint_eq(m.type, WIRE_REFUSED);
+		ck_assert_uint_eq(m.refused.code, WIRE_E_QUOTA);
+		if (!held)
+			ck_assert_uint_eq(raw_reclaim(sock, token).type,
+					  WIRE_RECLAIMED);
+	}
+	close(fd);
+	close(sock);
+	link_goes("tt0");
+	raw_send(other, &more);
+	raw_receive(other, &m);
+	ck_assert_uint_eq(m.type, WIRE_OPENED);
+	ck_assert_int_eq(seteuid(0), 0);
+	close(other);
+	rig_end(&rig);
+}
+END_TEST
+
 /* A namespace of his own, where he is root, and a device of that name in it. */
 static int pretend(void *arg)
 {
@@ -1299,17 +1381,23 @@ START_TEST(orphans_are_closed_too)
 {
 	const struct rig_options o = { .policy = logs, .grace = "30" };
 	struct holder h;
+	char *text;
 
 	rig_start(&rig, &o);
 	start(&h, &tun);
-	tell(&h, '0' + PERSIST);
-	client_line(&h.c, "did");
+	if (!_i) {
+		tell(&h, '0' + PERSIST);
+		client_line(&h.c, "did");
+	}
 	rig_kill(&rig, SIGKILL);
 	kill(h.c.pid, SIGSTOP);
 	rig_daemon(&rig, &o);
-	sh_status("%s close --all --socket %s >/dev/null", rig_built(
-		  "tuntapctl"), rig.admin);
+	/* By its user; and what was made persistent may be gone before. */
+	text = sh("setpriv --reuid 65534 --clear-groups %s close --all "
+		  "--socket %s", rig_built("tuntapctl"), rig.socket);
 	ck_assert(!link_exists("tt0"));
+	ck_assert_str_eq(text, _i ? "1 lease closed\n" : text);
+	free(text);
 	client_kill(&h.c, SIGKILL);
 	rig_end(&rig);
 }
@@ -1591,6 +1679,8 @@ int main(void)
 	tcase_add_loop_test(t, what_is_too_much_for_a_lease_ends_it, 0,
 			    sizeof(likes) / sizeof(*likes));
 	tcase_add_test(t, only_its_holder_takes_it_back);
+	tcase_add_loop_test(t, nobody_keeps_what_nobody_holds, 0, 2);
+	tcase_add_test(t, what_is_taken_back_counts);
 	tcase_add_test(t, a_device_of_the_same_name_is_no_proof);
 	tcase_add_test(t, a_command_keeps_its_device);
 	tcase_add_test(t, only_what_is_marked_is_taken_over);
@@ -1598,7 +1688,7 @@ int main(void)
 	tcase_add_test(t, a_squatter_stops_nobody);
 	tcase_add_test(t, packets_flow_and_none_is_lost);
 	tcase_add_test(t, leases_are_closed_by_whom_they_belong_to);
-	tcase_add_test(t, orphans_are_closed_too);
+	tcase_add_loop_test(t, orphans_are_closed_too, 0, 2);
 	tcase_add_test(t, every_closer_waits_for_the_end);
 	tcase_add_test(t, who_closes_his_own_is_told);
 	tcase_add_loop_test(t, a_closer_is_told_of_anybodys_deletion, 0, 2);
