@@ -832,8 +832,12 @@ static const struct {
 static bool came_later(unsigned k, size_t log_before)
 {
 	char *log = rig_log(&rig), *at = log + log_before;
+	char *end = strstr(at, " is taken back");
 	unsigned n = 0, last = 0;
 
+	/* Steps behind that are not the request's, if they are there yet. */
+	if (end)
+		*end = '\0';
 	while ((at = strstr(at, "fault: step ")) != NULL) {
 		at += strlen("fault: step ");
 		at += strspn(at, "0123456789");

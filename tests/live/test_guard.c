@@ -162,6 +162,9 @@ static void begin(const struct setup *s)
 	remote4 = bound_socket(AF_INET);
 	remote6 = bound_socket(AF_INET6);
 	ck_assert_int_eq(setns(here_ns, CLONE_NEWNET), 0);
+	/* The kernel makes an address ready a little later, from a workqueue. */
+	ck_soon(sh_status("ip -6 route show table local dev tt0 | "
+			  "grep -q '^local fd09::1 '") == 0);
 	/* So that nothing waits for ARP or neighbour discovery. */
 	ck_sh("ping -c1 -W2 192.168.7.2 >/dev/null && "
 	      "ping -c1 -W2 fd07::2 >/dev/null");

@@ -593,6 +593,8 @@ START_TEST(free_waits_for_calls)
 }
 END_TEST
 
+#define SLOW_MS 1000	/* more than a busy machine deletes a device in */
+
 static int slow_handler(void *arg, void *buf, size_t len)
 {
 	atomic_int *state = arg;
@@ -600,7 +602,7 @@ static int slow_handler(void *arg, void *buf, size_t len)
 	(void)buf;
 	(void)len;
 	*state = 1;
-	nap(100);
+	nap(SLOW_MS);
 	*state = 2;
 	return 0;
 }

@@ -2094,10 +2094,10 @@ START_TEST(a_name_that_is_left_open_costs_little)
 	fclose(f);
 	p = parse_ok(text);
 	usage.name_taken = all_taken;
-	clock_gettime(CLOCK_MONOTONIC, &t[0]);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t[0]);
 	ck_assert_int_eq(policy_decide(p, &peer, &ask, &usage, &out,
 				       &decision), -EEXIST);
-	clock_gettime(CLOCK_MONOTONIC, &t[1]);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t[1]);
 	ms = (double)(t[1].tv_sec - t[0].tv_sec) * 1e3 +
 	     (double)(t[1].tv_nsec - t[0].tv_nsec) / 1e6;
 	/* Some 9; a slow machine and a sanitizer are allowed for. */
