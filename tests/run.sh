@@ -2,6 +2,8 @@
 # run.sh BUILD: runs all tests, on what is in BUILD and, with the sanitizers,
 # in BUILD/asan.  The Makefile's target `tests` builds both.
 #
+#	TEST_JOBS	programs at a time (processors + 2)
+#
 # A program of tests is one of Check's; or a script that prints a line
 # "ok NAME" or "not ok NAME: WHY" for each test.  Either may print lines
 # "SKIP NAME: REASON", and exits with 77 if it did nothing else.
@@ -21,11 +23,19 @@ if [ -z "$reach" ] && [ "$(id -u)" -eq 0 ] &&
 		test -r "$build/tuntapd" 2>/dev/null; then
 	reach=$(mktemp -d)
 	chmod 0755 "$reach"
-	status=0
+	trap 'rmdir "$reach"' EXIT
 	TUNTAPD_REACH=$reach unshare --mount sh -c \
 		'mount --bind "$1" "$TUNTAPD_REACH" && exec sh tests/run.sh "$1"' \
-		sh "$build" || status=$?
-	rmdir "$reach"
+		sh "$build" &
+	inside=$!
+	trap 'kill "$inside" 2>/dev/null || :' INT TERM HUP
+	status=0
+	wait "$inside" || status=$?
+	# A signal ends that wait too; the inside cleans up before it ends.
+	while kill -0 "$inside" 2>/dev/null; do
+		status=0
+		wait "$inside" || status=$?
+	done
 	exit "$status"
 fi
 : "${reach:=$build}"
@@ -33,7 +43,15 @@ unset TUNTAPD_REACH
 
 skipped_status=77
 timeout_status=124
-seconds=300			# for one program
+interrupted_status=130
+seconds=600			# for one program, beside others
+# More than there are processors: most tests wait more than they compute.
+limit=${TEST_JOBS:-$(($(nproc) + 2))}
+case $limit in
+0* | *[!0-9]*)
+	echo "run.sh: TEST_JOBS=$limit: it must be a number from 1 on" >&2
+	exit 2 ;;
+esac
 
 log=$build/log
 rm -rf "$log"
@@ -41,8 +59,15 @@ mkdir -p "$log"
 : >"$log/passed"		# VARIANT NAME
 : >"$log/failed"		# VARIANT NAME
 : >"$log/skips"			# VARIANT NAME: REASON
-programs=0
 failures=0			# of programs, however few tests failed
+# A program's number is its place in the order in which we start and report.
+# jobs/N.name has its variant and name, jobs/N.status how it ended.  A line
+# "N STATUS" comes through `ended` when it has.
+jobs=$log/jobs
+started=0 booked=0 running=0
+mkdir "$jobs"
+mkfifo "$log/ended"
+exec 3<>"$log/ended"
 
 export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:exitcode=99
 export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1:exitcode=99
@@ -81,15 +106,83 @@ judge() {
 	fi
 }
 
-# run VARIANT NAME COMMAND...: runs a program of tests and books the results.
-run() {
-	variant=$1 name=$2
+# output VARIANT NAME: the file for it.
+output() {
+	echo "$log/$1-$(echo "$2" | tr / -)"
+}
+
+# work NUMBER OUT COMMAND...: runs a program of tests, and says how it ended.
+work() {
+	number=$1 out=$2 child=
 	shift 2
-	out=$log/$variant-$(echo "$name" | tr / -)
-	programs=$((programs + 1))
-	status=0
+	trap '[ -z "$child" ] || kill "$child" 2>/dev/null || :' TERM HUP
 	CK_TAP_LOG_FILE_NAME=$out.tap timeout -k 10 "$seconds" \
-		"$@" >"$out" 2>&1 </dev/null || status=$?
+		"$@" >"$out" 2>&1 </dev/null 3>&- &
+	child=$!
+	status=0
+	wait "$child" || status=$?
+	# A signal ends that wait too.
+	while kill -0 "$child" 2>/dev/null; do
+		wait "$child" || :
+	done
+	echo "$number $status" >&3
+}
+
+# run VARIANT NAME COMMAND...: starts a program of tests when there is room.
+run() {
+	while [ "$running" -ge "$limit" ]; do
+		reap
+	done
+	started=$((started + 1)) running=$((running + 1))
+	echo "$1 $2" >"$jobs/$started.name"
+	out=$(output "$1" "$2")
+	shift 2
+	work "$started" "$out" "$@" &
+}
+
+# reap: waits until one has ended, and reports those whose turn it is.
+reap() {
+	read -r number status <&3
+	echo "$status" >"$jobs/$number.status"
+	running=$((running - 1))
+	while [ -e "$jobs/$((booked + 1)).status" ]; do
+		booked=$((booked + 1))
+		book "$booked"
+	done
+}
+
+reap_all() {
+	while [ "$running" -gt 0 ]; do
+		reap
+	done
+}
+
+# alone VARIANT NAME COMMAND...: runs what cannot stand neighbours.
+alone() {
+	reap_all
+	run "$@"
+	reap_all
+}
+
+# What runs when we end before our time ends too.
+end_all() {
+	trap '' INT TERM HUP
+	# In a file: in $() a shell has no jobs.
+	jobs -p >"$log/now.running"
+	while read -r pid; do
+		kill "$pid" 2>/dev/null || :
+	done <"$log/now.running"
+	wait
+	rm -rf "$jobs" "$log/ended"
+}
+trap end_all EXIT
+trap 'exit "$interrupted_status"' INT TERM HUP
+
+# book NUMBER: books and reports the results of a program that has run.
+book() {
+	read -r variant name <"$jobs/$1.name"
+	read -r status <"$jobs/$1.status"
+	out=$(output "$variant" "$name")
 	[ -e "$out.tap" ] || : >"$out.tap"
 
 	names ok "$out.tap" "$out" >"$log/now.passed"
@@ -120,12 +213,18 @@ run() {
 	[ -s "$log/now.failed" ] || echo "$variant $name" >>"$log/failed"
 }
 
-# run_all VARIANT FOLDER
-run_all() {
+# of_variant VARIANT FOLDER: what its programs find around them.
+of_variant() {
 	export TUNTAPD_BUILD="$2" CK_TIMEOUT_MULTIPLIER=2
+	unset TUNTAPD_SANITIZED
 	if [ "$1" = asan ]; then
 		export TUNTAPD_SANITIZED=yes CK_TIMEOUT_MULTIPLIER=4
 	fi
+}
+
+# run_all VARIANT FOLDER
+run_all() {
+	of_variant "$@"
 	for program in "$2"/tests/unit/test_* "$2"/tests/live/test_*; do
 		if [ -f "$program" ] && [ -x "$program" ]; then
 			run "$1" "${program#"$2"/tests/}" "$program"
@@ -188,11 +287,14 @@ PATH=$log:$PATH
 
 run_all plain "$reach"
 run_all asan "$reach/asan"
+of_variant plain "$reach"
 run_benches "$reach"
-run plain install sh tests/install.sh "$build"
 run plain library sh tests/library.sh "$build"
 run plain manual sh tests/manual.sh "$build"
-run plain docs sh tests/docs.sh "$build"
+# Both install what is in BUILD, each with a prefix of its own, for which make
+# writes libtuntapd.pc there anew, and whatever else is not up to date.
+alone plain install sh tests/install.sh "$build"
+alone plain docs sh tests/docs.sh "$build"
 
 # --- what came out ----------------------------------------------------------
 
