@@ -191,14 +191,18 @@ deps:
 deps-ci:
 	@sh tests/need.sh build ci
 
+# A job for each processor, unless make was told with -j how many.
+JOBS	= $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
+
 demo: deps
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory $(JOBS) all
 	@sh tests/demo.sh $(B)
 
 check: deps
 	@$(MAKE) --no-print-directory check-deps
-	@$(MAKE) --no-print-directory tests
-	@$(MAKE) --no-print-directory B=$(B)/asan SAN=address,undefined tests
+	@$(MAKE) --no-print-directory $(JOBS) tests
+	@$(MAKE) --no-print-directory $(JOBS) B=$(B)/asan \
+	 SAN=address,undefined tests
 	@sh tests/run.sh $(B)
 
 ci: deps-ci
