@@ -120,21 +120,28 @@ check_cpp() {
 # test that fails because valgrind takes descriptors and time is no finding:
 # without it they have passed in `make check`.
 check_memory() {
-	n=0
+	rm -rf "$log/valgrind"
+	mkdir "$log/valgrind"
 	# Some of the children that say a word have no rights any more.
 	words=$(mktemp -d)
 	chmod 1777 "$words"
-	for program in "$build"/gcc/tests/unit/test_*; do
-		[ -f "$program" ] && [ -x "$program" ] || continue
-		TUNTAPD_BUILD=$build/gcc TUNTAPD_SANITIZED=yes CK_FORK=yes \
-		CK_TIMEOUT_MULTIPLIER=20 valgrind --quiet --fair-sched=yes \
-			--log-file="$words/${program##*/}.%p" \
-			--leak-check=full --errors-for-leak-kinds=definite,indirect \
-			"$program" >"$log/now" || :
-		cat "$log/now"
-		grep -q '^[0-9]*%: Checks: [1-9]' "$log/now"
+	find "$build/gcc/tests/unit" -name 'test_*' -type f -perm -u+x |
+		sort >"$log/programs"
+	TUNTAPD_BUILD=$build/gcc TUNTAPD_SANITIZED=yes CK_FORK=yes \
+	CK_TIMEOUT_MULTIPLIER=20 \
+		xargs -P "$jobs" -I PROGRAM sh -c 'valgrind --quiet \
+			--fair-sched=yes --leak-check=full \
+			--errors-for-leak-kinds=definite,indirect \
+			--log-file="$2/${1##*/}.%p" "$1" \
+			>"$3/valgrind/${1##*/}" 2>&1' \
+			sh PROGRAM "$words" "$log" <"$log/programs" || :
+	n=0
+	while read -r program; do
+		cat "$log/valgrind/${program##*/}"
+		grep -q '^[0-9]*%: Checks: [1-9]' \
+			"$log/valgrind/${program##*/}"
 		n=$((n + 1))
-	done
+	done <"$log/programs"
 	find "$words" -type f -exec cat {} + >"$log/now"
 	rm -r "$words"
 	if [ -s "$log/now" ]; then
