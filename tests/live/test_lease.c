@@ -542,13 +542,25 @@ static unsigned count(const char *pattern)
 	return n;
 }
 
+/* Messages that delete: one for a group, or one for each of its devices. */
+static unsigned deletions(void)
+{
+	char *log = rig_log(&rig), *at;
+	unsigned n = 0;
+
+	for (at = log; (at = strstr(at, " delete\n")) != NULL; at++)
+		n++;
+	free(log);
+	return n;
+}
+
 /*
  * They go as a group; what bears our mark no more does not, nor what an
- * administrator has put into that group.
+ * administrator has put into that group.  Then each goes by itself.
  */
 START_TEST(many_go_together_and_no_other)
 {
-	const struct rig_options o = { .policy = logs };
+	const struct rig_options o = { .policy = logs, .fault_build = true };
 	struct client c = { .pid = -1 };
 
 	rig_start(&rig, &o);
@@ -561,6 +573,11 @@ START_TEST(many_go_together_and_no_other)
 	ck_sh("ip link set ttm7 alias other");
 	client_kill(&c, SIGKILL);
 	ck_soon(count("ttm") == 1);
+	/* They end within a few rounds of the worker, each of one group. */
+	if (_i)
+		ck_assert_uint_ge(deletions(), MANY - 1);
+	else
+		ck_assert_uint_lt(deletions(), MANY / 2);
 	ck_assert(link_exists("ttm7"));
 	ck_assert(link_exists("his0"));
 	ck_sh("ip link del ttm7; ip link del his0");
