@@ -66,8 +66,8 @@ _Static_assert(LIMIT_FDS_WAITING <= LIMIT_DELETIONS_AT_ONCE / 2,
 
 /*
  * With the lock.  Both queues together: the kernel's grace period is one for
- * all of a round, so that it costs neither of them much that the other is there.
- * What somebody waits for is first.
+ * all of a round, so that neither of them costs the other much.  What somebody
+ * waits for is first.
  */
 static void next_round(struct queue *ret)
 {
