@@ -354,6 +354,25 @@ static int move_device(const struct rtnl_move *m,
 	return commit_and_look(&batch, m->ifindex, ret, why);
 }
 
+/* What the kernel says to a route where the device, or its network, is down. */
+static bool says_down(int error)
+{
+	return error == -ENETDOWN || error == -ENETUNREACH ||
+	       error == -EHOSTUNREACH;
+}
+
+/* 0 or -errno; *ret is how the device was found afterwards. */
+static int undo(const struct rtnl_move *back, const struct guard_program *guard,
+		struct os_link *ret, struct wire_refused *why)
+{
+	int error = move_device(back, guard, true, ret, why);
+
+	/* Others set it down and up again in the middle of that. */
+	if (says_down(error) && ret->up)
+		error = move_device(back, guard, true, ret, why);
+	return error;
+}
+
 int os_device_change(unsigned ifindex, uint32_t connected_metric,
 		     const struct os_state *from, const struct os_state *to,
 		     struct wire_refused *why)
@@ -372,7 +391,7 @@ int os_device_change(unsigned ifindex, uint32_t connected_metric,
 	/* Again: its holder may have been in time. */
 	if (!error)
 		error = check_type(to->open, &link, why);
-	if (!error || !move_device(&back, from->guard, true, &link, &second))
+	if (!error || !undo(&back, from->guard, &link, &second))
 		return error;
 	/* Others set it down meanwhile: what it lacks comes back with up. */
 	if (link.ifindex == ifindex && !link.up &&
