@@ -35,7 +35,13 @@ int claims_init(struct claims *claims, size_t room)
 
 void claims_add(struct claims *claims, const struct prefix *prefix)
 {
-	claims->all[claims->n++].net.prefix = prefix_network(prefix);
+	struct prefix p = prefix_network(prefix);
+
+	/* Routes to one may be many, by their metrics. */
+	for (size_t i = 0; i < claims->n; i++)
+		if (prefix_equal(&claims->all[i].net.prefix, &p))
+			return;
+	claims->all[claims->n++].net.prefix = p;
 }
 
 void claims_free(struct claims *claims)
@@ -88,11 +94,20 @@ static bool matters(const struct claim *c, const struct net *what)
 	       what->ifindex != c->held->lease.ifindex;
 }
 
+static void touch_by(const struct net *claim, const struct net *what)
+{
+	const struct claim *c = (const struct claim *)claim;
+
+	if (matters(c, what))
+		follow_touch(c->held);
+}
+
 void follow_touched(const struct net *what)
 {
 	const struct prefix *p = &what->prefix;
 	struct prefix net;
 	struct lease *lease = NULL;
+	struct net *n;
 
 	/* On its own link alone is such a one anybody's. */
 	if (what->kind == NET_OWN && prefix_contains(&link_local, p))
@@ -101,13 +116,13 @@ void follow_touched(const struct net *what)
 		follow_touch(held_of(lease));
 	for (bool more = nets_above(&follow.claims, p, p->len, &net); more;
 	     more = nets_above(&follow.claims, &net, net.len - 1, &net))
-		for (struct net *n = nets_of(&follow.claims, &net, 0); n;
-		     n = nets_next(n)) {
-			const struct claim *c = (const struct claim *)n;
-
-			if (matters(c, what))
-				follow_touch(c->held);
-		}
+		for (n = nets_of(&follow.claims, &net, 0); n; n = nets_next(n))
+			touch_by(n, what);
+	/* All in it becomes the host's own, or does no longer. */
+	if (what->kind == NET_LOCAL)
+		for (n = nets_within(&follow.claims, p); n;
+		     n = nets_next_within(n, p))
+			touch_by(n, what);
 }
 
 void follow_forget(struct held *held)

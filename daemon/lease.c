@@ -462,8 +462,11 @@ void lease_open(struct conn *c, const struct wire_open *open,
 	 * What the kernel told of the making is taken in before the device is
 	 * a lease's: none of it is a change.
 	 */
-	if (!error)
-		mirror_update();
+	if (!error && !mirror_update() && !mirror_link(dev.ifindex)) {
+		error = refuse(&why, WIRE_E_BUSY, "create", "another process "
+			       "deleted the device while it was being made");
+		dev.ifindex = 0;
+	}
 	if (dev.ifindex)
 		registry_commit(&c->server->registry, &held->lease,
 				dev.ifindex);
@@ -479,6 +482,8 @@ void lease_open(struct conn *c, const struct wire_open *open,
 		lease_do_away(held);
 		return;
 	}
+	/* What was told of it before it was a lease's touched nobody. */
+	follow_touch(held);
 	settle(held, open, &dev);
 	mirror_add(dev.ifindex, dev.name, open->addresses, open->n_addresses);
 	answer_opened(c, &dev, open, token);

@@ -273,6 +273,16 @@ static void on_link_came(const struct os_link *link)
 	stray_came(link, &server);
 }
 
+static struct event *host_later;
+
+static void follow_later(void)
+{
+	const struct timeval later = { 0, LIMIT_DUMP_MS * 1000 };
+
+	if (host_later && !event_pending(host_later, EV_TIMEOUT, NULL))
+		event_add(host_later, &later);
+}
+
 static const struct mirror_listener listener = {
 	.gone = on_link_gone,
 	.changed = on_link_changed,
@@ -280,9 +290,8 @@ static const struct mirror_listener listener = {
 	.touched = follow_touched,
 	.missed = on_missed,
 	.came = on_link_came,
+	.stale = follow_later,
 };
-
-static struct event *host_later;
 
 /* Once each time: it is tried again and again. */
 static void say_blind(int error)
@@ -301,14 +310,13 @@ static void say_blind(int error)
 /* Of the events' socket, and later again where that is not all. */
 static void on_host_changed(evutil_socket_t fd, short what, void *arg)
 {
-	const struct timeval later = { 0, LIMIT_DUMP_MS * 1000 };
 	int error = mirror_follow();
 
 	(void)fd;
 	(void)what;
 	(void)arg;
 	if (error)
-		event_add(host_later, &later);
+		follow_later();
 	if (error != -EAGAIN)
 		say_blind(error);
 }
@@ -350,6 +358,7 @@ static void serve(struct listeners *l)
 	for (size_t i = 0; i < n; i++)
 		event_free(events[i]);
 	event_free(host_later);
+	host_later = NULL;
 }
 
 int main(int argc, char **argv)

@@ -1,6 +1,7 @@
 #include "mirror.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,14 +24,14 @@ struct link {
 	struct address *addresses;
 	struct net *routes;
 	unsigned epoch;			/* of the last dump that told it */
-	time_t second;			/* in which so many events came */
-	unsigned events;
+	time_t second;			/* in which so many events came, */
+	unsigned events, forgiven;	/* these without those */
 	UT_hash_handle by_index, by_name;
 };
 
 static struct {
 	struct link *by_index, *by_name;
-	struct net *loose;	/* routes of no link, or of an unknown one */
+	struct net *loose;	/* routes of no link, or of several */
 	struct nets nets;	/* all of it, by prefix */
 	struct mirror_listener listener;
 	unsigned epoch;		/* which dump it is */
@@ -43,6 +44,14 @@ static struct {
 } mirror;
 
 static const struct prefix link_local = { { 0xfe, 0x80 }, 6, 10 };
+
+/* Something is missing: a dump tells, with the next decision or soon. */
+static void be_stale(void)
+{
+	mirror.stale = true;
+	if (mirror.listener.stale)
+		mirror.listener.stale();
+}
 
 /* A default route, or the most of one, is nobody's network. */
 static bool is_short(const struct prefix *p)
@@ -96,6 +105,15 @@ static void forget_routes(struct net **list)
 		forget_route(list, *list);
 }
 
+static void forget_leading(struct net **list)
+{
+	struct net *r, *next;
+
+	DL_FOREACH_SAFE2(*list, r, next, next)
+		if (r->kind != NET_LOCAL)
+			forget_route(list, r);
+}
+
 static void forget_addresses(struct link *link)
 {
 	while (link->addresses)
@@ -131,7 +149,7 @@ static struct link *have_link(unsigned ifindex, const char *name)
 	if (!link) {
 		link = calloc(1, sizeof(*link));
 		if (!link) {
-			mirror.stale = true;
+			be_stale();
 			return NULL;
 		}
 		link->os.ifindex = ifindex;
@@ -166,7 +184,7 @@ static void doubt_loose(void)
 
 	DL_FOREACH(mirror.loose, n)
 		if (n->kind == NET_DIRECT)
-			mirror.stale = true;
+			be_stale();
 }
 
 /* One more event of a link; are they too many? */
@@ -177,7 +195,7 @@ static void count_event(struct link *link)
 	if (mirror.dumping)
 		return;
 	if (link->second != second)
-		link->events = 0;
+		link->events = link->forgiven = 0;
 	link->second = second;
 	if (++link->events == LIMIT_LINK_EVENTS && mirror.listener.storm)
 		mirror.listener.storm(link->os.ifindex);
@@ -216,9 +234,12 @@ static void on_link(void *arg, const struct os_link *os, bool gone)
 	link->os = *os;
 	link->known = true;
 	link->epoch = mirror.epoch;
-	/* Its routes go with that, and the kernel tells nothing of it. */
+	/*
+	 * Its routes go with that, and the kernel tells nothing of it; but
+	 * those to the host itself stay.
+	 */
 	if (!os->up)
-		forget_routes(&link->routes);
+		forget_leading(&link->routes);
 	if (!os->up && known && before.up && !mirror.dumping)
 		doubt_loose();
 	if (known && !same_link(&before, os) && mirror.listener.changed)
@@ -254,20 +275,27 @@ static struct address *new_address(const struct os_address *os)
 	return a;
 }
 
-static struct address *find_address(struct link *link,
-				    const struct os_address *os)
+static struct address *address_of(struct net *own)
 {
-	struct address *a;
+	return (struct address *)((char *)own - offsetof(struct address, own));
+}
 
-	DL_FOREACH(link->addresses, a)
-		if (a->local.len == os->local.len &&
-		    prefix_same_address(&a->local, &os->local) &&
+static struct address *find_address(const struct os_address *os)
+{
+	struct prefix host = prefix_host(&os->local);
+
+	for (struct net *n = nets_of(&mirror.nets, &host, NET_OWN);
+	     n && n->kind == NET_OWN; n = nets_next(n)) {
+		struct address *a = address_of(n);
+
+		if (n->ifindex == os->ifindex && a->local.len == os->local.len &&
 		    a->peer.family == os->peer.family &&
 		    (!a->peer.family ||
 		     (a->peer.len == os->peer.len &&
 		      prefix_same_address(&a->peer, &os->peer))))
-			break;
-	return a;
+			return a;
+	}
+	return NULL;
 }
 
 static bool has_ipv4(const struct link *link)
@@ -297,14 +325,14 @@ static void routes_go_with(struct link *link, const struct prefix *local)
 		if (all && r->prefix.family == 4)
 			forget_route(&link->routes, r);
 		else if (r->source == hash)
-			mirror.stale = true;
+			be_stale();
 	}
 }
 
 static void on_address(void *arg, const struct os_address *os, bool gone)
 {
 	struct link *link = find_link(os->ifindex);
-	struct address *a = link ? find_address(link, os) : NULL;
+	struct address *a = link ? find_address(os) : NULL;
 
 	(void)arg;
 	if (gone && a) {
@@ -318,7 +346,7 @@ static void on_address(void *arg, const struct os_address *os, bool gone)
 		return;
 	a = new_address(os);
 	if (!a) {
-		mirror.stale = true;
+		be_stale();
 		return;
 	}
 	add_net(&a->own);
@@ -346,7 +374,7 @@ static void replace_route(const struct net *by)
 			continue;
 		/* Which of several it was, only a dump tells. */
 		if (old)
-			mirror.stale = true;
+			be_stale();
 		old = n;
 	}
 	if (old)
@@ -360,16 +388,14 @@ static enum net_kind kind_of(const struct os_route *os)
 	if (os->to == OS_ROUTE_TO_NOWHERE)
 		return NET_NOWHERE;
 	return os->direct && !os->ours && !is_short(&os->dst) &&
-	       (!os->ifindex || find_link(os->ifindex)) &&
 	       !prefix_contains(&link_local, &os->dst) ?
 	       NET_DIRECT : NET_ROUTE;
 }
 
 static void on_route(void *arg, const struct os_route *os, bool gone)
 {
-	/* Those that lead to no link are none's, whatever the kernel says. */
-	bool leads = os->to == OS_ROUTE_TO_LINK;
-	unsigned ifindex = leads ? os->ifindex : 0;
+	/* Those that lead nowhere are no link's, whatever the kernel says. */
+	unsigned ifindex = os->to == OS_ROUTE_TO_NOWHERE ? 0 : os->ifindex;
 	struct net **list = routes_of(ifindex), *r;
 	const struct net key = {
 		.prefix = prefix_network(&os->dst), .ifindex = ifindex,
@@ -378,9 +404,12 @@ static void on_route(void *arg, const struct os_route *os, bool gone)
 	};
 
 	(void)arg;
+	/* Its link is told first, at a dump and by events. */
+	if (ifindex && !find_link(ifindex))
+		return;
 	/* Several next hops are told one at a time, or together: not both. */
-	if (leads && !ifindex && !mirror.dumping)
-		mirror.stale = true;
+	if (os->to == OS_ROUTE_TO_LINK && !ifindex && !mirror.dumping)
+		be_stale();
 	if (os->replaces)
 		replace_route(&key);
 	r = nets_find(&mirror.nets, &key);
@@ -392,7 +421,7 @@ static void on_route(void *arg, const struct os_route *os, bool gone)
 		return;
 	r = malloc(sizeof(*r));
 	if (!r) {
-		mirror.stale = true;
+		be_stale();
 		return;
 	}
 	*r = key;
@@ -577,14 +606,16 @@ const char *mirror_outranked(const struct prefix *p, unsigned except,
 	struct prefix net = prefix_network(p);
 	const char *name;
 
-	for (struct net *n = nets_of(&mirror.nets, &net, NET_DIRECT);
-	     n && n->kind <= NET_ROUTE; n = nets_next(n)) {
-		name = other_name(n, except);
-		if (!name || n->table != OS_TABLE_MAIN || n->metric < metric)
-			continue;
-		*ret_metric = n->metric;
-		return name;
-	}
+	for (int kind = NET_DIRECT; kind <= NET_ROUTE; kind++)
+		for (struct net *n = nets_from(&mirror.nets, &net,
+					       (enum net_kind)kind, metric);
+		     n && (int)n->kind == kind; n = nets_next(n)) {
+			name = other_name(n, except);
+			if (!name || n->table != OS_TABLE_MAIN)
+				continue;
+			*ret_metric = n->metric;
+			return name;
+		}
 	return NULL;
 }
 
@@ -598,6 +629,19 @@ bool mirror_within(const struct prefix *network,
 		if (!what(arg, n))
 			return false;
 	return true;
+}
+
+bool mirror_is_host(const struct prefix *network)
+{
+	struct prefix net;
+
+	for (bool more = nets_above(&mirror.nets, network, network->len, &net);
+	     more; more = nets_above(&mirror.nets, &net, net.len - 1, &net))
+		for (struct net *n = nets_of(&mirror.nets, &net, NET_LOCAL);
+		     n && n->kind == NET_LOCAL; n = nets_next(n))
+			if (n->table == OS_TABLE_LOCAL && !is_short(&net))
+				return true;
+	return false;
 }
 
 bool mirror_own(unsigned ifindex,
@@ -664,16 +708,29 @@ static bool is_among(const struct wire_address *a,
 	return false;
 }
 
+/*
+ * What the kernel tells of a request is no storm of its holder's; but with
+ * requests that change nothing he cannot hide one.
+ */
+static void forgive_events(struct link *link)
+{
+	unsigned n = link->events < LIMIT_EVENTS_A_CHANGE ? link->events :
+		     LIMIT_EVENTS_A_CHANGE;
+
+	if (link->forgiven + n > LIMIT_LINK_EVENTS)
+		return;
+	link->events -= n;
+	link->forgiven += n;
+}
+
 void mirror_readdress(unsigned ifindex,
 		      const struct wire_address *gone, unsigned n_gone,
 		      const struct wire_address *new, unsigned n_new)
 {
 	struct link *link = find_link(ifindex);
 
-	/* What the kernel tells of that is no storm of its holder's. */
 	if (link)
-		link->events -= link->events < LIMIT_EVENTS_A_CHANGE ?
-				link->events : LIMIT_EVENTS_A_CHANGE;
+		forgive_events(link);
 	for (unsigned i = 0; i < n_gone; i++)
 		if (!is_among(&gone[i], new, n_new))
 			tell_addresses(ifindex, &gone[i], 1, true);

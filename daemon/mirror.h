@@ -21,6 +21,11 @@ struct mirror_listener {
 	void (*touched)(const struct net *net);
 	/* Events were lost; what there is now is known again. */
 	void (*missed)(void);
+	/*
+	 * Something is missing: mirror_follow() is to be called in about
+	 * LIMIT_DUMP_MS.
+	 */
+	void (*stale)(void);
 	/* A link is told of that was not there at mirror_start(). */
 	void (*came)(const struct os_link *link);
 };
@@ -69,7 +74,12 @@ const char *mirror_outranked(const struct prefix *p, unsigned except,
  */
 bool mirror_within(const struct prefix *network,
 		   bool (*what)(void *arg, const struct net *net), void *arg);
-/* Likewise the addresses of this link. */
+/*
+ * Does a route in the table that is asked first make all of it the host's own?
+ * One that is so short that it is a default route does not count.
+ */
+bool mirror_is_host(const struct prefix *network);
+/* As mirror_within(), the addresses of this link. */
 bool mirror_own(unsigned ifindex,
 		bool (*what)(void *arg, const struct net *net), void *arg);
 /*

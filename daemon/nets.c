@@ -19,11 +19,11 @@ static int compare(const struct net *a, const struct net *b)
 	if (!r)
 		r = compare_u32(a->kind, b->kind);
 	if (!r)
+		r = compare_u32(a->metric, b->metric);
+	if (!r)
 		r = compare_u32(a->ifindex, b->ifindex);
 	if (!r)
 		r = compare_u32(a->table, b->table);
-	if (!r)
-		r = compare_u32(a->metric, b->metric);
 	if (!r)
 		r = compare_u32(a->which, b->which);
 	return r ? r : compare_u32(a->serial, b->serial);
@@ -58,14 +58,20 @@ struct net *nets_find(struct nets *nets, const struct net *key)
 	return RB_FIND(nets_tree, &nets->tree, (struct net *)(uintptr_t)key);
 }
 
-struct net *nets_of(struct nets *nets, const struct prefix *prefix,
-		    enum net_kind from)
+struct net *nets_from(struct nets *nets, const struct prefix *prefix,
+		      enum net_kind kind, uint32_t metric)
 {
-	struct net key = { .prefix = *prefix, .kind = from };
+	struct net key = { .prefix = *prefix, .kind = kind, .metric = metric };
 	struct net *net = RB_NFIND(nets_tree, &nets->tree, &key);
 
 	return net && memcmp(&net->prefix, prefix, sizeof(*prefix)) == 0 ?
 	       net : NULL;
+}
+
+struct net *nets_of(struct nets *nets, const struct prefix *prefix,
+		    enum net_kind from)
+{
+	return nets_from(nets, prefix, from, 0);
 }
 
 struct net *nets_next(struct net *net)

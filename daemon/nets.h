@@ -27,8 +27,9 @@ struct net {
 	/* Its place in the order; made from zeros. */
 	struct prefix prefix;	/* no bits behind its length; family 0: unused */
 	enum net_kind kind;
+	uint32_t metric;
 	unsigned ifindex;	/* 0: none, or several */
-	uint32_t table, metric, which;
+	uint32_t table, which;
 	uint32_t serial;	/* not 0: never the same as another */
 	RB_ENTRY(net) node;
 	/* The owner's: */
@@ -52,6 +53,9 @@ struct net *nets_find(struct nets *nets, const struct net *key);
 /* The first one of that prefix, of this kind or a later one, or NULL. */
 struct net *nets_of(struct nets *nets, const struct prefix *prefix,
 		    enum net_kind from);
+/* Likewise, and of that kind with this metric or a larger one. */
+struct net *nets_from(struct nets *nets, const struct prefix *prefix,
+		      enum net_kind kind, uint32_t metric);
 /* The one behind it of the same prefix, or NULL. */
 struct net *nets_next(struct net *net);
 /* The first one in this network, itself included, and those behind it. */

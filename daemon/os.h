@@ -130,12 +130,14 @@ struct os_address {
 };
 /* The table that ours are in. */
 #define OS_TABLE_MAIN	254u
+/* And the one that is asked first. */
+#define OS_TABLE_LOCAL	255u
 enum os_route_to {
 	OS_ROUTE_TO_LINK,	/* unicast */
 	OS_ROUTE_TO_HOST,	/* all of dst is the host's own (local) */
 	OS_ROUTE_TO_NOWHERE	/* blackhole, unreachable, prohibit */
 };
-/* A route, but for those of addresses in the kernel's local table. */
+/* A route, but for those that the kernel makes itself in its local table. */
 struct os_route {
 	enum os_route_to to;
 	unsigned ifindex;	/* 0: it has several next hops */
@@ -214,9 +216,9 @@ int os_child(int keep);
 /*
  * In a child likewise that shall make such children, and end them: it keeps its
  * user, and of root's capabilities what that takes.  It ends when its parent
- * does.  0 or -errno.
+ * does, or by -ESRCH if that has ended already.  0 or -errno.
  */
-int os_keeper(int keep);
+int os_keeper(int keep, pid_t parent);
 
 /* Reads who is on the other end of a connected socket; groups are owned. */
 int os_peer(int sock, struct peer *ret);

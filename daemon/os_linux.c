@@ -529,15 +529,18 @@ int os_child(int keep)
 	       prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 }
 
-int os_keeper(int keep)
+int os_keeper(int keep, pid_t parent)
 {
 	const uint32_t of_root = CAP_TO_MASK(CAP_SETUID) |
 				 CAP_TO_MASK(CAP_SETGID) |
 				 CAP_TO_MASK(CAP_KILL);
 
 	become_child(keep);
-	return limit_rights(geteuid() == 0 ? of_root : 0) ? -EPERM :
-	       prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	if (limit_rights(geteuid() == 0 ? of_root : 0) ||
+	    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
+		return -EPERM;
+	/* It may have ended before it was asked to be told. */
+	return getppid() == parent ? 0 : -ESRCH;
 }
 
 int os_peer(int sock, struct peer *ret)

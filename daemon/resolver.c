@@ -147,6 +147,7 @@ static void keep_a_worker(int fd)
 
 int resolver_start(void)
 {
+	const pid_t self = getpid();
 	int fds[2];
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, fds) < 0)
@@ -154,7 +155,7 @@ int resolver_start(void)
 	fcntl(fds[0], F_SETFD, FD_CLOEXEC);
 	resolver.pid = fork();
 	if (resolver.pid == 0) {
-		if (os_keeper(fds[1]) == 0)
+		if (os_keeper(fds[1], self) == 0)
 			keep_a_worker(fds[1]);
 		_exit(0);
 	}

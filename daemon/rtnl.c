@@ -19,6 +19,7 @@
 				/* and so does the largest batch */
 #define ANSWER_SECONDS	2		/* the kernel answers in the send */
 #define DUMP_TRIES	5
+#define QUEUE_MOST	16384	/* more datagrams than RECEIVE_BUFFER holds */
 
 /* --- sockets ----------------------------------------------------------- */
 
@@ -255,7 +256,8 @@ uint32_t os_source_hash(const struct prefix *address)
 	return source_hash(address->ip, prefix_bytes(address->family));
 }
 
-_Static_assert(OS_TABLE_MAIN == RT_TABLE_MAIN, "one table");
+_Static_assert(OS_TABLE_MAIN == RT_TABLE_MAIN &&
+	       OS_TABLE_LOCAL == RT_TABLE_LOCAL, "the same tables");
 
 /* Has one of several next hops no gateway? */
 static bool has_direct_hop(const struct nlattr *multipath)
@@ -305,6 +307,8 @@ static void parse_route_attr(const struct nlattr *attr, struct os_route *ret)
 	case RTA_PRIORITY:
 		ret->metric = get_u32(attr);
 		return;
+	case RTA_METRICS:
+		break;
 	case RTA_PREFSRC:
 		ret->source = source_hash(mnl_attr_get_payload(attr),
 					  mnl_attr_get_payload_len(attr));
@@ -352,6 +356,10 @@ static bool parse_route(const struct nlmsghdr *nlh, struct os_route *ret)
 	ret->dst.family = rtm->rtm_family == AF_INET ? 4 : 6;
 	ret->dst.len = rtm->rtm_dst_len;
 	ret->which = hash(HASH_BASIS, &rtm->rtm_tos, sizeof(rtm->rtm_tos));
+	ret->which = hash(ret->which, &rtm->rtm_type, sizeof(rtm->rtm_type));
+	ret->which = hash(ret->which, &rtm->rtm_scope, sizeof(rtm->rtm_scope));
+	ret->which = hash(ret->which, &rtm->rtm_protocol,
+			  sizeof(rtm->rtm_protocol));
 	mnl_attr_for_each(attr, nlh, sizeof(*rtm)) {
 		if (mnl_attr_get_type(attr) == RTA_DST)
 			dst = attr;
@@ -365,8 +373,7 @@ static bool parse_route(const struct nlmsghdr *nlh, struct os_route *ret)
 	    (dst && !copy_ip(&ret->dst, dst)))
 		return false;
 	return ret->table != RT_TABLE_LOCAL ||
-	       (rtm->rtm_type == RTN_LOCAL &&
-		rtm->rtm_protocol != RTPROT_KERNEL);
+	       rtm->rtm_protocol != RTPROT_KERNEL;
 }
 
 static void tell_route(const struct nlmsghdr *nlh, const struct os_watcher *w)
@@ -675,6 +682,8 @@ int rtnl_read_events(struct rtnl *rtnl, const struct os_watcher *watcher,
 		/* ENOSPC: libmnl's word for a message that was cut. */
 		if (got < 0 && (errno == ENOBUFS || errno == ENOSPC)) {
 			lost = true;
+			/* To the end, or the rest would be told after it. */
+			most = i + QUEUE_MOST;
 			continue;
 		}
 		if (got < 0)

@@ -185,6 +185,30 @@ static void add_ours(const struct source *s, const struct wire_open *is)
 		add_own(&is->addresses[i].local);
 }
 
+/* Is it in one of ours that is looked into anyhow? */
+static bool is_looked_into(size_t i)
+{
+	const struct prefix *p = &gather.nets[i].net;
+
+	for (size_t j = 0; j < gather.n_ours; j++) {
+		const struct prefix *q = &gather.nets[j].net;
+
+		if (prefix_contains(q, p) && (q->len < p->len || j < i))
+			return true;
+	}
+	return false;
+}
+
+/* What others have in our i-th, and what of it is the host's own altogether. */
+static bool add_theirs(size_t i)
+{
+	struct prefix p = gather.nets[i].net;	/* they may move */
+
+	if (mirror_is_host(&p) && !add_net(&p, false))
+		return false;
+	return is_looked_into(i) || mirror_within(&p, on_theirs, NULL);
+}
+
 static int build(const struct wire_open *is, struct guard_program *ret)
 {
 	const struct guard_spec spec = {
@@ -218,7 +242,7 @@ int source_program(const struct source *s, const struct wire_open *is,
 	gather.ifindex = ifindex;
 	add_ours(s, is);
 	for (size_t i = 0; i < gather.n_ours; i++)
-		if (!mirror_within(&gather.nets[i].net, on_theirs, NULL))
+		if (!add_theirs(i))
 			break;
 	if (is->layer == WIRE_TAP)
 		mirror_own(ifindex, on_own, NULL);

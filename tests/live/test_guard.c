@@ -880,6 +880,126 @@ START_TEST(it_follows_the_host)
 }
 END_TEST
 
+static bool comes6(const char *src)
+{
+	const struct row r = { src, "fd09::1", LOCAL, true, BOTH, false };
+	static uint32_t id = 100000;
+
+	return has_come(&r, ++id, 16);
+}
+
+/* Where one of two like routes goes, the other one is there. */
+START_TEST(it_tells_like_routes_apart)
+{
+	struct ttd_route wide[] = { route("10.0.0.0/8", NULL, 0) };
+	const struct setup s = { .layer = TTD_TUN, .routes = wide,
+				 .n_routes = 1 };
+
+	begin(&s);
+	ck_admin("ip route add 10.91.0.0/16 via 192.168.7.2 && ip route append "
+		 "10.91.0.0/16 via 192.168.7.2 mtu 1400 && "
+		 "ip route add blackhole 10.92.0.0/16 && "
+		 "ip route append unreachable 10.92.0.0/16");
+	ck_soon(!comes4("10.91.0.9") && !comes4("10.92.0.9"));
+	ck_admin("ip route del 10.91.0.0/16 && "
+		 "ip route del blackhole 10.92.0.0/16");
+	/* By then it has been made anew. */
+	ck_admin("ip route add 10.93.0.0/16 via 192.168.7.2");
+	ck_soon(!comes4("10.93.0.9"));
+	ck_assert(!comes4("10.91.0.9"));
+	ck_assert(!comes4("10.92.0.9"));
+	/* The table that is asked first has others' too. */
+	ck_admin("ip route add 10.97.0.0/16 via 192.168.7.2 table local");
+	ck_soon(!comes4("10.97.0.9"));
+	end();
+}
+END_TEST
+
+/* All of a route to the device becomes the host's own. */
+START_TEST(it_follows_what_is_wider_and_the_hosts)
+{
+	struct ttd_route inner[] = { route("10.70.7.0/24", NULL, 0),
+				     route("fd70:7::/32", NULL, 0) };
+	const struct setup s = { .layer = TTD_TUN, .routes = inner,
+				 .n_routes = 2 };
+
+	begin(&s);
+	ck_assert(comes4("10.70.7.9"));
+	ck_assert(comes6("fd70:7::9"));
+	ck_admin("ip route add local 10.70.0.0/16 dev lo && "
+		 "ip -6 route add local fd70::/16 dev lo");
+	ck_soon(!comes4("10.70.7.9") && !comes6("fd70:7::9"));
+	ck_assert(comes4("10.9.0.9"));
+	ck_admin("ip route del local 10.70.0.0/16 dev lo");
+	ck_soon(comes4("10.70.7.9"));
+	/* In another table, or as a default route, it is not. */
+	ck_admin("ip route add local default dev lo table 100 && "
+		 "ip route add local 10.70.0.0/16 dev lo table 100");
+	ck_admin("ip route add 10.70.7.128/25 via 192.168.7.2");
+	ck_soon(!comes4("10.70.7.129"));
+	ck_assert(comes4("10.70.7.9"));
+	end();
+}
+END_TEST
+
+/* Of events that got lost a dump tells, and nothing older after it. */
+START_TEST(it_follows_where_events_were_lost)
+{
+	struct ttd_route wide[] = { route("10.0.0.0/8", NULL, 0) };
+	const struct setup s = { .layer = TTD_TUN, .routes = wide,
+				 .n_routes = 1 };
+
+	begin(&s);
+	rights(true);
+	ck_sh("for a in $(seq 128 143); do for b in $(seq 0 249); do echo "
+	      "route add 10.$a.$b.0/24 via 192.168.7.2; done; done >%s/add; "
+	      "sed s/add/del/ %s/add >%s/del; ip -batch %s/add", rig.dir,
+	      rig.dir, rig.dir, rig.dir);
+	ck_soon(sh_status("[ -e %s/add ]", rig.dir) == 0);
+	rights(false);
+	ck_soon(!comes4("10.128.0.9") && !comes4("10.143.249.9"));
+	rights(true);
+	kill(rig.daemon, SIGSTOP);
+	ck_sh("ip -batch %s/del && ip -batch %s/add", rig.dir, rig.dir);
+	kill(rig.daemon, SIGCONT);
+	rights(false);
+	/* By then it has been made anew. */
+	ck_admin("ip route add 10.93.0.0/16 via 192.168.7.2");
+	ck_soon(!comes4("10.93.0.9"));
+	for (int a = 128; a < 144; a++) {
+		char src[32];
+
+		snprintf(src, sizeof(src), "10.%d.%d.9", a, a);
+		ck_assert_msg(!comes4(src), "%s came", src);
+	}
+	end();
+}
+END_TEST
+
+/* What a refused request leaves in force is known to be in force. */
+START_TEST(it_follows_after_a_refused_request)
+{
+	struct ttd_route wide[] = { route("10.0.0.0/8", NULL, 0) };
+	struct ttd_route bad[] = { route("10.99.0.0/16", "8.8.8.8", 0) };
+	const struct setup s = { .layer = TTD_TUN, .routes = wide,
+				 .n_routes = 1 };
+	struct ttd_error e;
+
+	begin(&s);
+	ck_admin("ip route add 10.30.0.0/16 via 192.168.7.2");
+	ck_soon(!comes4("10.30.0.9"));
+	sleep_ms(SOON_STEP_MS);
+	for (int i = 0; i < 3; i++) {
+		ck_admin("ip route del 10.30.0.0/16 via 192.168.7.2");
+		ck_assert_int_lt(ttd_add_routes(dev, bad, 1, &e), 0);
+		ck_admin("ip route add 10.30.0.0/16 via 192.168.7.2");
+		ck_admin("ip route replace 10.31.0.0/16 via 192.168.7.2");
+		ck_soon(!comes4("10.30.0.9"));
+	}
+	end();
+}
+END_TEST
+
 /* What counts is what the lease was given, not what is left of it. */
 START_TEST(it_follows_where_others_took_the_route)
 {
@@ -1139,6 +1259,10 @@ int main(void)
 	tcase_add_loop_test(t, a_guest_gets_an_address, 0, 2);
 	tcase_add_loop_test(t, a_full_tunnel_cannot_be_the_lan, 0, 2);
 	tcase_add_test(t, it_follows_the_host);
+	tcase_add_test(t, it_tells_like_routes_apart);
+	tcase_add_test(t, it_follows_what_is_wider_and_the_hosts);
+	tcase_add_test(t, it_follows_where_events_were_lost);
+	tcase_add_test(t, it_follows_after_a_refused_request);
 	tcase_add_test(t, it_follows_where_others_took_the_route);
 	tcase_add_test(t, nobody_is_the_host_to_its_neighbours);
 	tcase_add_test(t, the_longest_prefix_decides);

@@ -175,8 +175,15 @@ static void on_storm(unsigned ifindex)
 	stormy = ifindex;
 }
 
+static unsigned n_stale;
+
+static void on_stale(void)
+{
+	n_stale++;
+}
+
 static const struct mirror_listener listener = {
-	on_gone, on_changed, on_storm, on_touched, on_missed, on_came
+	on_gone, on_changed, on_storm, on_touched, on_missed, on_stale, on_came
 };
 
 static void link_is(unsigned ifindex, const char *name, bool is_gone)
@@ -729,12 +736,72 @@ START_TEST(mirror_tells_routes_to_the_host_and_to_nowhere)
 }
 END_TEST
 
+/* A dump may tell of a route whose link it has not told, or came after it. */
+START_TEST(mirror_waits_for_the_link_of_a_route)
+{
+	mirror_start(&listener, NULL);
+	link_is(3, "eth0", false);
+	route_is(7, "10.1.0.0/16", false);
+	ck_assert_ptr_null(onlink("10.1.0.0/16"));
+	link_is(7, "eth1", false);
+	route_is(7, "10.1.0.0/16", false);
+	ck_assert_str_eq(onlink("10.1.0.0/16"), "eth1");
+	route_is(7, "10.1.0.0/16", true);
+	ck_assert_uint_eq(within("10.1.0.0/16").n, 0);
+	mirror_stop();
+}
+END_TEST
+
+/* A route to the host goes with its link, and not where that goes down. */
+START_TEST(mirror_keeps_routes_to_the_host)
+{
+	struct os_route local = a_route(3, "10.8.0.0/16");
+	struct os_link down = { .ifindex = 3, .name = "eth0" };
+	struct prefix p = { { 10, 8, 7, 0 }, 4, 24 };
+
+	mirror_start(&listener, NULL);
+	link_is(3, "eth0", false);
+	local.to = OS_ROUTE_TO_HOST;
+	local.table = OS_TABLE_LOCAL;
+	tell.route(tell.arg, &local, false);
+	ck_assert(mirror_is_host(&p));
+	tell.link(tell.arg, &down, false);
+	ck_assert(mirror_is_host(&p));
+	link_is(3, "eth0", true);
+	ck_assert(!mirror_is_host(&p));
+	ck_assert_uint_eq(within("0.0.0.0/0").n, 0);
+	mirror_stop();
+}
+END_TEST
+
+START_TEST(mirror_tells_when_it_is_stale)
+{
+	unsigned before;
+
+	mirror_start(&listener, NULL);
+	before = n_stale;
+	route_is(0, "10.1.0.0/16", false);	/* one of several next hops */
+	ck_assert_uint_eq(n_stale, before + 1);
+	mirror_stop();
+}
+END_TEST
+
 START_TEST(mirror_notices_a_storm)
 {
 	mirror_start(&listener, NULL);
 	stormy = 0;
 	for (unsigned i = 0; i < 3 * LIMIT_LINK_EVENTS && !stormy; i++)
 		link_is(3, "tt0", false);
+	ck_assert_uint_eq(stormy, 3);
+	mirror_stop();
+	/* Requests that change nothing do not hide it. */
+	mirror_start(&listener, NULL);
+	stormy = 0;
+	for (unsigned i = 0; i < 6 * LIMIT_LINK_EVENTS && !stormy; i++) {
+		link_is(3, "tt0", false);
+		if (i % LIMIT_EVENTS_A_CHANGE == 0)
+			mirror_readdress(3, NULL, 0, NULL, 0);
+	}
 	ck_assert_uint_eq(stormy, 3);
 	mirror_stop();
 }
@@ -1114,6 +1181,9 @@ int main(void)
 	tcase_add_test(t, mirror_tells_what_comes_and_goes);
 	tcase_add_test(t, mirror_loses_nothing_by_a_dump_that_fails);
 	tcase_add_test(t, mirror_knows_what_goes_with_an_address);
+	tcase_add_test(t, mirror_waits_for_the_link_of_a_route);
+	tcase_add_test(t, mirror_keeps_routes_to_the_host);
+	tcase_add_test(t, mirror_tells_when_it_is_stale);
 	tcase_add_test(t, mirror_asks_where_a_preferred_address_went);
 	tcase_add_test(t, mirror_tells_routes_to_the_host_and_to_nowhere);
 	tcase_add_test(t, mirror_notices_a_storm);
