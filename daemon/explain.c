@@ -180,6 +180,14 @@ static void policy_ends(struct conn *c, const struct wire_refused *why)
 		conn_answer(c, &done);
 }
 
+static void no_memory(struct conn *c)
+{
+	struct wire_refused why;
+
+	refuse(&why, WIRE_E_NO_MEMORY, "policy", "out of memory");
+	policy_ends(c, &why);
+}
+
 /* A few rules at a time, as a LIST does it. */
 static void tell_rules(struct conn *c)
 {
@@ -202,9 +210,7 @@ static void tell_rules(struct conn *c)
 		if (!c->peer.admin && !policy_is_about(policy, rule, &c->peer))
 			continue;
 		if (!tell_section(c, &rule)) {
-			refuse(&why, WIRE_E_NO_MEMORY, "policy",
-			       "out of memory");
-			policy_ends(c, &why);
+			no_memory(c);
 			return;
 		}
 		i++;
@@ -218,4 +224,6 @@ void explain_policy(struct conn *c)
 	c->more = tell_rules;
 	if (tell_section(c, NULL))
 		tell_rules(c);
+	else
+		no_memory(c);
 }
