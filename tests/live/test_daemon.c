@@ -63,24 +63,6 @@ START_TEST(options_and_their_errors)
 }
 END_TEST
 
-static bool no_child_is_left(void *unused)
-{
-	(void)unused;
-	return waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD;
-}
-
-#define ENDS	30
-
-/* However soon it ends: its children are ours then, and end by themselves. */
-START_TEST(its_children_end_with_it)
-{
-	ck_assert_int_eq(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
-	for (int i = 0; i < ENDS; i++)
-		expect("--check --policy /nowhere", 1, "/nowhere");
-	ck_assert(eventually(no_child_is_left, NULL));
-}
-END_TEST
-
 START_TEST(a_second_daemon_keeps_off_a_served_socket)
 {
 	char command[512];
@@ -311,7 +293,6 @@ int main(void)
 
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, options_and_their_errors);
-	tcase_add_test(t, its_children_end_with_it);
 	tcase_add_test(t, a_second_daemon_keeps_off_a_served_socket);
 	tcase_add_test(t, sockets_have_their_modes_and_go_at_the_end);
 	tcase_add_test(t, sockets_passed_in_by_name);

@@ -223,6 +223,30 @@ START_TEST(a_worker_that_ends_the_talk_holds_nobody)
 }
 END_TEST
 
+#define ENDS	300
+
+/* As `tuntapd --check` may, before they have begun.  They keep its stdout. */
+START_TEST(nothing_outlives_who_ends_at_once)
+{
+	struct pollfd out = { .events = POLLIN };
+	int p[2];
+
+	ck_assert_int_eq(pipe(p), 0);
+	for (int i = 0; i < ENDS; i++) {
+		pid_t pid = fork();
+
+		if (pid == 0) {
+			dup2(p[1], STDOUT_FILENO);
+			_exit(resolver_start() != 0);
+		}
+		ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+	}
+	close(p[1]);
+	out.fd = p[0];
+	ck_assert_int_eq(poll(&out, 1, SECONDS * 1000), 1);
+}
+END_TEST
+
 /* Another name each time that the file is read, for as long as one likes. */
 static void *rewrite(const char *path, volatile sig_atomic_t *stop)
 {
@@ -364,6 +388,7 @@ int main(void)
 	tcase_add_test(t, what_is_given_up_stays_so_until_all_is_forgotten);
 	tcase_add_test(t, without_a_keeper_no_name_is_wanted);
 	tcase_add_test(t, a_worker_that_leaves_is_replaced);
+	tcase_add_test(t, nothing_outlives_who_ends_at_once);
 	tcase_add_loop_test(t, a_worker_that_ends_the_talk_holds_nobody, 0, 2);
 	tcase_add_test(t, a_keepers_number_is_free_for_others);
 	tcase_add_test(t, files_that_always_change_are_a_fault);
