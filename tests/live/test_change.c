@@ -996,8 +996,10 @@ START_TEST(no_guard_is_left_that_nobody_knows)
 		open_device(TTD_TUN, 0);
 		before = guard();
 		log = log_length();
-		if (!fail_twice(1, second, &e))
+		if (!fail_twice(1, second, &e)) {
+			free(before);
 			break;
+		}
 		now = rig_log(&rig);
 		if (strstr(now + log, "source guard could not be put back")) {
 			expect_revoked("source guard");
