@@ -21,6 +21,7 @@
 #include "listen.h"
 #include "log.h"
 #include "mirror.h"
+#include "notify.h"
 #include "os.h"
 #include "reload.h"
 #include "resolver.h"
@@ -200,6 +201,17 @@ static void hold_hangup(int how)
 
 /* --- stage 3: resources ------------------------------------------------- */
 
+static void start_notify(void)
+{
+	int error = notify_start(server.base);
+
+	if (!error)
+		return;
+	log_line(LOG_ERR, "cannot tell the service manager how it goes "
+		 "(NOTIFY_SOCKET, WATCHDOG_USEC): %s", strerror(-error));
+	exit(EXIT_FAILURE);
+}
+
 /* Room for every connection, and each device being made. */
 static void raise_fd_limit(void)
 {
@@ -329,6 +341,7 @@ static void on_terminate(evutil_socket_t sig, short what, void *arg)
 	(void)arg;
 	log_line(LOG_NOTICE, "%s: ending; devices stay with their holders",
 		 strsignal((int)sig));
+	notify_stopping();
 	event_base_loopbreak(server.base);
 }
 
@@ -354,6 +367,7 @@ static void serve(struct listeners *l)
 	hold_hangup(SIG_UNBLOCK);
 	log_line(LOG_NOTICE, "version " TUNTAPD_VERSION ", %zu rules; ready",
 		 policy_n_rules(server.policy));
+	notify_ready();
 	event_base_dispatch(server.base);
 	for (size_t i = 0; i < n; i++)
 		event_free(events[i]);
@@ -387,6 +401,7 @@ int main(int argc, char **argv)
 	server.base = event_base_new();
 	if (!server.base || worker_start(server.base))
 		return EXIT_FAILURE;
+	start_notify();
 	if (follow_start(&server))
 		return EXIT_FAILURE;
 	server.grace_ms = (int)o.grace * 1000;
@@ -410,6 +425,7 @@ int main(int argc, char **argv)
 	os_unclaim();
 	resolver_stop();
 	policy_free(server.policy);
+	notify_stop();
 	event_base_free(server.base);
 	libevent_global_shutdown();
 	return EXIT_SUCCESS;

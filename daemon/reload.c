@@ -15,6 +15,7 @@
 #include "limits.h"
 #include "log.h"
 #include "mirror.h"
+#include "notify.h"
 #include "refuse.h"
 #include "resolver.h"
 #include "table.h"
@@ -289,6 +290,7 @@ static void start(void)
 	reload.again = reload.again_enforce = false;
 	reload.again_waiting = NULL;
 	start_over();
+	notify_reloading();
 	/* Not from here: a client may be in the middle of its request. */
 	event_active(&reload.begin, EV_TIMEOUT, 0);
 }
@@ -309,6 +311,7 @@ static void go_on(void)
 		fail(fault.text);
 	else
 		take_effect(policy);
+	notify_ready();
 	if (reload.again)
 		start();
 }

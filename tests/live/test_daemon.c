@@ -197,6 +197,95 @@ START_TEST(a_passed_fd_that_is_no_listener_is_an_error)
 }
 END_TEST
 
+/* --- the service manager ------------------------------------------------ */
+
+static int manager;
+
+/* Of `path`, which the daemon is told of. */
+static void manager_at(const char *path)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	struct timeval patience = { .tv_sec = 10 };
+
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path);
+	manager = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	ck_assert_int_eq(bind(manager, (void *)&addr, sizeof(addr)), 0);
+	ck_assert_int_eq(setsockopt(manager, SOL_SOCKET, SO_RCVTIMEO, &patience,
+				    sizeof(patience)), 0);
+	setenv("NOTIFY_SOCKET", path, 1);
+}
+
+/* The next word of it but WATCHDOG=1, or that too. */
+static void manager_hears(const char *begins)
+{
+	char text[128];
+	ssize_t n;
+
+	do {
+		n = recv(manager, text, sizeof(text) - 1, 0);
+		ck_assert_msg(n > 0, "not told: %s", begins);
+		text[n] = '\0';
+	} while (strcmp(text, "WATCHDOG=1") == 0 && strcmp(begins, text) != 0);
+	ck_assert_msg(strncmp(text, begins, strlen(begins)) == 0, "%s: %s",
+		      begins, text);
+}
+
+START_TEST(the_service_manager_is_told)
+{
+	char path[128];
+
+	rig_start(&rig, NULL);
+	rig_stop(&rig);
+	snprintf(path, sizeof(path), "%s/notify", rig.dir);
+	manager_at(path);
+	setenv("WATCHDOG_USEC", "200000", 1);
+	rig_daemon(&rig, NULL);
+	manager_hears("READY=1");
+	manager_hears("WATCHDOG=1");
+	manager_hears("WATCHDOG=1");
+	kill(rig.daemon, SIGHUP);
+	manager_hears("RELOADING=1\nMONOTONIC_USEC=");
+	manager_hears("READY=1");
+	/* Also where the policy stays as it was. */
+	write_policy("20-bad.conf", "nonsense\n");
+	kill(rig.daemon, SIGHUP);
+	manager_hears("RELOADING=1\nMONOTONIC_USEC=");
+	manager_hears("READY=1");
+	rig_stop(&rig);
+	manager_hears("STOPPING=1");
+	close(manager);
+	rig_end(&rig);
+}
+END_TEST
+
+START_TEST(the_watchdog_of_another_process_is_not_fed)
+{
+	char path[128], text[128];
+
+	rig_start(&rig, NULL);
+	rig_stop(&rig);
+	snprintf(path, sizeof(path), "%s/notify", rig.dir);
+	manager_at(path);
+	setenv("WATCHDOG_USEC", "20000", 1);
+	setenv("WATCHDOG_PID", "1", 1);
+	rig_daemon(&rig, NULL);
+	manager_hears("READY=1");
+	sleep_ms(200);
+	ck_assert_int_lt(recv(manager, text, sizeof(text), MSG_DONTWAIT), 0);
+	rig_stop(&rig);
+	manager_hears("STOPPING=1");
+	close(manager);
+	/* Nobody there to be told is a fault: he would wait in vain. */
+	ck_assert_int_eq(sh_status("NOTIFY_SOCKET=%s/nobody unshare --net %s "
+				   "--policy %s 2>&1 | grep -q "
+				   "NOTIFY_SOCKET", rig.dir,
+				   rig_built("tuntapd"), rig.policy), 0);
+	rig_end(&rig);
+}
+END_TEST
+
+/* --- the device node ---------------------------------------------------- */
+
 static int open_says(void *arg)
 {
 	const char *const *says = arg;
@@ -297,6 +386,8 @@ int main(void)
 	tcase_add_test(t, sockets_have_their_modes_and_go_at_the_end);
 	tcase_add_test(t, sockets_passed_in_by_name);
 	tcase_add_test(t, a_passed_fd_that_is_no_listener_is_an_error);
+	tcase_add_test(t, the_service_manager_is_told);
+	tcase_add_test(t, the_watchdog_of_another_process_is_not_fed);
 	tcase_add_test(t, a_missing_device_node_is_told);
 	tcase_add_test(t, a_closed_device_node_is_told);
 	tcase_add_test(t, library_finds_the_socket_by_the_environment);

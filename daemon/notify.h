@@ -1,0 +1,24 @@
+/*
+ * The service manager is told how we are, where one asks for it: sd_notify(3)
+ * and its watchdog.  The protocol is a datagram of "NAME=value" lines, which is
+ * less to write than libsystemd is to load.
+ */
+#ifndef TUNTAPD_NOTIFY_H
+#define TUNTAPD_NOTIFY_H
+
+struct event_base;
+
+/*
+ * Takes NOTIFY_SOCKET and WATCHDOG_USEC from the environment.  From then on the
+ * loop tells the watchdog that it turns.  0, also where nobody asks, or -errno:
+ * then whoever asks would wait in vain.
+ */
+int notify_start(struct event_base *base);
+void notify_stop(void);
+
+/* Started, or done with a reload. */
+void notify_ready(void);
+void notify_reloading(void);
+void notify_stopping(void);
+
+#endif
