@@ -23,6 +23,14 @@ SBINDIR	= $(PREFIX)/sbin
 LIBDIR	= $(PREFIX)/lib
 INCDIR	= $(PREFIX)/include
 MANDIR	= $(PREFIX)/share/man
+# systemd and udev look below /usr/local/lib and /usr/lib, and so does what
+# `pkg-config systemd` says with this prefix; ip of Debian 12 looks in /etc.
+UNITDIR	?= $(PREFIX)/lib/systemd/system
+NETWORKDIR ?= $(PREFIX)/lib/systemd/network
+SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
+TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
+UDEVDIR	?= $(PREFIX)/lib/udev
+RTPROTOSDIR ?= /etc/iproute2/rt_protos.d
 
 WARN	= -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes \
 	  -Wmissing-prototypes -Wformat=2 -Wvla $(WERROR)
@@ -71,7 +79,8 @@ Q	= @
 say	= @printf '  %-5s %s\n' $(1) $@
 
 all: $(B)/tuntapd $(B)/tuntapctl $(B)/libtuntapd.a $(B)/libtuntapd.so \
-	$(B)/libtuntapd.pc $(addprefix $(B)/,$(EXAMPLES)) $(MAN)
+	$(B)/libtuntapd.pc $(addprefix $(B)/,$(wildcard systemd/*)) \
+	$(addprefix $(B)/,$(EXAMPLES)) $(MAN)
 .PHONY: all
 
 # --- compiling ---------------------------------------------------------------
@@ -130,6 +139,10 @@ $(B)/libtuntapd.so: $(B)/$(SOFILE)
 # Anew each time: it names the prefix.
 $(B)/libtuntapd.pc: libclient/libtuntapd.pc.in FORCE
 	$(Q)mkdir -p $(@D) && sed 's|@PREFIX@|$(PREFIX)|; s|@INCLUDEDIR@|$(INCDIR)|; s|@LIBDIR@|$(LIBDIR)|; s|@VERSION@|$(VERSION)|' $< > $@
+
+# Likewise.
+$(B)/systemd/%: systemd/% FORCE
+	$(Q)mkdir -p $(@D) && sed 's|@SBINDIR@|$(SBINDIR)|g; s|@BINDIR@|$(BINDIR)|g; s|@RUNDIR@|$(RUNDIR)|g' $< > $@
 
 $(B)/tuntapctl: $(call obj,$(CTL) $(POLICY) $(PROTO)) $(B)/libtuntapd.a
 	$(call say,LINK)
@@ -208,6 +221,12 @@ check: deps
 ci: deps-ci
 	@sh tests/ci.sh $(B)
 
+# What is installed, in a systemd that has booted in a namespace.
+check-systemd: deps-ci
+	@$(MAKE) --no-print-directory $(JOBS) all
+	@sh tests/systemd.sh $(B)
+.PHONY: check-systemd
+
 # Figures, on a quiet machine; see tests/bench/README.md.
 bench: deps
 	@$(MAKE) --no-print-directory tests
@@ -234,7 +253,17 @@ fuzz: $(addprefix $(B)/fuzz/,$(FUZZ)) $(B)/fuzz/wire.dict
 
 # --- installing --------------------------------------------------------------
 
-# Parallel lists: where, mode, files.
+# FILE:WHERE, as which one of systemd/ is installed.
+SYSTEMD	= tuntapd.service:$(UNITDIR)/tuntapd.service \
+	  tuntapd.socket:$(UNITDIR)/tuntapd.socket \
+	  tuntapd-admin.socket:$(UNITDIR)/tuntapd-admin.socket \
+	  sysusers.conf:$(SYSUSERSDIR)/tuntapd.conf \
+	  tmpfiles.conf:$(TMPFILESDIR)/tuntapd.conf \
+	  70-tuntapd.rules:$(UDEVDIR)/rules.d/70-tuntapd.rules \
+	  00-tuntapd.link:$(NETWORKDIR)/00-tuntapd.link \
+	  00-tuntapd.network:$(NETWORKDIR)/00-tuntapd.network \
+	  rt_protos.conf:$(RTPROTOSDIR)/tuntapd.conf
+
 install: all
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(BINDIR) $(DESTDIR)$(INCDIR) \
 	 $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(MANDIR)
@@ -248,6 +277,10 @@ install: all
 	install -d $(DESTDIR)$(LIBDIR)/tuntapd/policy.d
 	install -m 0644 policy/50-tuntap.conf $(DESTDIR)$(LIBDIR)/tuntapd/policy.d/50-tuntap.conf
 	install -m 0644 $(B)/libtuntapd.pc $(DESTDIR)$(LIBDIR)/pkgconfig/libtuntapd.pc
+	for each in $(SYSTEMD); do \
+		install -D -m 0644 $(B)/systemd/$${each%%:*} \
+		 $(DESTDIR)$${each#*:} || exit 1; \
+	done
 	for page in $(MAN); do \
 		install -d $(DESTDIR)$(MANDIR)/man$${page##*.} && \
 		install -m 0644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.}/ || exit 1; \
@@ -265,6 +298,9 @@ uninstall:
 	 $(DESTDIR)$(LIBDIR)/tuntapd/policy.d/50-tuntap.conf \
 	 $(DESTDIR)$(LIBDIR)/pkgconfig/libtuntapd.pc
 	rmdir $(DESTDIR)$(LIBDIR)/tuntapd/policy.d $(DESTDIR)$(LIBDIR)/tuntapd 2>/dev/null || :
+	for each in $(SYSTEMD); do \
+		rm -f $(DESTDIR)$${each#*:}; \
+	done
 	for page in $(notdir $(MAN)); do \
 		rm -f $(DESTDIR)$(MANDIR)/man$${page##*.}/$$page; \
 	done

@@ -171,15 +171,15 @@ static int index_of(int fd, unsigned *ret)
  * it takes several (TUNSETIFF asks for the owner only where there is one), and
  * who waits for its name to appear can be in time.  So it is born under a name
  * that nobody can know, and check_queues() looks whether somebody did come.
+ *
+ * Those with one queue are so as well: udev hears of a device when it is born,
+ * which may be before its alias is there.  By this name, or by the alias that
+ * it has when it is renamed, our rule knows it (systemd/70-tuntapd.rules).
  */
-static int birth_name(const struct wire_open *open, char ret[WIRE_NAME_MAX + 1])
+static int birth_name(char ret[WIRE_NAME_MAX + 1])
 {
 	uint8_t dice[6];
 
-	if (open->queues == 1) {
-		memcpy(ret, open->name, sizeof(open->name));
-		return 0;
-	}
 	if (getentropy(dice, sizeof(dice)) < 0)
 		return -errno;
 	snprintf(ret, WIRE_NAME_MAX + 1, "tt-%02x%02x%02x%02x%02x%02x", dice[0],
@@ -191,7 +191,7 @@ static int create(const struct wire_open *open, struct os_device *dev,
 		  struct wire_refused *why)
 {
 	char name[WIRE_NAME_MAX + 1];
-	int error = birth_name(open, name);
+	int error = birth_name(name);
 
 	if (!error)
 		error = attach_queue(open, name, dev, why);
@@ -238,8 +238,7 @@ static void describe(struct rtnl_batch *b, const struct wire_open *open,
 {
 	rtnl_set_alias(b, dev->ifindex, alias);
 	rtnl_keep_addresses(b, dev->ifindex);
-	if (open->queues > 1)
-		rtnl_set_name(b, dev->ifindex, open->name);
+	rtnl_set_name(b, dev->ifindex, open->name);
 	if (open->flags & WIRE_OPEN_MAC_SET)
 		rtnl_set_mac(b, dev->ifindex, open->mac);
 	if (open->txqueuelen)

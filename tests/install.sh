@@ -79,6 +79,12 @@ header_alone() {
 	"$cc" -Wall -Wextra -Wpedantic -Werror -fsyntax-only "$@" \
 		$(pc --cflags) "$root/h.c"
 }
+unit_names_what_is_installed() {
+	unit=$root/dest$prefix/lib/systemd/system/tuntapd.service
+	! grep '@[A-Z]*@' "$unit" && [ -x "$root/dest$(sed -n \
+		's/^ExecStart=\([^ ]*\).*/\1/p' "$unit")" ] &&
+	[ -x "$root/dest$(sed -n 's/^ExecReload=+\([^ ]*\).*/\1/p' "$unit")" ]
+}
 nothing_left() {
 	make_it uninstall && [ -z "$(find "$root/dest" ! -type d)" ]
 }
@@ -96,6 +102,7 @@ else
 	echo "SKIP install_header_cxx17: no C++ compiler is installed"
 fi
 ok "manual-pages-are-installed" [ -s "$root/dest$prefix/share/man/man8/tuntapd.8" ]
+ok "unit-names-what-is-installed" unit_names_what_is_installed
 ok "uninstall-leaves-nothing" nothing_left
 
 echo "install: $passed passed, $failed failed"
