@@ -8,6 +8,7 @@
 #	<!-- run: NAME in background -->	started, gone on with when it has
 #					written a line, ended when all is done
 #	<!-- file: NAME -->		before any block: it becomes that file
+#	<!-- systemd: NAME -->		tests/systemd.sh runs it
 #
 # in a copy of the sources, network and mount namespaces, with /etc, /run and
 # /usr/local of its own.  That needs root.  An unmarked ```sh block may hold
@@ -173,9 +174,11 @@ blocks() {
 		sub(/:/, "", mark)
 		next
 	}
+	/^<!-- systemd: .* -->$/ { elsewhere = 1; next }
 	/^```/ && !inside {
 		inside = 1
-		language = substr($0, 4)
+		language = elsewhere ? "" : substr($0, 4)
+		elsewhere = 0
 		n++
 		file = ""
 		if (mark != "") {

@@ -10,7 +10,6 @@
 # alone.
 set -eu
 
-suite=bookworm
 user=newcomer
 
 # --- in the new root --------------------------------------------------------
@@ -145,16 +144,8 @@ command -v apt-get >/dev/null || skip 'there is no apt-get to take sources from'
 unshare --mount --pid --fork --kill-child --mount-proc true 2>/dev/null ||
 	skip 'no mount and pid namespaces here'
 
-# "URI SUITE COMPONENT" of each source of that suite, updates and security too.
-sources() {
-	apt-get indextargets 'Created-By: Packages' \
-		--format '$(CODENAME) $(REPO_URI) $(RELEASE) $(COMPONENT)' |
-		sed -n "s/^${suite}[a-z-]* //p" | sort -u
-}
-list=$(sources)
-[ -n "$list" ] || { apt-get update -q >/dev/null; list=$(sources); }
-mirror=$(echo "$list" | sed -n "s/ $suite main\$//p" | head -n 1)
-[ -n "$mirror" ] || skip "the machine's apt sources have no $suite"
+# shellcheck source=tests/root.sh
+. tests/root.sh
 
 work=$(mktemp -d "${TMPDIR:-/var/tmp}/tuntapd-fresh.XXXXXX")
 chmod 0755 "$work"
@@ -171,31 +162,7 @@ trap 'exit 1' INT TERM HUP
 root=$work/root
 mkdir -m 0755 "$root"
 
-# A pristine root is kept for a week, where nobody else can have put it.
-keep=${TMPDIR:-/var/tmp}/tuntapd-fresh-$(id -u)
-base=$keep/$suite-$(dpkg --print-architecture).tar
-mkdir -m 0700 "$keep" 2>/dev/null || :
-if [ -L "$keep" ] || [ "$(stat -c '%u %a' "$keep")" != "$(id -u) 700" ]; then
-	base=
-fi
-if [ -n "$base" ] && [ -n "$(find "$base" -mtime -7 2>/dev/null)" ]; then
-	tar -x -C "$root" -f "$base"
-else
-	echo "making a $suite root"
-	if ! debootstrap --variant=minbase "$suite" "$root" "$mirror" \
-			>"$work/log" 2>&1; then
-		cat "$work/log"
-		[ ! -e "$root/debootstrap/debootstrap.log" ] ||
-			tail -n 20 "$root/debootstrap/debootstrap.log"
-		echo "fresh: debootstrap failed"
-		exit 1
-	fi
-	rm -rf "$root"/var/cache/apt/archives/*.deb
-	if [ -n "$base" ]; then
-		tar -c -C "$root" -f "$base.new" .
-		mv "$base.new" "$base"
-	fi
-fi
+make_root "$root" fresh
 
 # apt there as apt here.
 echo "$list" | sed 's/^/deb /' >"$root/etc/apt/sources.list"
