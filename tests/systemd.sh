@@ -146,6 +146,9 @@ ok() {
 		sed 's/^/    /' "$work/out"
 		m journalctl -b --no-pager -n 8 -u tuntapd.service |
 			sed 's/^/    /' || :
+		# The next one begins with nothing.
+		m pkill -KILL -u member || :
+		within 10 no_leases || :
 	fi
 }
 
