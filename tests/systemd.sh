@@ -3,8 +3,8 @@
 #
 # A Debian 12 root is booted by systemd-nspawn, with network, pids and devices
 # of its own; what is installed there is used as the README says, by root and by
-# users.  networkd and udev run there too: each is seen to break a lease without
-# our files, and to leave it alone with them.
+# users.  networkd, NetworkManager and udev run there too: each is seen to touch a
+# lease without our files, and to leave it alone with them.
 #
 #	QUIET_SECONDS	for which networkd must leave a lease alone (60)
 set -eu
@@ -17,6 +17,7 @@ births=40			# of devices, that udev must know
 exposure=1.3			# of systemd-analyze security, at most
 packages=systemd-sysv,udev,dbus,iproute2,iputils-ping,procps
 packages=$packages,libevent-core-2.1-7,libmnl0,libmd0,libjansson4
+packages=$packages,network-manager,libpam-systemd
 passed=0 failed=0 skipped=0
 
 skip_all() {
@@ -88,6 +89,9 @@ own_groups() {
 
 # Nothing else of the machine wants a word.
 ln -s /dev/null "$root/etc/systemd/system/apt-daily.timer"
+# It is started when it is asked.
+ln -sf /dev/null "$root/etc/systemd/system/NetworkManager-wait-online.service"
+rm -f "$root/etc/systemd/system/multi-user.target.wants/NetworkManager.service"
 # Not the first boot.
 : >"$root/etc/machine-id"
 echo "$machine" >"$root/etc/hostname"
@@ -421,6 +425,28 @@ networkd_leaves_it_alone() {
 	echo "note: for $quiet s"
 }
 
+nm_says() {
+	m nmcli -t -f DEVICE,STATE device | grep -q "^$held:$1"
+}
+# It takes what is there for a connection of its own; it breaks nothing by that.
+nm_takes_it() {
+	without_files
+	m systemctl start NetworkManager
+	hold_all
+	within 10 nm_says connected
+}
+nm_leaves_it_alone() {
+	let_go
+	with_files
+	hold_all
+	within 10 nm_says unmanaged
+	sleep 5
+	nm_says unmanaged
+	has_all
+	let_go
+	m systemctl stop NetworkManager
+}
+
 # udev gives a TAP a MAC address of its own making, which is tampering.
 udev_breaks_a_tap() {
 	without_files
@@ -515,6 +541,8 @@ ok watchdog-recovers watchdog_recovers
 ok udev-knows-from-birth known_from_birth
 ok udev-breaks-a-tap-without udev_breaks_a_tap
 ok udev-leaves-a-tap-alone udev_leaves_a_tap_alone
+ok networkmanager-takes-a-lease-without nm_takes_it
+ok networkmanager-leaves-a-lease-alone nm_leaves_it_alone
 ok networkd-breaks-a-lease-without networkd_breaks_it
 ok networkd-leaves-a-lease-alone networkd_leaves_it_alone
 stop_networkd
