@@ -1,8 +1,7 @@
 #!/bin/sh
 # ci.sh BUILD: what `make ci` does beyond `make check`: compilers with warnings
-# as errors, static analysis, valgrind, fuzzing, manual pages, what is installed
-# in a systemd that has booted, and the README's two commands on a Debian that
-# has nothing.
+# as errors, static analysis, valgrind, fuzzing, manual pages, and the README's
+# two commands on a Debian that has nothing.
 #
 #	CI_STEPS	only the steps of these names
 #	FUZZ_SECONDS	for each fuzz target (60)
@@ -239,11 +238,6 @@ manual() {
 		xargs -0 -r mandoc -Tlint -W warning
 }
 
-check_systemd() {
-	make --no-print-directory B="$build/gcc" all
-	sh tests/systemd.sh "$build/gcc"
-}
-
 scripts() {
 	bash -n .ci/run
 	if ! command -v shellcheck >/dev/null; then
@@ -268,7 +262,6 @@ step threads check_threads
 step wire check_wire
 step fuzz fuzz
 step manual manual
-step systemd check_systemd
 step fresh sh tests/fresh.sh
 
 echo "ci: $passed passed, $failed failed, $skipped skipped"
