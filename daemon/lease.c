@@ -100,7 +100,8 @@ static void on_done(struct worker_job *job)
 	struct held *held = held_of_job(job);
 	struct conn *c = held->conn;
 	int error = job->result;
-	bool again = error && error != -EPERM;
+	/* Where its fds were the last ones it has gone all the same. */
+	bool again = error && error != -EPERM && held->lease.counted;
 
 	held->working = false;
 	count_waiting(held, 0);
@@ -124,6 +125,9 @@ static void on_done(struct worker_job *job)
 
 void lease_do_away(struct held *held)
 {
+	/* A job is in one queue: the mirror may have told of a storm, too. */
+	if (held->working)
+		return;
 	held->working = true;
 	held->job.ifindex = held->lease.counted ? held->lease.ifindex : 0;
 	held->job.done = on_done;
@@ -150,10 +154,12 @@ static void on_linger(evutil_socket_t fd, short what, void *arg)
 		lease_wait(held, LIMIT_LINGER_MS);
 		return;
 	}
-	if (held->lease.state == WIRE_LEASE_ORPHAN)
+	if (held->lease.state == WIRE_LEASE_ORPHAN) {
 		log_line(LOG_NOTICE, "lease %s: nobody came for %s of uid %u; "
 			 "it is deleted", held->lease.id, held->lease.name,
 			 held->lease.uid);
+		held->lease.state = WIRE_LEASE_ENDING;
+	}
 	if (held->conn && held->lease.counted) {
 		lease_do_away(held);	/* it is revoked, and that failed before */
 		return;
@@ -190,7 +196,8 @@ static bool bears_mark(const struct held *held)
 {
 	const struct os_link *now = mirror_link(held->lease.ifindex);
 
-	return now && strcmp(now->alias, held->alias) == 0;
+	/* Of a device that was never up the kernel has not told it. */
+	return now && (!now->alias[0] || strcmp(now->alias, held->alias) == 0);
 }
 
 void lease_revoke(struct held *held, const char *fmt, ...)

@@ -9,6 +9,7 @@
  * the claim is a longer one, which nobody can have taken before us.
  */
 #include <errno.h>
+#include <limits.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -32,6 +33,11 @@
 #define NAME_LEN	(sizeof(NAME) - 1)
 #define NAME_MAX_LEN	(sizeof(((struct sockaddr_un *)0)->sun_path) - 1)
 #define ANSWER_MAX	32768	/* what a dump comes in */
+/*
+ * What it may receive: over what users may ask for (net.core.rmem_max), so that
+ * CAP_NET_ADMIN in this namespace is behind it, whoever runs it.
+ */
+#define CLAIM_BUFFER	(INT_MAX / 2)
 #define LISTENING	10	/* TCP_LISTEN, which sock_diag uses for all */
 /* Who was told to end may be at it still. */
 #define TRIES		10
@@ -52,11 +58,15 @@ static socklen_t address(struct sockaddr_un *ret, const char *name)
 /* 0, -EADDRINUSE, or -errno. */
 static int take(const char *name)
 {
+	const int much = CLAIM_BUFFER;
 	struct sockaddr_un a;
 	socklen_t len = address(&a, name);
 	int s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	int error = s < 0 ? -errno : 0;
 
+	if (!error)
+		(void)setsockopt(s, SOL_SOCKET, SO_RCVBUFFORCE, &much,
+				 sizeof(much));
 	/* Only what listens is looked at; and it tells our pid. */
 	if (!error && (bind(s, (struct sockaddr *)&a, len) < 0 ||
 		       listen(s, SOMAXCONN) < 0))
@@ -88,11 +98,14 @@ struct claims {
 	uid_t uid;		/* that user's */
 };
 
+#define RCVBUF_AT	(SK_MEMINFO_RCVBUF * sizeof(uint32_t))
+
 struct one {
 	const char *name;	/* len bytes: a NUL, if it is abstract, first */
 	size_t len;
 	bool has_uid;
 	uid_t uid;
+	uint32_t buffer;
 };
 
 static int on_attr(const struct nlattr *attr, void *arg)
@@ -106,6 +119,10 @@ static int on_attr(const struct nlattr *attr, void *arg)
 		   mnl_attr_validate(attr, MNL_TYPE_U32) == 0) {
 		s->has_uid = true;
 		s->uid = mnl_attr_get_u32(attr);
+	} else if (mnl_attr_get_type(attr) == UNIX_DIAG_MEMINFO &&
+		   mnl_attr_get_payload_len(attr) > RCVBUF_AT) {
+		memcpy(&s->buffer, (const char *)mnl_attr_get_payload(attr) +
+		       RCVBUF_AT, sizeof(s->buffer));
 	}
 	return MNL_CB_OK;
 }
@@ -127,7 +144,10 @@ static int on_socket(const struct nlmsghdr *nlh, void *arg)
 	    msg->udiag_type != SOCK_STREAM || msg->udiag_ino == c->own ||
 	    !is_claim(&s))
 		return MNL_CB_OK;
-	if (s.uid == 0 || s.uid == geteuid()) {
+	if (s.uid == 0 || s.uid == geteuid() || s.buffer >= CLAIM_BUFFER) {
+		/* What nobody has accepted yet is root's, whoever connected. */
+		if (msg->udiag_state != LISTENING)
+			return MNL_CB_OK;
 		c->daemon = true;
 		snprintf(c->name, sizeof(c->name), "%.*s", (int)(s.len - 1),
 			 s.name + 1);
@@ -150,8 +170,9 @@ static int ask(struct mnl_socket *nl, struct claims *ret)
 	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
 	req = mnl_nlmsg_put_extra_header(nlh, sizeof(*req));
 	req->sdiag_family = AF_UNIX;
-	req->udiag_states = 1u << LISTENING;
-	req->udiag_show = UDIAG_SHOW_NAME | UDIAG_SHOW_UID;
+	req->udiag_states = ~0u;
+	req->udiag_show = UDIAG_SHOW_NAME | UDIAG_SHOW_UID |
+			  UDIAG_SHOW_MEMINFO;
 	if (mnl_socket_sendto(nl, nlh, nlh->nlmsg_len) < 0)
 		return -errno;
 	do {
@@ -211,6 +232,9 @@ static int try(struct claims *c)
 	/* Where nobody can look, no daemon has another name. */
 	if (look(c))
 		return error;
+	/* What a user has accepted bears the name when he has it no more. */
+	if (!error)
+		c->user = false;
 	/* Not unless it is known that a user has it. */
 	if (error == -EADDRINUSE && c->user && !c->daemon) {
 		error = take_longer();

@@ -11,6 +11,7 @@
 #include <sys/ioctl.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "far.h"
 
@@ -74,6 +75,14 @@ static void storm(int fd)
 			break;
 }
 
+/* As often as three of it are a storm, and two with what is read at once not. */
+static void nudge(int fd)
+{
+	for (int i = 0; i < 350; i++)
+		if (ioctl(fd, TUNSETOWNER, 0) < 0)
+			break;
+}
+
 static void say_event(struct ttd_device *dev)
 {
 	static const char *const said[] = {
@@ -121,7 +130,8 @@ static int open_as_ordered(const struct order *order, struct ttd_device **dev)
 
 /*
  * Opens, takes the bare fd, and then does what each byte of its stdin says:
- * a digit: that tamper; s: a storm; e: tell events; q: close and end.
+ * a digit: that tamper; s: a storm; n: a third of one; e: tell events; c: close,
+ * and keep the fd; q: close and end.
  */
 static int hold(void *arg)
 {
@@ -141,6 +151,14 @@ static int hold(void *arg)
 		if (c == 's') {
 			storm(fd);
 			printf("stormed\n");
+		}
+		if (c == 'n') {
+			nudge(fd);
+			printf("nudged\n");
+		}
+		if (c == 'c') {
+			ttd_close(dev);
+			printf("left\n");
 		}
 		if (c == 'e') {
 			say_event(dev);
@@ -677,7 +695,10 @@ START_TEST(a_lease_is_known_in_full)
 }
 END_TEST
 
-/* As many addresses and routes as a device can have, of both families. */
+/*
+ * As many addresses and routes as a device can have, of both families; one of
+ * them is the default route, which the kernel has as its halves.
+ */
 static struct ttd_addr full_addrs[WIRE_ADDRESSES_MAX];
 static struct ttd_route full_routes[WIRE_ROUTES_MAX];
 
@@ -695,6 +716,7 @@ static void fill(void)
 			 "fd20:0:%x::/48", i);
 		full_routes[i] = route(text, NULL, 0);
 	}
+	full_routes[WIRE_ROUTES_MAX - 1] = route("0.0.0.0/0", NULL, 0);
 }
 
 static void wait_for(struct ttd_device *dev, enum ttd_event_type type)
@@ -760,6 +782,9 @@ static const char *const his[] = {
 	"ip -6 route add fd77::/64 dev tt0",
 };
 
+/* 192.168.7.1 in a guard: the host's own, which the default route leads to. */
+#define IN_GUARD "3232237313"
+
 static unsigned lines(const char *command)
 {
 	char *text = sh("%s | wc -l", command);
@@ -795,8 +820,12 @@ START_TEST(a_full_lease_is_known_in_full)
 	client_start(&c, redo_in_full, NULL);
 	ck_assert_str_eq(client_line(&c, "open"), "open: done");
 	ck_sh("%s", his[_i]);
+	if (_i)
+		ck_soon(lines("tc filter show dev tt0 ingress | "
+			      "grep " IN_GUARD) > 0);
 	keep_state("before");
-	ck_assert_uint_eq(lines("ip route show dev tt0 proto 116"), 48 + 192);
+	ck_assert_uint_eq(lines("ip route show dev tt0 proto 116"),
+			  48 + 191 + 2);
 	rig_kill(&rig, SIGKILL);
 	rig_daemon(&rig, &o);
 	ck_assert_str_eq(client_line(&c, "routes go"), "routes go: done");
@@ -1307,15 +1336,42 @@ START_TEST(there_is_one_daemon)
 }
 END_TEST
 
-static int squat(void *unused)
+static int listen_and_fill(int s)
+{
+	return listen(s, 1) || fill_claim(NULL);
+}
+
+static int do_no_more(int s)
+{
+	(void)s;
+	return 0;
+}
+
+static int connect_it(int s)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	int other = socket(AF_UNIX, SOCK_STREAM, 0);
+	socklen_t len = sizeof(a);
+
+	/* A name that the kernel chooses. */
+	return bind(other, (struct sockaddr *)&a, sizeof(a.sun_family)) ||
+	       listen(other, 1) ||
+	       getsockname(other, (struct sockaddr *)&a, &len) ||
+	       connect(s, (struct sockaddr *)&a, len);
+}
+
+static int (*const squats[])(int s) = {
+	listen_and_fill, do_no_more, connect_it
+};
+
+static int squat(void *how)
 {
 	struct sockaddr_un a;
 	socklen_t len = claim_address(&a);
 	int s = socket(AF_UNIX, SOCK_STREAM, 0);
 
-	(void)unused;
-	if (bind(s, (struct sockaddr *)&a, len) || listen(s, 1) ||
-	    fill_claim(NULL))
+	if (bind(s, (struct sockaddr *)&a, len) ||
+	    squats[*(const int *)how](s))
 		return 1;
 	puts("squats");
 	fflush(stdout);
@@ -1331,7 +1387,7 @@ START_TEST(a_squatter_stops_nobody)
 	char *log;
 
 	rig_namespaces(NODE_CLOSED);
-	client_start(&c, squat, NULL);
+	client_start(&c, squat, &_i);
 	client_line(&c, "squats");
 	rig_start(&rig, NULL);
 	log = rig_log(&rig);
@@ -1626,18 +1682,19 @@ static bool is_logged(void *text)
 
 /*
  * _i: 0, it is killed before the device is gone; 1, it ends then; 2, it was at
- * deleting several when it was killed.
+ * deleting several when it was killed; 3, as 0, and the device was never up.
  */
 START_TEST(what_is_taken_back_stays_so)
 {
 	const struct rig_options o = { .policy = revokes, .grace = "30",
 				       .fault_build = true };
+	static const struct order down = { TTD_TUN, "tt0", TTD_DOWN, NONE };
 	struct holder h;
 	char *text;
 
 	rig_start(&rig, &o);
-	start(&h, &tun);
-	if (_i < 2) {
+	start(&h, _i == 3 ? &down : &tun);
+	if (_i != 2) {
 		/* The mark, the look whether it is still ours, the deletion. */
 		rig_fail_step(&rig, 3);
 		ask_close(rig.admin, "tt0");
@@ -1684,6 +1741,49 @@ START_TEST(what_is_to_go_goes_before_the_daemon)
 }
 END_TEST
 
+static void await_second(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	t = (struct timespec){ .tv_sec = t.tv_sec + 1, .tv_nsec = 10000000 };
+	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL);
+}
+
+/*
+ * Whose connection has ended and who keeps the fd: that there is a storm is seen
+ * when the device is about to be deleted anyhow.
+ */
+START_TEST(a_storm_at_the_end_ends_it_once)
+{
+	const struct rig_options o = { .policy = revokes };
+	struct holder h, other;
+
+	rig_start(&rig, &o);
+	start(&h, &tun);
+	await_second();
+	for (int i = 0; i < 2; i++) {
+		tell(&h, 'n');
+		client_line(&h.c, "nudged");
+		usleep(50000);
+	}
+	tell(&h, 'c');
+	client_line(&h.c, "left");
+	usleep(20000);
+	kill(rig.daemon, SIGSTOP);
+	tell(&h, 'n');
+	client_line(&h.c, "nudged");
+	usleep(150000);
+	kill(rig.daemon, SIGCONT);
+	link_goes("tt0");
+	ck_assert(is_logged("changed more than"));
+	start(&other, &(struct order){ TTD_TUN, "tt1", 0, NONE });
+	client_kill(&h.c, SIGKILL);
+	client_kill(&other.c, SIGKILL);
+	rig_end(&rig);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("lease");
@@ -1711,7 +1811,8 @@ int main(void)
 	tcase_add_test(t, a_command_keeps_its_device);
 	tcase_add_test(t, only_what_is_marked_is_taken_over);
 	tcase_add_loop_test(t, there_is_one_daemon, 0, 2);
-	tcase_add_test(t, a_squatter_stops_nobody);
+	tcase_add_loop_test(t, a_squatter_stops_nobody, 0,
+			    sizeof(squats) / sizeof(*squats));
 	tcase_add_test(t, packets_flow_and_none_is_lost);
 	tcase_add_test(t, leases_are_closed_by_whom_they_belong_to);
 	tcase_add_loop_test(t, orphans_are_closed_too, 0, 2);
@@ -1723,8 +1824,9 @@ int main(void)
 	suite_add_tcase(s, t);
 	t = tcase_create("lasts");
 	tcase_set_timeout(t, 60);
-	tcase_add_loop_test(t, what_is_taken_back_stays_so, 0, 3);
+	tcase_add_loop_test(t, what_is_taken_back_stays_so, 0, 4);
 	tcase_add_test(t, what_is_to_go_goes_before_the_daemon);
+	tcase_add_test(t, a_storm_at_the_end_ends_it_once);
 	suite_add_tcase(s, t);
 	return live_main("lease", s);
 }
