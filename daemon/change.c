@@ -201,6 +201,9 @@ static int carry_out(struct change *ch)
 	source_in_force(&held->source, to.guard);
 	know(ch);
 	take_in(ch, false);
+	/* But one that changes nothing could hide a storm. */
+	if (memcmp(&ch->from, &ch->to, sizeof(ch->to)) != 0)
+		mirror_forgive(held->lease.ifindex);
 	mirror_readdress(held->lease.ifindex, ch->from.addresses,
 			 ch->from.n_addresses, ch->to.addresses,
 			 ch->to.n_addresses);

@@ -24,8 +24,8 @@ struct link {
 	struct address *addresses;
 	struct net *routes;
 	unsigned epoch;			/* of the last dump that told it */
-	time_t second;			/* in which so many events came, */
-	unsigned events, forgiven;	/* these without those */
+	time_t second;			/* in which so many events came */
+	unsigned events;
 	UT_hash_handle by_index, by_name;
 };
 
@@ -195,7 +195,7 @@ static void count_event(struct link *link)
 	if (mirror.dumping)
 		return;
 	if (link->second != second)
-		link->events = link->forgiven = 0;
+		link->events = 0;
 	link->second = second;
 	if (++link->events == LIMIT_LINK_EVENTS && mirror.listener.storm)
 		mirror.listener.storm(link->os.ifindex);
@@ -708,29 +708,19 @@ static bool is_among(const struct wire_address *a,
 	return false;
 }
 
-/*
- * What the kernel tells of a request is no storm of its holder's; but with
- * requests that change nothing he cannot hide one.
- */
-static void forgive_events(struct link *link)
+void mirror_forgive(unsigned ifindex)
 {
-	unsigned n = link->events < LIMIT_EVENTS_A_CHANGE ? link->events :
-		     LIMIT_EVENTS_A_CHANGE;
+	struct link *link = find_link(ifindex);
 
-	if (link->forgiven + n > LIMIT_LINK_EVENTS)
-		return;
-	link->events -= n;
-	link->forgiven += n;
+	if (link)
+		link->events -= link->events < LIMIT_EVENTS_A_CHANGE ?
+				link->events : LIMIT_EVENTS_A_CHANGE;
 }
 
 void mirror_readdress(unsigned ifindex,
 		      const struct wire_address *gone, unsigned n_gone,
 		      const struct wire_address *new, unsigned n_new)
 {
-	struct link *link = find_link(ifindex);
-
-	if (link)
-		forgive_events(link);
 	for (unsigned i = 0; i < n_gone; i++)
 		if (!is_among(&gone[i], new, n_new))
 			tell_addresses(ifindex, &gone[i], 1, true);

@@ -94,6 +94,11 @@ unsigned mirror_addresses(unsigned ifindex, struct wire_address *ret,
  */
 void mirror_add(unsigned ifindex, const char *name,
 		const struct wire_address *addresses, unsigned n);
+/*
+ * A request has changed something of the link: what the kernel tells of that is
+ * no storm of its holder's.
+ */
+void mirror_forgive(unsigned ifindex);
 /* The link's addresses have just been changed, from these to the new ones. */
 void mirror_readdress(unsigned ifindex,
 		      const struct wire_address *gone, unsigned n_gone,

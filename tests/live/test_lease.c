@@ -75,6 +75,19 @@ static void storm(int fd)
 			break;
 }
 
+#define HIDDEN_STORM_SECONDS 10
+
+/* As many between two requests, which change nothing, as a change makes. */
+static void hidden_storm(int fd, struct ttd_device *dev)
+{
+	time_t until = time(NULL) + HIDDEN_STORM_SECONDS;
+
+	while (time(NULL) < until && ttd_set_mtu(dev, 1500, NULL) == 0)
+		for (int i = 0; i < 4; i++)
+			if (ioctl(fd, TUNSETOWNER, 0) < 0)
+				return;
+}
+
 /* As often as three of it are a storm, and two with what is read at once not. */
 static void nudge(int fd)
 {
@@ -130,8 +143,8 @@ static int open_as_ordered(const struct order *order, struct ttd_device **dev)
 
 /*
  * Opens, takes the bare fd, and then does what each byte of its stdin says:
- * a digit: that tamper; s: a storm; n: a third of one; e: tell events; c: close,
- * and keep the fd; q: close and end.
+ * a digit: that tamper; s: a storm; h: a hidden one; n: a third of one; e: tell
+ * events; c: close, and keep the fd; q: close and end.
  */
 static int hold(void *arg)
 {
@@ -150,6 +163,10 @@ static int hold(void *arg)
 						  (enum tamper)(c - '0')));
 		if (c == 's') {
 			storm(fd);
+			printf("stormed\n");
+		}
+		if (c == 'h') {
+			hidden_storm(fd, dev);
 			printf("stormed\n");
 		}
 		if (c == 'n') {
@@ -287,13 +304,13 @@ END_TEST
 
 START_TEST(a_storm_ends_the_lease)
 {
-	const struct rig_options o = { .policy = _i ? logs : revokes };
+	const struct rig_options o = { .policy = _i & 1 ? logs : revokes };
 	struct holder h, other;
 	const char *line;
 
 	rig_start(&rig, &o);
 	start(&h, &tun);
-	tell(&h, 's');
+	tell(&h, _i & 2 ? 'h' : 's');
 	line = told(&h, "ended");
 	ck_assert_msg(strstr(line, "times in a second") != NULL, "%s", line);
 	link_goes("tt0");
@@ -1793,7 +1810,7 @@ int main(void)
 	tcase_add_loop_test(t, tampering_ends_the_lease, PERSIST, N_TAMPERS);
 	tcase_add_loop_test(t, tampering_may_be_told_alone, PERSIST,
 			    N_TAMPERS);
-	tcase_add_loop_test(t, a_storm_ends_the_lease, 0, 2);
+	tcase_add_loop_test(t, a_storm_ends_the_lease, 0, 4);
 	tcase_add_loop_test(t, nothing_stays_behind, 0, N_ORDERS);
 	tcase_add_loop_test(t, what_an_admin_does_is_told, 0,
 			    sizeof(doings) / sizeof(*doings));
