@@ -24,13 +24,14 @@ LIBDIR	= $(PREFIX)/lib
 INCDIR	= $(PREFIX)/include
 MANDIR	= $(PREFIX)/share/man
 # systemd and udev look below /usr/local/lib and /usr/lib, and so does what
-# `pkg-config systemd` says with this prefix; ip of Debian 12 looks in /etc.
+# `pkg-config systemd` says with this prefix.  ip of Debian 12 looks in /etc,
+# which belongs to no other prefix than those two.
 UNITDIR	?= $(PREFIX)/lib/systemd/system
 NETWORKDIR ?= $(PREFIX)/lib/systemd/network
 SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
 TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
 UDEVDIR	?= $(PREFIX)/lib/udev
-RTPROTOSDIR ?= /etc/iproute2/rt_protos.d
+RTPROTOSDIR ?= $(if $(filter /usr /usr/local,$(PREFIX)),/etc,$(PREFIX)/share)/iproute2/rt_protos.d
 
 WARN	= -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes \
 	  -Wmissing-prototypes -Wformat=2 -Wvla $(WERROR)

@@ -196,8 +196,8 @@ static bool bears_mark(const struct held *held)
 {
 	const struct os_link *now = mirror_link(held->lease.ifindex);
 
-	/* Of a device that was never up the kernel has not told it. */
-	return now && (!now->alias[0] || strcmp(now->alias, held->alias) == 0);
+	/* The kernel told it when the device got its name, up or not. */
+	return now && strcmp(now->alias, held->alias) == 0;
 }
 
 void lease_revoke(struct held *held, const char *fmt, ...)

@@ -96,7 +96,8 @@ static int start_watchdog(struct event_base *base, unsigned long long usec)
 
 int notify_start(struct event_base *base)
 {
-	const char *path = getenv("NOTIFY_SOCKET");
+	const char *value = getenv("NOTIFY_SOCKET");
+	const char *path = value && *value ? value : NULL;
 	unsigned long long usec = watchdog_usec();
 	int error = path ? connect_to(path) : 0;
 

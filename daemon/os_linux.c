@@ -104,20 +104,11 @@ static int open_node(struct wire_refused *why)
 
 static int explain_create(const char *name, int error, struct wire_refused *why)
 {
-	switch (-error) {
-	case EBUSY:
-	case EINVAL:
-		/* EXCL found a TUN/TAP device, or another kind of device. */
-		return refuse(why, WIRE_E_EXISTS, "create", "an interface named"
-			      " %s exists already; ask for another name, or for"
-			      " none", name);
-	case EPERM:
+	if (error == -EPERM)
 		return refuse(why, WIRE_E_FAILED, "create", "the daemon lacks "
 			      "CAP_NET_ADMIN in this network namespace");
-	default:
-		return refuse(why, refuse_kernel_code(-error), "create",
-			      "making %s: %s", name, strerror(-error));
-	}
+	return refuse(why, refuse_kernel_code(-error), "create",
+		      "making %s: %s", name, strerror(-error));
 }
 
 /*

@@ -466,6 +466,8 @@ static const char *advice(const struct rtnl_row *row, int err)
 {
 	bool route = strcmp(row->step, "route") == 0;
 
+	if (strcmp(row->step, "name") == 0 && err == EEXIST)
+		return "; an interface has it, maybe as a second name (altname): ask for another";
 	if (route && err == EEXIST)
 		return "; a route to this prefix with this metric is there already: ask for another prefix or metric";
 	if (route && (err == ENETUNREACH || err == EHOSTUNREACH ||

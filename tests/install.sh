@@ -85,6 +85,9 @@ unit_names_what_is_installed() {
 		's/^ExecStart=\([^ ]*\).*/\1/p' "$unit")" ] &&
 	[ -x "$root/dest$(sed -n 's/^ExecReload=+\([^ ]*\).*/\1/p' "$unit")" ]
 }
+nothing_is_elsewhere() {
+	[ -z "$(find "$root/dest" ! -type d ! -path "$root/dest$prefix/*")" ]
+}
 nothing_left() {
 	make_it uninstall && [ -z "$(find "$root/dest" ! -type d)" ]
 }
@@ -103,6 +106,7 @@ else
 fi
 ok "manual-pages-are-installed" [ -s "$root/dest$prefix/share/man/man8/tuntapd.8" ]
 ok "unit-names-what-is-installed" unit_names_what_is_installed
+ok "nothing-is-outside-of-the-prefix" nothing_is_elsewhere
 ok "uninstall-leaves-nothing" nothing_left
 
 echo "install: $passed passed, $failed failed"

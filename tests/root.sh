@@ -26,7 +26,8 @@ make_root() {
 		exit 77
 	fi
 	keep=${TMPDIR:-/var/tmp}/tuntapd-roots-$(id -u)
-	base=$keep/$2-$suite-$(dpkg --print-architecture).tar
+	base=$keep/$2-$suite-$(dpkg --print-architecture)
+	base=$base-$(echo "${3-}" | cksum | cut -d ' ' -f 1).tar
 	mkdir -m 0700 "$keep" 2>/dev/null || :
 	if [ -L "$keep" ] ||
 	   [ "$(stat -c '%u %a' "$keep")" != "$(id -u) 700" ]; then

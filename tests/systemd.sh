@@ -186,12 +186,11 @@ installs() {
 	readme start >"$work/start"
 	[ -s "$work/start" ]
 	m sh -ex <"$work/start"
-	m udevadm control --reload
 	m useradd -G tuntap member
 	m useradd stranger
 	m udevadm trigger --settle --action=add /sys/class/misc/tun
 	m sh -c "stat -c '%a %U:%G %n' /dev/net/tun /run/tuntapd/*"
-	[ "$(m stat -c '%a %G' /dev/net/tun)" = '666 tuntapd' ]
+	[ "$(m stat -c '%a %U %G' /dev/net/tun)" = '666 tuntapd root' ]
 	[ "$(m stat -c '%a %U' /run/tuntapd/tuntapd.sock)" = '666 root' ]
 	[ "$(m stat -c '%a %U' /run/tuntapd/admin.sock)" = '600 root' ]
 }
