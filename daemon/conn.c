@@ -86,7 +86,8 @@ static void put_events(struct conn *c)
 {
 	struct wire_message m = { .type = WIRE_EVENT };
 
-	if (c->busy || c->finishing || c->out || c->more || !c->held)
+	if (c->busy || c->closing || c->finishing || c->out || c->more ||
+	    !c->held)
 		return;
 	while (watch_news(c->held, &m.event))
 		put(c, &m);
@@ -201,6 +202,13 @@ static void settle(struct conn *c)
 void conn_wake(struct conn *c)
 {
 	event_add(&c->writable, NULL);
+}
+
+void conn_tell(struct conn *c)
+{
+	put_events(c);
+	(void)flush(c);		/* what it failed with it fails with again */
+	conn_wake(c);
 }
 
 void conn_resume(struct conn *c)

@@ -55,6 +55,8 @@ void conn_answer(struct conn *c, struct wire_message *m);
 void conn_refuse(struct conn *c, const struct wire_refused *why);
 /* There is something to tell the holder. */
 void conn_wake(struct conn *c);
+/* The same, and if possible it is told at once.  Frees nothing. */
+void conn_tell(struct conn *c);
 /* The worker is done: go on with what was held back. */
 void conn_resume(struct conn *c);
 /* Ends it, and its lease with it. */

@@ -90,7 +90,6 @@ static void revoked(struct held *held)
 {
 	gone(held);
 	held->lease.state = WIRE_LEASE_DELETED;
-	held->news.ended = WIRE_ENDED_REVOKED;
 	conn_wake(held->conn);
 }
 
@@ -220,6 +219,10 @@ void lease_revoke(struct held *held, const char *fmt, ...)
 	held->revoked = true;
 	held->job.doomed = bears_mark(held);
 	held->lease.state = WIRE_LEASE_ENDING;
+	held->news.ended = WIRE_ENDED_REVOKED;
+	/* Before the device says by itself that it is gone, but not why. */
+	if (held->conn)
+		conn_tell(held->conn);
 	event_del(&held->linger);
 	lease_do_away(held);
 }

@@ -88,14 +88,11 @@ int control_socket(const struct ttd_device *dev)
 	       atomic_load(&dev->control.link) != LINK_AWAY ? dev->sock : -1;
 }
 
-void control_attend(struct ttd_device *dev)
+void control_drain(struct ttd_device *dev)
 {
 	struct control *c = &dev->control;
 	int r;
 
-	if (c->polling)
-		return;
-	reclaim_try(dev);
 	for (int i = 0; i < DRAIN_MAX; i++) {
 		if (control_socket(dev) < 0)
 			return;
@@ -114,6 +111,14 @@ void control_attend(struct ttd_device *dev)
 			return;
 		}
 	}
+}
+
+void control_attend(struct ttd_device *dev)
+{
+	if (dev->control.polling)
+		return;
+	reclaim_try(dev);
+	control_drain(dev);
 }
 
 void control_poll(struct pollfd *fds, unsigned n, int ms)

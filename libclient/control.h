@@ -78,6 +78,11 @@ struct control {
  */
 void control_attend(struct ttd_device *dev);
 /*
+ * With meet.mutex: takes in what has come, also behind the back of the one who
+ * polls: for who ends the device right after that, which wakes all.
+ */
+void control_drain(struct ttd_device *dev);
+/*
  * With meet.mutex, which it gives away: waits until something may have changed,
  * and attends.  0 or -ETIMEDOUT.
  */

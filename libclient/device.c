@@ -168,8 +168,8 @@ static void close_for_good(struct ttd_device *dev)
 	for (unsigned i = 0; i < dev->n_queues; i++) {
 		if (!dev->queues[i].stuck)
 			continue;
-		close_fd(dev->queues[i].fd);
-		dev->queues[i].fd = -1;
+		/* -1 first, as above: for a child of fork(2) */
+		close_fd(atomic_exchange(&dev->queues[i].fd, -1));
 	}
 	control_remove(dev);
 	/*

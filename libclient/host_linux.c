@@ -225,8 +225,8 @@ int ttd_protect(struct ttd_device *dev, int sockfd, int family)
 			      &ifindex);
 	if (r < 0)
 		return r;
-	if (!if_indextoname(ifindex, name))
-		return -ENETUNREACH;	/* it went meanwhile */
+	if (!if_indextoname(ifindex, name))	/* ENXIO: it went meanwhile */
+		return errno == ENXIO ? -ENODEV : -errno;
 	return setsockopt(sockfd, SOL_SOCKET, SO_BINDTODEVICE, name,
 			  (socklen_t)strlen(name)) < 0 ? -errno : 0;
 }

@@ -108,7 +108,7 @@ static int connect_daemon(const struct opening *o, struct sockaddr_un *addr)
 	return r;
 }
 
-/* 0 or -ETIMEDOUT. */
+/* 0: try again, or -ETIMEDOUT. */
 static int wait_for(const struct opening *o, int sock, short events)
 {
 	struct pollfd p = { sock, events, 0 };
@@ -116,8 +116,12 @@ static int wait_for(const struct opening *o, int sock, short events)
 
 	do
 		n = poll(&p, 1, deadline_left(o->deadline));
-	while (n < 0);		/* EINTR, ENOMEM: neither lasts */
-	return n > 0 ? 0 : -ETIMEDOUT;
+	while (n < 0 && errno == EINTR);
+	if (n >= 0)
+		return n > 0 ? 0 : -ETIMEDOUT;
+	/* No memory, or RLIMIT_NOFILE is 0 by now: both may last. */
+	poll(NULL, 0, CONNECT_RETRY_MS);
+	return deadline_left(o->deadline) ? 0 : -ETIMEDOUT;
 }
 
 static int answer_late(const struct opening *o)

@@ -7,9 +7,15 @@
 #include "device.h"
 #include "packet.h"
 
-/* There is no device behind the fd any more. */
+/*
+ * There is no device behind the fd any more.  A daemon that took it back has
+ * said so before it deleted it.
+ */
 static int end_deleted(struct ttd_device *dev)
 {
+	pthread_mutex_lock(&dev->meet.mutex);
+	control_drain(dev);
+	pthread_mutex_unlock(&dev->meet.mutex);
 	return device_end(dev, TTD_DELETED, -ENODEV, "the device %s (index %u) "
 			  "was deleted", dev->name, dev->ifindex);
 }
@@ -276,8 +282,12 @@ int ttd_name(struct ttd_device *dev, char ret[TTD_NAME_MAX])
 		return -EINVAL;
 	if (!gate_enter(&dev->calls))
 		return -EINVAL;
-	if (ask(dev, ask_name, ret) < 0)
-		memcpy(ret, dev->name, TTD_NAME_MAX);
+	if (ask(dev, ask_name, ret) < 0) {
+		pthread_mutex_lock(&dev->meet.mutex);
+		memcpy(ret, atomic_load(&dev->status) == TTD_OPEN ?
+		       dev->control.told.name : dev->name, TTD_NAME_MAX);
+		pthread_mutex_unlock(&dev->meet.mutex);
+	}
 	gate_leave(&dev->calls, &dev->meet);
 	return 0;
 }

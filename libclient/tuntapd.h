@@ -23,7 +23,8 @@
  *    fd of the library is close-on-exec.
  *  - After fork(2) the child may call ttd_free() alone, which leaves the lease
  *    to the parent; not after it has closed the library's fds by itself.  A
- *    child that keeps the fds open keeps the device.
+ *    child that keeps the fds open keeps the lease of a parent that ends without
+ *    ttd_close().
  *  - NULL for a struct ttd_device is -EINVAL, but where it is said to be fine.
  *
  * ABI: symbols are versioned and stay.  Structs marked FROZEN never change;
@@ -417,8 +418,8 @@ int ttd_get_mtu(struct ttd_device *dev, uint32_t *ret);
 
 /* Facts. */
 /*
- * Its name as the kernel has it now, or at open if it has none any more.  0, or
- * -EINVAL.
+ * Its name as the kernel has it now; where all its fds were taken, the last one
+ * that the daemon told; at open, if it is not open any more.  0, or -EINVAL.
  */
 int ttd_name(struct ttd_device *dev, char ret[TTD_NAME_MAX]);
 /* The kernel's index; 0 for NULL.  It never changes. */

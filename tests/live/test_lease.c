@@ -1603,6 +1603,69 @@ START_TEST(who_closes_his_own_is_told)
 }
 END_TEST
 
+static int ignore(void *arg, void *buf, size_t len)
+{
+	(void)arg;
+	(void)buf;
+	(void)len;
+	return 0;
+}
+
+/* Says what the end of its device looks like to who is reading it. */
+static int read_on(void *how)
+{
+	struct ttd_options o = TTD_OPTIONS_INIT(TTD_TUN);
+	char buf[2048];
+	struct ttd_device *dev;
+	struct ttd_error why;
+	struct pollfd done = { .events = POLLIN };
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	o.socket_path = rig.socket;
+	o.name = "tt0";
+	o.flags = *(int *)how & 1 ? TTD_NO_THREAD : 0;
+	if (ttd_open(&o, &dev, &why) < 0)
+		return 1;
+	printf("opened\n");
+	if (*(int *)how >> 1 == 0)
+		while (ttd_recv(dev, buf, sizeof(buf), TTD_FOREVER) > 0)
+			;
+	else if (*(int *)how >> 1 == 1)
+		printf("run %d\n", ttd_run(dev, 0, ignore, NULL));
+	else
+		ttd_set_handler(dev, ignore, NULL);
+	done.fd = ttd_done_fd(dev);
+	poll(&done, 1, DEADLINE_MS);
+	printf("status %d", ttd_status(dev, &why));
+	printf(" %d %s\n", why.code, why.text);
+	ttd_free(dev);
+	return 0;
+}
+
+/* The daemon's words come before the kernel's, which has none. */
+START_TEST(who_reads_is_told_too)
+{
+	struct client c = { .pid = -1 };
+	char words[64];
+
+	rig_start(&rig, NULL);
+	snprintf(words, sizeof(words), "status %d %d the device tt0 was taken "
+		 "back", TTD_REVOKED, -EPERM);
+	for (int i = 0; i < 5; i++) {
+		client_start(&c, read_on, &_i);
+		client_line(&c, "opened");
+		usleep(20000);
+		sh_status("%s --socket %s close tt0 >/dev/null",
+			  rig_built("tuntapctl"), rig.admin);
+		if (_i >> 1 == 1)
+			ck_assert_str_eq(client_line(&c, "run"), "run -1");
+		client_line(&c, words);
+		ck_assert_int_eq(client_wait(&c), 0);
+	}
+	rig_end(&rig);
+}
+END_TEST
+
 /* Of a lease whose device cannot be deleted at once, held or not. */
 static int ask_close_in_vain(struct holder *h, bool orphan)
 {
@@ -1835,6 +1898,7 @@ int main(void)
 	tcase_add_loop_test(t, orphans_are_closed_too, 0, 2);
 	tcase_add_test(t, every_closer_waits_for_the_end);
 	tcase_add_test(t, who_closes_his_own_is_told);
+	tcase_add_loop_test(t, who_reads_is_told_too, 0, 6);
 	tcase_add_loop_test(t, a_closer_is_told_of_anybodys_deletion, 0, 2);
 	tcase_add_test(t, a_close_and_a_deletion_at_once);
 	tcase_add_test(t, a_closer_waits_for_what_he_meant);

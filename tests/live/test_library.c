@@ -1494,7 +1494,7 @@ START_TEST(the_fd_is_taken)
 	struct ttd_device *dev = open_device(TTD_TUN, 1, 1);
 	struct call recv = { .dev = dev };
 	atomic_int n = 0;
-	char name[TTD_NAME_MAX], buf[100];
+	char name[TTD_NAME_MAX], now[TTD_NAME_MAX], buf[100];
 
 	ttd_name(dev, name);
 	begin(&recv, call_recv);
@@ -1532,6 +1532,10 @@ START_TEST(the_fd_is_taken)
 	ck_assert_int_eq(ttd_set_handler(dev, count_handler, &n), -ESHUTDOWN);
 	ck_assert_int_eq(ttd_take_fd(dev, 0), -ESHUTDOWN);
 	ck_assert_int_eq(ttd_status(dev, NULL), TTD_OPEN);
+	/* nobody can ask the kernel any more, but the daemon tells */
+	must("ip link set %s down; ip link set %s name other0", name, name);
+	EVENTUALLY(ttd_name(dev, now) == 0 && strcmp(now, "other0") == 0);
+	must("ip link set other0 name %s", name);
 	/* the push thread has gone with the packet, and reads no more */
 	EVENTUALLY(threads() == 0);
 	ck_assert_int_eq(n, 1);

@@ -681,6 +681,33 @@ START_TEST(backlog_is_full)
 }
 END_TEST
 
+/* After that poll(2) fails, whatever there is to wait for. */
+static void play_under_no_limit(int conn)
+{
+	struct rlimit l;
+
+	getrlimit(RLIMIT_NOFILE, &l);
+	l.rlim_cur = 0;
+	setrlimit(RLIMIT_NOFILE, &l);
+	ck_assert_int_eq(write(conn, "", 1), 1);
+	hold = conn;
+}
+
+START_TEST(a_limit_is_lowered_while_it_waits)
+{
+	struct ttd_options o = options_for(TTD_TUN);
+	struct ttd_device *dev;
+	struct ttd_error e;
+
+	make_socket();
+	o.timeout_ms = 300;
+	start(play_under_no_limit);
+	ck_assert_int_eq(ttd_open(&o, &dev, &e), -ETIMEDOUT);
+	ck_assert_str_eq(e.step, "answer");
+	pthread_join(daemon_thread, NULL);
+}
+END_TEST
+
 static void on_alarm(int sig)
 {
 	(void)sig;
@@ -1042,6 +1069,7 @@ int main(void)
 	tcase_add_test(t, nobody_listens);
 	tcase_add_test(t, no_way_in);
 	tcase_add_test(t, backlog_is_full);
+	tcase_add_test(t, a_limit_is_lowered_while_it_waits);
 	tcase_add_test(t, signals_do_not_disturb);
 	tcase_add_test(t, out_of_fds);
 	tcase_add_loop_test(t, the_fd_is_asked_for_while_it_goes, 0, 2);
