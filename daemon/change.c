@@ -182,6 +182,7 @@ static int carry_out(struct change *ch)
 	struct os_state to = { .open = &ch->to };
 	struct config config;
 	int error = make_guards(ch, &from, &to);
+	bool changes;
 
 	if (error)
 		return error;
@@ -195,6 +196,7 @@ static int carry_out(struct change *ch)
 		after_failure(ch, &to);
 		return error;
 	}
+	changes = !config_equal(&config, &held->config);
 	lease_configure(held, &config);
 	if (ch->judged)
 		source_take(held, &ch->source);
@@ -202,7 +204,7 @@ static int carry_out(struct change *ch)
 	know(ch);
 	take_in(ch, false);
 	/* But one that changes nothing could hide a storm. */
-	if (memcmp(&ch->from, &ch->to, sizeof(ch->to)) != 0)
+	if (changes)
 		mirror_forgive(held->lease.ifindex);
 	mirror_readdress(held->lease.ifindex, ch->from.addresses,
 			 ch->from.n_addresses, ch->to.addresses,

@@ -323,6 +323,11 @@ int config_pack(const struct wire_open *open, struct config *ret)
 	return 0;
 }
 
+bool config_equal(const struct config *a, const struct config *b)
+{
+	return a->len == b->len && memcmp(a->frame, b->frame, a->len) == 0;
+}
+
 void config_free(struct config *config)
 {
 	claims_free(&config->claims);

@@ -89,6 +89,7 @@ void lease_revoke(struct held *held, const char *fmt, ...)
 void lease_config(const struct held *held, struct wire_open *ret);
 /* 0 or -ENOMEM; for lease_configure() or config_free(). */
 int config_pack(const struct wire_open *open, struct config *ret);
+bool config_equal(const struct config *a, const struct config *b);
 void config_free(struct config *config);
 /* It is so from now on; takes the config over. */
 void lease_configure(struct held *held, const struct config *config);
