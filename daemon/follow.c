@@ -20,8 +20,6 @@ static struct {
 	struct event *timer;
 } follow;
 
-static const struct prefix link_local = { { 0xfe, 0x80 }, 6, 10 };
-
 /* --- claims ------------------------------------------------------------- */
 
 int claims_init(struct claims *claims, size_t room)
@@ -110,7 +108,7 @@ void follow_touched(const struct net *what)
 	struct net *n;
 
 	/* On its own link alone is such a one anybody's. */
-	if (what->kind == NET_OWN && prefix_contains(&link_local, p))
+	if (what->kind == NET_OWN && net_is_link_local(p))
 		lease = registry_find(&follow.server->registry, what->ifindex);
 	if (lease)
 		follow_touch(held_of(lease));

@@ -7,7 +7,6 @@
 #include <string.h>
 #include <time.h>
 
-#include "../policy/bounds.h"
 #include "clock.h"
 #include "limits.h"
 #include "table.h"
@@ -43,20 +42,12 @@ static struct {
 	int64_t dumped;		/* when that was tried last, in ms */
 } mirror;
 
-static const struct prefix link_local = { { 0xfe, 0x80 }, 6, 10 };
-
 /* Something is missing: a dump tells, with the next decision or soon. */
 static void be_stale(void)
 {
 	mirror.stale = true;
 	if (mirror.listener.stale)
 		mirror.listener.stale();
-}
-
-/* A default route, or the most of one, is nobody's network. */
-static bool is_short(const struct prefix *p)
-{
-	return p->len < (p->family == 4 ? POLICY_SHORTEST_IPV4 : POLICY_SHORTEST_IPV6);
 }
 
 /* --- by prefix ---------------------------------------------------------- */
@@ -270,7 +261,7 @@ static struct address *new_address(const struct os_address *os)
 	a->own.ifindex = a->onlink.ifindex = os->ifindex;
 	a->own.serial = a->onlink.serial = new_serial();
 	a->onlink.kind = NET_ADDRESS;
-	if (!prefix_is_full(far) && !prefix_contains(&link_local, far))
+	if (!prefix_is_full(far) && !net_is_link_local(far))
 		a->onlink.prefix = prefix_network(far);
 	return a;
 }
@@ -387,8 +378,8 @@ static enum net_kind kind_of(const struct os_route *os)
 		return NET_LOCAL;
 	if (os->to == OS_ROUTE_TO_NOWHERE)
 		return NET_NOWHERE;
-	return os->direct && !os->ours && !is_short(&os->dst) &&
-	       !prefix_contains(&link_local, &os->dst) ?
+	return os->direct && !os->ours && !net_is_short(&os->dst) &&
+	       !net_is_link_local(&os->dst) ?
 	       NET_DIRECT : NET_ROUTE;
 }
 
@@ -639,7 +630,7 @@ bool mirror_is_host(const struct prefix *network)
 	     more; more = nets_above(&mirror.nets, &net, net.len - 1, &net))
 		for (struct net *n = nets_of(&mirror.nets, &net, NET_LOCAL);
 		     n && n->kind == NET_LOCAL; n = nets_next(n))
-			if (n->table == OS_TABLE_LOCAL && !is_short(&net))
+			if (n->table == OS_TABLE_LOCAL && !net_is_short(&net))
 				return true;
 	return false;
 }
@@ -668,7 +659,7 @@ unsigned mirror_addresses(unsigned ifindex, struct wire_address *ret,
 	if (!link)
 		return 0;
 	DL_FOREACH(link->addresses, a) {
-		if (n == max || prefix_contains(&link_local, &a->local))
+		if (n == max || net_is_link_local(&a->local))
 			continue;
 		ret[n++] = (struct wire_address){ .local = a->local,
 						  .peer = a->peer };

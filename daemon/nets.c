@@ -2,6 +2,21 @@
 
 #include <string.h>
 
+#include "../policy/bounds.h"
+
+bool net_is_short(const struct prefix *p)
+{
+	return p->len < (p->family == 4 ? POLICY_SHORTEST_IPV4 :
+			 POLICY_SHORTEST_IPV6);
+}
+
+bool net_is_link_local(const struct prefix *p)
+{
+	static const struct prefix link_local = { { 0xfe, 0x80 }, 6, 10 };
+
+	return prefix_contains(&link_local, p);
+}
+
 static int compare_u32(uint32_t a, uint32_t b)
 {
 	return a < b ? -1 : a > b;

@@ -38,6 +38,11 @@ struct net {
 	struct net *prev, *next;
 };
 
+/* A default route, or the most of one: nobody's network. */
+bool net_is_short(const struct prefix *p);
+/* In fe80::/10: of its link alone. */
+bool net_is_link_local(const struct prefix *p);
+
 /* Made from zeros. */
 struct nets {
 	RB_HEAD(nets_tree, net) tree;

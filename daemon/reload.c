@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <event2/event.h>
 #include <event2/event_struct.h>
@@ -12,6 +11,7 @@
 #include "conn.h"
 #include "host.h"
 #include "lease.h"
+#include "clock.h"
 #include "limits.h"
 #include "log.h"
 #include "mirror.h"
@@ -85,14 +85,6 @@ static void start_over(void)
 {
 	resolver_forget();
 	reload.readings = 0;
-}
-
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
 int reload_first(struct policy **ret, struct policy_fault *fault)

@@ -4,13 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../policy/bounds.h"
 #include "lease.h"
 #include "limits.h"
 #include "mirror.h"
 #include "refuse.h"
-
-static const struct prefix link_local = { { 0xfe, 0x80 }, 6, 10 };
 
 int source_with(const struct source *s, const struct policy_terms *terms,
 		struct source *ret)
@@ -131,12 +128,6 @@ static bool is_ours(const struct prefix *p)
 	return false;
 }
 
-static bool is_short(const struct prefix *p)
-{
-	return p->len < (p->family == 4 ? POLICY_SHORTEST_IPV4 :
-			 POLICY_SHORTEST_IPV6);
-}
-
 /*
  * What others have inside of what leads to the device: theirs are the sources
  * from there, as the longest prefix is whose packets go there.  Where both have
@@ -151,7 +142,7 @@ static bool on_theirs(void *arg, const struct net *net)
 	(void)arg;
 	if (net->kind == NET_OWN)
 		return add_own(p);
-	if (is_short(p))
+	if (net_is_short(p))
 		return true;
 	if (net->kind == NET_LOCAL)
 		return add_net(p, false);
@@ -167,8 +158,7 @@ static bool on_theirs(void *arg, const struct net *net)
 static bool on_own(void *arg, const struct net *net)
 {
 	(void)arg;
-	return !prefix_contains(&link_local, &net->prefix) ||
-	       add_own(&net->prefix);
+	return !net_is_link_local(&net->prefix) || add_own(&net->prefix);
 }
 
 static void add_ours(const struct source *s, const struct wire_open *is)
