@@ -3,6 +3,9 @@
 #ifdef TUNTAPD_FAULT
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+
+#define NO_SUCH_KIND "no-such-kind"
 
 /* Counts the file's first number down by one.  Is it the time? */
 static bool count_down(const char *path)
@@ -35,6 +38,13 @@ bool fault_here(const char *step)
 
 	fprintf(stderr, "fault: step %lu %s\n", ++steps, step);
 	return path && count_down(path);
+}
+
+const char *fault_kind(const char *kind)
+{
+	const char *lacks = getenv("TUNTAPD_FAULT_LACKS");
+
+	return lacks && strcmp(lacks, kind) == 0 ? NO_SUCH_KIND : kind;
 }
 #else
 typedef int fault_unused;

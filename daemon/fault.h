@@ -17,11 +17,21 @@
  * begins when the one before it has come.
  */
 bool fault_here(const char *step);
+/*
+ * The kind of a qdisc or filter as the kernel is asked for it: another than it
+ * has, if $TUNTAPD_FAULT_LACKS names this one.
+ */
+const char *fault_kind(const char *kind);
 #else
 static inline bool fault_here(const char *step)
 {
 	(void)step;
 	return false;
+}
+
+static inline const char *fault_kind(const char *kind)
+{
+	return kind;
 }
 #endif
 

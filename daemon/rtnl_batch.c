@@ -396,7 +396,7 @@ static void put_filter(struct rtnl_batch *b, unsigned ifindex, uint32_t prio,
 
 	if (!nlh)
 		return;
-	mnl_attr_put_strz(nlh, TCA_KIND, "bpf");
+	mnl_attr_put_strz(nlh, TCA_KIND, fault_kind("bpf"));
 	options = mnl_attr_nest_start(nlh, TCA_OPTIONS);
 	mnl_attr_put_u16(nlh, TCA_BPF_OPS_LEN, (uint16_t)n);
 	mnl_attr_put(nlh, TCA_BPF_OPS, n * sizeof(*insns), insns);
@@ -419,7 +419,7 @@ void rtnl_add_guard(struct rtnl_batch *b, unsigned ifindex,
 
 	if (!nlh)
 		return;
-	mnl_attr_put_strz(nlh, TCA_KIND, RTNL_GUARD_QDISC);
+	mnl_attr_put_strz(nlh, TCA_KIND, fault_kind(RTNL_GUARD_QDISC));
 	end(b, nlh);
 	put_filter(b, ifindex, GUARD_PRIO_DROP, &drop, 1);
 	rtnl_set_guard(b, ifindex, program);

@@ -262,6 +262,8 @@ void rig_daemon(struct rig *rig, const struct rig_options *o)
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		dup2(log, STDERR_FILENO);
 		setenv("TUNTAPD_FAULT", rig->fault, 1);
+		if (o && o->lacks)
+			setenv("TUNTAPD_FAULT_LACKS", o->lacks, 1);
 		execl(path, "tuntapd", "--socket", rig->socket,
 		      "--admin-socket", rig->admin, "--policy", rig->policy,
 		      "--grace", grace, (char *)NULL);

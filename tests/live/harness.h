@@ -32,6 +32,7 @@ struct rig_options {
 	const char *policy;	/* text; NULL: rig_policy_nobody */
 	bool fault_build;	/* tuntapd-fault instead of tuntapd */
 	const char *grace;	/* seconds; NULL: GRACE */
+	const char *lacks;	/* kind that the kernel has not (fault build) */
 };
 
 /* uid 65534: tt* in 10.9.0.0/16, fd09::/32, routes in 10.0.0.0/8, fd00::/8. */

@@ -118,6 +118,64 @@ START_TEST(a_failed_step_leaves_the_host_as_it_was)
 }
 END_TEST
 
+static const char *const guard_needs[] = { "clsact", "bpf" };
+
+static const char policy_with_and_without[] =
+	"[rule guarded]\naction=allow\nuser=65534\nkind=tap\nname=ttall\n"
+	"address=10.9.0.0/16, fd09::/32\nroute=10.0.0.0/8, fd00::/8\n"
+	"mac=chosen\nmax-queues=4\n"
+	"[rule bare]\naction=allow\nuser=65534\nkind=tun\nname=ttbare\n"
+	"source-guard=off\n";
+
+static int open_bare(void *arg)
+{
+	struct ttd_options o = TTD_OPTIONS_INIT(TTD_TUN);
+	struct ttd_device *dev;
+	struct ttd_error e;
+
+	(void)arg;
+	o.socket_path = rig.socket;
+	o.name = "ttbare";
+	if (ttd_open(&o, &dev, &e)) {
+		printf("refused at %s: %s\n", e.step, e.text);
+		return 1;
+	}
+	printf("opened\n");
+	ttd_free(dev);
+	return 0;
+}
+
+/*
+ * Where the kernel has no such qdisc or filter, it has no guard: who needs one
+ * is refused, and told what would do without.
+ */
+START_TEST(a_kernel_without_the_guard_gives_none_without)
+{
+	struct rig_options o = { .policy = policy_with_and_without,
+				 .fault_build = true,
+				 .lacks = guard_needs[_i] };
+	struct client c;
+	const char *why;
+	char *before;
+	unsigned fds;
+
+	rig_start(&rig, &o);
+	before = host_state();
+	fds = rig_fds_at_rest(&rig);
+	client_start(&c, open_everything, NULL);
+	why = client_line(&c, "refused at guard: ");
+	ck_assert_ptr_nonnull(strstr(why, "no source guard"));
+	ck_assert_ptr_nonnull(strstr(why, "`source-guard = off`"));
+	ck_assert_int_eq(client_wait(&c), 0);
+	host_unchanged(before);
+	rig_fds_return_to(&rig, fds);
+	client_start(&c, open_bare, NULL);
+	client_line(&c, "opened");
+	ck_assert_int_eq(client_wait(&c), 0);
+	rig_end(&rig);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("faults");
@@ -127,6 +185,8 @@ int main(void)
 	tcase_add_test(t, every_step_is_counted);
 	tcase_add_loop_test(t, a_failed_step_leaves_the_host_as_it_was, 1,
 			    STEPS + 1);
+	tcase_add_loop_test(t, a_kernel_without_the_guard_gives_none_without,
+			    0, sizeof(guard_needs) / sizeof(*guard_needs));
 	suite_add_tcase(s, t);
 	return live_main("faults", s);
 }
