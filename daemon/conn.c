@@ -98,6 +98,8 @@ void conn_refuse(struct conn *c, const struct wire_refused *why)
 	struct wire_message m = { .type = WIRE_REFUSED, .refused = *why };
 
 	conn_answer(c, &m);
+	if (!log_has_room(c->peer.uid))
+		return;
 	log_line(LOG_NOTICE, "refused uid %u pid %d at %s: %s%s%s%s",
 		 c->peer.uid, (int)c->peer.pid, why->step, why->text,
 		 why->rule[0] ? " (" : "", why->rule, why->rule[0] ? ")" : "");
@@ -327,8 +329,10 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	if (c->sending) {
-		log_line(LOG_NOTICE, "uid %u pid %d does not read its answers; "
-			 "connection closed", c->peer.uid, (int)c->peer.pid);
+		if (log_has_room(c->peer.uid))
+			log_line(LOG_NOTICE, "uid %u pid %d does not read its "
+				 "answers; connection closed", c->peer.uid,
+				 (int)c->peer.pid);
 		conn_free(c);
 		return;
 	}
@@ -366,8 +370,9 @@ void conn_new(struct server *server, int fd, bool admin)
 	if (!error)
 		error = registry_connect(&server->registry, c->peer.uid);
 	if (error) {
-		log_line(LOG_WARNING, "a connection could not be taken: %s",
-			 strerror(-error));
+		if (log_has_room(LOG_UID_UNKNOWN))
+			log_line(LOG_WARNING, "a connection could not be "
+				 "taken: %s", strerror(-error));
 		if (c)
 			free(c->peer.groups);
 		free(c);

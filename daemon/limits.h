@@ -34,6 +34,11 @@
 /* Likewise rules of the policy. */
 #define LIMIT_RULES_A_TURN	4
 
+/* Lines of the log in a second about what one uid is refused. */
+#define LIMIT_LOG_LINES		20
+/* uids with lines of their own in a second; the others share. */
+#define LIMIT_LOG_UIDS		64
+
 /* Events of one link in a second: whose holder makes more loses it. */
 #define LIMIT_LINK_EVENTS	1000
 /* As many a request of its own makes, and they do not count. */

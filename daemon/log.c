@@ -1,9 +1,14 @@
 #include "log.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+#include <event2/event.h>
+
+#include "limits.h"
 
 #define LINE_MAX_BYTES 1024
 
@@ -34,4 +39,71 @@ void log_line(int level, const char *fmt, ...)
 	/* One write a line, so that lines of two processes do not mix. */
 	if (write(STDERR_FILENO, line, (size_t)n) < 0)
 		return;
+}
+
+/* --- what a client can cause -------------------------------------------- */
+
+/* In this second; the last one is of all that have none of their own. */
+static struct {
+	uid_t uid;
+	unsigned lines;
+} users[LIMIT_LOG_UIDS + 1];
+static unsigned n_users;
+static struct event *second;
+
+static unsigned place_of(uid_t uid)
+{
+	unsigned i = 0;
+
+	if (uid == LOG_UID_UNKNOWN)
+		return LIMIT_LOG_UIDS;
+	while (i < n_users && users[i].uid != uid)
+		i++;
+	if (i == n_users && i < LIMIT_LOG_UIDS)
+		users[n_users++].uid = uid;
+	return i;
+}
+
+bool log_has_room(uid_t uid)
+{
+	static const struct timeval length = { .tv_sec = 1 };
+
+	/* It begins with its first line: who is idle has no seconds. */
+	if (second && !event_pending(second, EV_TIMEOUT, NULL))
+		event_add(second, &length);
+	return ++users[place_of(uid)].lines <= LIMIT_LOG_LINES;
+}
+
+static void on_second(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	for (unsigned i = 0; i <= LIMIT_LOG_UIDS; i++) {
+		unsigned lines = users[i].lines;
+
+		users[i].lines = 0;
+		if (lines <= LIMIT_LOG_LINES)
+			continue;
+		if (i < LIMIT_LOG_UIDS)
+			log_line(LOG_NOTICE, "... and %u more of uid %u",
+				 lines - LIMIT_LOG_LINES, users[i].uid);
+		else
+			log_line(LOG_NOTICE, "... and %u more of other users",
+				 lines - LIMIT_LOG_LINES);
+	}
+	n_users = 0;
+}
+
+int log_start(struct event_base *base)
+{
+	second = evtimer_new(base, on_second, NULL);
+	return second ? 0 : -ENOMEM;
+}
+
+void log_stop(void)
+{
+	on_second(-1, 0, NULL);
+	event_free(second);
+	second = NULL;
 }

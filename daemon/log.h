@@ -2,10 +2,25 @@
 #ifndef TUNTAPD_LOG_H
 #define TUNTAPD_LOG_H
 
+#include <stdbool.h>
+#include <sys/types.h>
 #include <syslog.h>
+
+struct event_base;
 
 /* level: LOG_ERR, LOG_WARNING, LOG_NOTICE, LOG_INFO. */
 void log_line(int level, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/*
+ * May one more line be written of what this uid is refused?  If not it is
+ * counted, and when the second is over one line says how many there were.
+ */
+#define LOG_UID_UNKNOWN ((uid_t)-1)
+bool log_has_room(uid_t uid);
+
+/* With a loop seconds end; 0 or -errno.  And the last one ends. */
+int log_start(struct event_base *base);
+void log_stop(void);
 
 #endif

@@ -399,7 +399,7 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	raise_fd_limit();
 	server.base = event_base_new();
-	if (!server.base || worker_start(server.base))
+	if (!server.base || log_start(server.base) || worker_start(server.base))
 		return EXIT_FAILURE;
 	start_notify();
 	if (follow_start(&server))
@@ -426,6 +426,7 @@ int main(int argc, char **argv)
 	resolver_stop();
 	policy_free(server.policy);
 	notify_stop();
+	log_stop();
 	event_base_free(server.base);
 	libevent_global_shutdown();
 	return EXIT_SUCCESS;

@@ -646,6 +646,49 @@ START_TEST(reload_takes_effect_or_changes_nothing)
 }
 END_TEST
 
+#define MANY_REFUSALS 500
+
+/* Many refusals are a few lines, and the number of the others; root's stay. */
+START_TEST(refusals_do_not_fill_the_log)
+{
+	struct wire_message m = { .type = WIRE_RECLAIM };
+	unsigned lines, more;
+	char *log, *at;
+	int sock;
+
+	rig_start(&rig, NULL);
+	ck_assert_int_eq(seteuid(NOBODY), 0);
+	sock = raw_connect(rig.socket);
+	for (int i = 0; i < MANY_REFUSALS; i++) {
+		m.type = WIRE_RECLAIM;
+		raw_send(sock, &m);
+		raw_receive(sock, &m);
+		ck_assert_uint_eq(m.type, WIRE_REFUSED);
+	}
+	close(sock);
+	ck_assert_int_eq(seteuid(0), 0);
+	sock = raw_connect(rig.admin);
+	m.type = WIRE_RECLAIM;
+	raw_send(sock, &m);
+	raw_receive(sock, &m);
+	close(sock);
+	rig_stop(&rig);
+	log = rig_log(&rig);
+	lines = more = 0;
+	for (at = log; (at = strstr(at, "refused uid 65534")); at++)
+		lines++;
+	for (at = log; (at = strstr(at, "... and ")); at++)
+		more += (unsigned)atoi(at + strlen("... and "));
+	ck_assert_uint_gt(lines, 0);
+	ck_assert_uint_lt(lines, MANY_REFUSALS / 2);
+	ck_assert_uint_eq(lines + more, MANY_REFUSALS);
+	ck_assert_ptr_nonnull(strstr(log, "refused uid 0 "));
+	ck_assert_ptr_nonnull(strstr(log, "more of uid 65534"));
+	free(log);
+	rig_end(&rig);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("refused");
@@ -671,6 +714,7 @@ int main(void)
 	tcase_add_test(t, no_policy_allows_nothing);
 	tcase_add_test(t, quota_is_one_not_one_more);
 	tcase_add_test(t, reload_takes_effect_or_changes_nothing);
+	tcase_add_test(t, refusals_do_not_fill_the_log);
 	suite_add_tcase(s, t);
 	return live_main("refused", s);
 }
