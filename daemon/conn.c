@@ -158,7 +158,7 @@ static void set_deadline(struct conn *c, int seconds)
 
 static void set_idle(struct conn *c)
 {
-	set_deadline(c, c->held ? 0 : LIMIT_IDLE_SECONDS);
+	set_deadline(c, c->held ? 0 : (int)limits.idle_seconds);
 }
 
 /*
@@ -349,12 +349,12 @@ static bool admit(struct conn *c)
 
 	if (c->peer.admin)
 		return true;
-	if (r->n_connections > LIMIT_CONNECTIONS) {
+	if (r->n_connections > limits.connections) {
 		give_up(c, WIRE_E_FULL, "the daemon has all the connections "
 			"that it takes; try again later");
 		return false;
 	}
-	if (registry_connections(r, c->peer.uid) > LIMIT_CONNECTIONS_UID) {
+	if (registry_connections(r, c->peer.uid) > limits.connections_uid) {
 		give_up(c, WIRE_E_FULL, "this user has all the connections "
 			"that one user may have; close some");
 		return false;
@@ -389,6 +389,6 @@ void conn_new(struct server *server, int fd, bool admin)
 	event_assign(&c->writable, server->base, fd, EV_WRITE, on_writable, c);
 	evtimer_assign(&c->deadline, server->base, on_deadline, c);
 	if (admit(c))
-		set_deadline(c, LIMIT_FIRST_SECONDS);
+		set_deadline(c, (int)limits.first_seconds);
 	settle(c);
 }

@@ -5,8 +5,39 @@
 #ifndef TUNTAPD_LIMITS_H
 #define TUNTAPD_LIMITS_H
 
-#define LIMIT_CONNECTIONS	4096	/* of all, on the public socket */
-#define LIMIT_CONNECTIONS_UID	512	/* of one uid, on the public socket */
+#include <stdio.h>
+
+#include "../proto/wire.h"
+
+/*
+ * Those that an administrator may set, by --limit NAME=NUMBER: its name here
+ * and there, what it is by default, at least and at most, and what it is of.
+ * Read as limits.connections and so on.
+ */
+#define LIMITS(LIMIT) \
+	LIMIT(connections, "connections", 4096, 1, 65536, \
+	      "connections on the public socket") \
+	LIMIT(connections_uid, "connections-of-user", 512, 1, 65536, \
+	      "of them, of one user") \
+	LIMIT(first_seconds, "first-request-seconds", 5, 1, 3600, \
+	      "from connecting to the first request") \
+	LIMIT(idle_seconds, "idle-seconds", 30, 1, 3600, \
+	      "between requests, without a device") \
+	LIMIT(log_lines, "log-lines", 20, 1, 1000000, \
+	      "a second, of what a user is refused")
+
+struct limits {
+#define LIMITS_MEMBER(member, name, value, least, most, of) unsigned member;
+	LIMITS(LIMITS_MEMBER)
+#undef LIMITS_MEMBER
+};
+extern struct limits limits;
+
+/* Sets what "NAME=NUMBER" says.  0, or -EINVAL with *why filled. */
+int limits_set(const char *text, struct wire_refused *why);
+/* A line for each: its name and default, and what it is of. */
+void limits_print(FILE *to);
+
 #define LIMIT_GROUPS		4096	/* of a peer; who has more is refused */
 #define LIMIT_BACKLOG		128	/* listen(2); the kernel caps it too */
 #define LIMIT_ACCEPTS_A_TURN	16	/* before others are served again */
@@ -21,9 +52,7 @@
 /* fds that the daemon keeps for itself. */
 #define LIMIT_OWN_FDS		64
 
-#define LIMIT_FIRST_SECONDS	5	/* from accept to the first request */
 #define LIMIT_FRAME_SECONDS	2	/* from a frame's first byte to its last */
-#define LIMIT_IDLE_SECONDS	30	/* between requests, without a lease */
 #define LIMIT_WRITE_SECONDS	5	/* for the client to read an answer */
 
 /* For all names of users and groups of a policy to be looked up. */
@@ -34,9 +63,7 @@
 /* Likewise rules of the policy. */
 #define LIMIT_RULES_A_TURN	4
 
-/* Lines of the log in a second about what one uid is refused. */
-#define LIMIT_LOG_LINES		20
-/* uids with lines of their own in a second; the others share. */
+/* uids with lines of their own in the log in a second; the others share. */
 #define LIMIT_LOG_UIDS		64
 
 /* Events of one link in a second: whose holder makes more loses it. */

@@ -71,7 +71,7 @@ bool log_has_room(uid_t uid)
 	/* It begins with its first line: who is idle has no seconds. */
 	if (second && !event_pending(second, EV_TIMEOUT, NULL))
 		event_add(second, &length);
-	return ++users[place_of(uid)].lines <= LIMIT_LOG_LINES;
+	return ++users[place_of(uid)].lines <= limits.log_lines;
 }
 
 static void on_second(evutil_socket_t fd, short what, void *arg)
@@ -83,14 +83,14 @@ static void on_second(evutil_socket_t fd, short what, void *arg)
 		unsigned lines = users[i].lines;
 
 		users[i].lines = 0;
-		if (lines <= LIMIT_LOG_LINES)
+		if (lines <= limits.log_lines)
 			continue;
 		if (i < LIMIT_LOG_UIDS)
 			log_line(LOG_NOTICE, "... and %u more of uid %u",
-				 lines - LIMIT_LOG_LINES, users[i].uid);
+				 lines - limits.log_lines, users[i].uid);
 		else
 			log_line(LOG_NOTICE, "... and %u more of other users",
-				 lines - LIMIT_LOG_LINES);
+				 lines - limits.log_lines);
 	}
 	n_users = 0;
 }

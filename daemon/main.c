@@ -46,7 +46,7 @@ static void usage(FILE *to)
 {
 	fputs("usage: tuntapd [--socket PATH] [--admin-socket PATH] "
 	      "[--policy DIR]\n"
-	      "               [--grace SECONDS] [--check]\n"
+	      "               [--grace SECONDS] [--limit NAME=NUMBER]... [--check]\n"
 	      "       tuntapd --version | --help\n"
 	      "\n"
 	      "  --socket PATH        for everyone; the policy decides "
@@ -61,6 +61,8 @@ static void usage(FILE *to)
 	      "  --grace SECONDS      how long devices of a daemon before wait "
 	      "for their clients\n"
 	      "                       to take them back, 1 to 3600 (10)\n"
+	      "  --limit NAME=NUMBER  another limit than by default, of those "
+	      "below\n"
 	      "  --check              read the policy, say what is wrong with "
 	      "it or hardly\n"
 	      "                       meant, and exit: 0 good, 1 not\n"
@@ -69,7 +71,10 @@ static void usage(FILE *to)
 	      "\n"
 	      "It stays in the foreground and logs to stderr.  SIGHUP reads the "
 	      "policy again,\nSIGTERM ends it; devices stay with their "
-	      "holders.\n", to);
+	      "holders.\n"
+	      "\n"
+	      "limits, as they are by default:\n", to);
+	limits_print(to);
 }
 
 static unsigned parse_grace(const char *text)
@@ -85,6 +90,18 @@ static unsigned parse_grace(const char *text)
 	exit(EXIT_USAGE);
 }
 
+static void parse_limit(const char *text)
+{
+	struct wire_refused why;
+
+	if (!limits_set(text, &why))
+		return;
+	fprintf(stderr, "tuntapd: --limit %s: %s; those that there are:\n",
+		text, why.text);
+	limits_print(stderr);
+	exit(EXIT_USAGE);
+}
+
 static void parse_options(int argc, char **argv, struct options *o)
 {
 	static const struct option known[] = {
@@ -92,6 +109,7 @@ static void parse_options(int argc, char **argv, struct options *o)
 		{ "admin-socket", required_argument, NULL, 'a' },
 		{ "policy", required_argument, NULL, 'p' },
 		{ "grace", required_argument, NULL, 'g' },
+		{ "limit", required_argument, NULL, 'l' },
 		{ "check", no_argument, NULL, 'c' },
 		{ "version", no_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, 'h' },
@@ -122,6 +140,9 @@ static void parse_options(int argc, char **argv, struct options *o)
 			break;
 		case 'g':
 			o->grace = parse_grace(optarg);
+			break;
+		case 'l':
+			parse_limit(optarg);
 			break;
 		case 'c':
 			o->check = true;
@@ -215,7 +236,7 @@ static void start_notify(void)
 /* Room for every connection, and each device being made. */
 static void raise_fd_limit(void)
 {
-	const rlim_t want = LIMIT_CONNECTIONS + LIMIT_FDS_WAITING +
+	const rlim_t want = limits.connections + LIMIT_FDS_WAITING +
 			    LIMIT_OWN_FDS;
 	struct rlimit r;
 

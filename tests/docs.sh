@@ -252,8 +252,16 @@ diff "$work/keys" "$work/explained" >>"$work/wrong" ||
 	echo 'tuntapd.conf(5) has not those (<)' >>"$work/wrong"
 judge policy-keys "$work/wrong"
 
-# tuntapd(8) has each option, section 3 each function.
+# tuntapd(8) has each option, and each limit with its default, section 3 each
+# function.
 : >"$work/wrong"
+"$build/tuntapd" --help | sed -n 's/^  \([a-z-]*=[0-9]*\) .*/\1/p' |
+	sort >"$work/limits"
+[ -s "$work/limits" ] || echo 'tuntapd --help names no limits' >>"$work/wrong"
+sed -n 's/^\.It Cm \([a-z-]*\) Ns \(=[0-9]*\)$/\1\2/p' man/tuntapd.8 | sort |
+	diff "$work/limits" - >"$work/diff" ||
+	echo 'tuntapd --help has those limits (<), tuntapd(8) has not, or' \
+		'the other way (>):' "$(cat "$work/diff")" >>"$work/wrong"
 "$build/tuntapd" --help | grep -o '  --[a-z-]*' | tr -d ' ' | sort -u |
 while read -r option; do
 	grep -q "^\\.It Fl ${option#-}" man/tuntapd.8 ||

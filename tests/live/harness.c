@@ -26,6 +26,7 @@
 #define EXIT_SKIPPED	77
 #define STEP_MS		5
 #define REST_MS		100
+#define OPTIONS		9	/* words of the daemon's, without limits */
 
 const char rig_policy_nobody[] =
 	"[rule nobody]\n"
@@ -246,6 +247,27 @@ static bool listens(void *arg)
 	return true;
 }
 
+/* Becomes the daemon. */
+static void exec_daemon(struct rig *rig, const struct rig_options *o)
+{
+	const char *path = rig_built(o && o->fault_build ? "tuntapd-fault" :
+							   "tuntapd");
+	const char *argv[OPTIONS + 2 * RIG_LIMITS + 1] = {
+		"tuntapd", "--socket", rig->socket, "--admin-socket",
+		rig->admin, "--policy", rig->policy, "--grace",
+		o && o->grace ? o->grace : GRACE,
+	};
+	unsigned n = OPTIONS;
+
+	for (unsigned i = 0; o && i < RIG_LIMITS && o->limits[i]; i++) {
+		argv[n++] = "--limit";
+		argv[n++] = o->limits[i];
+	}
+	execv(path, (char **)(uintptr_t)argv);
+	dprintf(STDERR_FILENO, "%s: %s\n", path, strerror(errno));
+	_exit(127);
+}
+
 void rig_daemon(struct rig *rig, const struct rig_options *o)
 {
 	int log = open(rig->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC,
@@ -255,20 +277,12 @@ void rig_daemon(struct rig *rig, const struct rig_options *o)
 	rig->daemon = fork();
 	ck_assert_int_ge(rig->daemon, 0);
 	if (rig->daemon == 0) {
-		const char *path = rig_built(o && o->fault_build ?
-					     "tuntapd-fault" : "tuntapd");
-		const char *grace = o && o->grace ? o->grace : GRACE;
-
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		dup2(log, STDERR_FILENO);
 		setenv("TUNTAPD_FAULT", rig->fault, 1);
 		if (o && o->lacks)
 			setenv("TUNTAPD_FAULT_LACKS", o->lacks, 1);
-		execl(path, "tuntapd", "--socket", rig->socket,
-		      "--admin-socket", rig->admin, "--policy", rig->policy,
-		      "--grace", grace, (char *)NULL);
-		dprintf(STDERR_FILENO, "%s: %s\n", path, strerror(errno));
-		_exit(127);
+		exec_daemon(rig, o);
 	}
 	close(log);
 	ck_assert_msg(eventually(listens, rig), "no daemon: %s", rig_log(rig));

@@ -19,6 +19,7 @@
 #define NODE_CLOSED	0600
 #define NODE_OPEN	0666
 #define DEADLINE_MS	5000	/* what has not happened by then does not */
+#define RIG_LIMITS	4
 #define GRACE		"2"	/* seconds, after a restart */
 
 struct rig {
@@ -32,6 +33,7 @@ struct rig_options {
 	const char *policy;	/* text; NULL: rig_policy_nobody */
 	bool fault_build;	/* tuntapd-fault instead of tuntapd */
 	const char *grace;	/* seconds; NULL: GRACE */
+	const char *limits[RIG_LIMITS];	/* "NAME=NUMBER", as --limit has it */
 	const char *lacks;	/* kind that the kernel has not (fault build) */
 };
 

@@ -49,6 +49,14 @@ START_TEST(options_and_their_errors)
 	expect("--version", 0, "tuntapd 0.");
 	expect("--help", 0, "usage: tuntapd");
 	expect("--colour blue", 2, "usage: tuntapd");
+	expect("--limit hops=3", 2, "no limit of that name");
+	expect("--limit hops=3", 2, "idle-seconds=30");
+	expect("--limit idle-seconds", 2, "NAME=NUMBER");
+	expect("--limit idle-seconds=", 2, "1 to 3600");
+	expect("--limit idle-seconds=0", 2, "1 to 3600");
+	expect("--limit idle-seconds=-1", 2, "1 to 3600");
+	expect("--limit idle-seconds=5s", 2, "1 to 3600");
+	expect("--limit idle-seconds=99999999999999999999", 2, "1 to 3600");
 	expect("argument", 2, "takes no arguments");
 	expect("--socket", 2, "requires an argument");
 	snprintf(command, sizeof(command), "--check --policy %s", rig.policy);
@@ -59,6 +67,47 @@ START_TEST(options_and_their_errors)
 	snprintf(command, sizeof(command), "--policy %s --socket %s/s "
 		 "--admin-socket %s/a", rig.policy, rig.dir, rig.dir);
 	expect(command, 1, "20-bad.conf:3");
+	rig_end(&rig);
+}
+END_TEST
+
+/* The first `most` connections are served, the next one is not. */
+static int has_connections(void *arg)
+{
+	int most = *(int *)arg, sock = -1;
+	struct wire_message m;
+
+	for (int i = 0; i < most; i++) {
+		sock = raw_connect(rig.socket);
+		m = (struct wire_message){ .type = WIRE_STATUS, .id = 1 };
+		raw_send(sock, &m);
+		raw_receive(sock, &m);
+		if (m.type != WIRE_STATE)
+			return 1;
+	}
+	raw_receive(raw_connect(rig.socket), &m);
+	puts(m.refused.text);
+	if (m.type != WIRE_REFUSED || m.refused.code != WIRE_E_FULL)
+		return 1;
+	/* And without a word for so long they end. */
+	raw_receive(sock, &m);
+	return m.type != WIRE_REFUSED || m.refused.code != WIRE_E_TIMED_OUT;
+}
+
+START_TEST(a_limit_is_what_was_set)
+{
+	struct rig_options o = {
+		.limits = { "connections-of-user=5", "idle-seconds=1" },
+	};
+	int most = 5;
+
+	rig_start(&rig, &o);
+	as_nobody(has_connections, &most);
+	rig_stop(&rig);
+	o.limits[0] = "connections=3";
+	rig_daemon(&rig, &o);
+	most = 3;
+	as_nobody(has_connections, &most);
 	rig_end(&rig);
 }
 END_TEST
@@ -382,6 +431,7 @@ int main(void)
 
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, options_and_their_errors);
+	tcase_add_test(t, a_limit_is_what_was_set);
 	tcase_add_test(t, a_second_daemon_keeps_off_a_served_socket);
 	tcase_add_test(t, sockets_have_their_modes_and_go_at_the_end);
 	tcase_add_test(t, sockets_passed_in_by_name);
