@@ -135,9 +135,28 @@ int show_lease_row(struct table *t, const struct wire_lease *lease)
 	return r;
 }
 
+static json_t *features_json(const struct wire_state *s)
+{
+	json_t *all = json_array();
+
+	for (uint16_t i = 0; all && i < s->n_features; i++) {
+		const struct wire_feature *f = &s->features[i];
+
+		if (json_array_append_new(all, json_pack("{s:o, s:b, s:o}",
+				"name", json_text(f->name),
+				"has", f->has != 0,
+				"text", json_text(f->text))) < 0) {
+			json_decref(all);
+			return NULL;
+		}
+	}
+	return all;
+}
+
 json_t *show_state_json(const struct wire_state *s)
 {
-	return json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:{s:I, s:I, s:o}}",
+	return json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:{s:I, s:I, s:o}, "
+			 "s:{s:o, s:o}}",
 			 "version", json_text(s->version),
 			 "pid", (json_int_t)s->pid,
 			 "started", (json_int_t)s->started,
@@ -147,7 +166,29 @@ json_t *show_state_json(const struct wire_state *s)
 			 "policy",
 			 "generation", (json_int_t)s->policy_generation,
 			 "rules", (json_int_t)s->policy_rules,
-			 "fault", json_text_or_null(s->policy_fault));
+			 "fault", json_text_or_null(s->policy_fault),
+			 "kernel", "release", json_text(s->kernel),
+			 "features", features_json(s));
+}
+
+static void show_features(struct wire_state *s, FILE *out)
+{
+	unsigned lacks = 0;
+
+	for (uint16_t i = 0; i < s->n_features; i++)
+		lacks += !s->features[i].has;
+	plain_text(s->kernel);
+	fprintf(out, "kernel       %s, has %s\n", s->kernel,
+		lacks ? "not:" : "all that is used");
+	for (uint16_t i = 0; i < s->n_features; i++) {
+		struct wire_feature *f = &s->features[i];
+
+		if (f->has)
+			continue;
+		plain_text(f->name);
+		plain_text(f->text);
+		fprintf(out, "             %s: %s\n", f->name, f->text);
+	}
 }
 
 void show_state(const struct wire_state *s, FILE *out)
@@ -175,4 +216,5 @@ void show_state(const struct wire_state *s, FILE *out)
 	if (s->policy_fault[0])
 		fprintf(out, "             the last reload did not take "
 			"effect: %s\n", s->policy_fault);
+	show_features(&copy, out);
 }

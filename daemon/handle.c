@@ -12,6 +12,7 @@
 #include "mirror.h"
 #include "refuse.h"
 #include "reload.h"
+#include "support.h"
 
 static void handle_open(struct conn *c, const struct wire_message *m)
 {
@@ -178,6 +179,7 @@ static void handle_status(struct conn *c, const struct wire_message *m)
 	s->policy_generation = server->generation;
 	s->policy_rules = (uint32_t)policy_n_rules_about(server->policy,
 			c->peer.admin ? NULL : &c->peer);
+	support_tell(s);
 	conn_answer(c, &answer);
 }
 

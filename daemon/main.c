@@ -426,8 +426,10 @@ int main(int argc, char **argv)
 	if (follow_start(&server))
 		return EXIT_FAILURE;
 	server.grace_ms = (int)o.grace * 1000;
-	if (os_claim(&why) || os_start(&why) || mirror_start(&listener, &why) ||
-	    adopt_all(&server, &why))
+	if (os_claim(&why) || os_start(&why))
+		fail(&why);
+	os_probe();
+	if (mirror_start(&listener, &why) || adopt_all(&server, &why))
 		fail(&why);
 	open_sockets(&o, &listeners);
 

@@ -39,6 +39,14 @@ int os_start(struct wire_refused *why);
 void os_stop(void);
 
 /*
+ * Notes what the kernel has (support.h), for which it makes a device and closes
+ * it again: about 20 ms.
+ */
+void os_probe(void);
+/* Its release, as uname(2) tells it. */
+void os_kernel(char *ret, size_t cap);
+
+/*
  * Makes the device that `open` describes (a policy_decide() result: names and
  * metrics are settled), marks it with the alias, puts the guard (NULL: none)
  * before it, configures it, and makes the connected routes of its addresses

@@ -28,6 +28,7 @@
 #include "log.h"
 #include "os.h"
 #include "refuse.h"
+#include "support.h"
 
 #define NAME		"tuntapd: one in each network namespace"
 #define NAME_LEN	(sizeof(NAME) - 1)
@@ -93,6 +94,7 @@ static int take_longer(void)
 
 struct claims {
 	ino_t own;
+	bool blind;		/* the kernel does not say */
 	bool daemon, user;	/* another daemon has one; a user has NAME */
 	char name[NAME_MAX_LEN + 1];	/* that daemon's */
 	uid_t uid;		/* that user's */
@@ -230,7 +232,8 @@ static int try(struct claims *c)
 	int error = take(NAME);
 
 	/* Where nobody can look, no daemon has another name. */
-	if (look(c))
+	c->blind = look(c) < 0;
+	if (c->blind)
 		return error;
 	/* What a user has accepted bears the name when he has it no more. */
 	if (!error)
@@ -284,6 +287,10 @@ int os_claim(struct wire_refused *why)
 	}
 	if (error)
 		return refuse_claim(&c, error, why);
+	support_note(SUPPORT_UNIX_DIAG, !c.blind, "%s", c.blind ?
+		     "who takes the name of tuntapd's socket keeps the next "
+		     "daemon from starting (CONFIG_UNIX_DIAG)" :
+		     "one daemon in a network namespace");
 	if (c.user)
 		log_line(LOG_WARNING, "uid %u (pid %d) has the socket `@%s`, "
 			 "which is tuntapd's to have; this daemon does "

@@ -27,11 +27,6 @@
 #define TUN_NODE "/dev/net/tun"
 #define NOBODY 65534		/* nobody and nogroup, on every Linux */
 
-/* Linux 6.16; older headers do not have it. */
-#ifndef SO_PASSRIGHTS
-#define SO_PASSRIGHTS 83
-#endif
-
 static struct {
 	struct rtnl requests, events;
 	struct os_watcher watcher;

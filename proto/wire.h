@@ -27,6 +27,9 @@
 #define WIRE_RULE_MAX		131
 #define WIRE_VERSION_TEXT_MAX	31
 #define WIRE_EVENT_TEXT_MAX	111
+#define WIRE_KERNEL_TEXT_MAX	64	/* utsname.release of Linux */
+#define WIRE_FEATURE_MAX	15
+#define WIRE_FEATURES_MAX	16
 #define WIRE_GROUPS_MAX		512
 #define WIRE_TRIED_MAX		64
 #define WIRE_RULE_NAME_MAX	47

@@ -14,6 +14,11 @@
 
 #include "harness.h"
 
+/* Linux 6.16; older headers do not have it. */
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83
+#endif
+
 static struct rig rig;
 
 /* In a network namespace of its own, as there is one daemon in each. */
@@ -400,6 +405,38 @@ START_TEST(a_closed_device_node_is_told)
 }
 END_TEST
 
+/* As this kernel has it, by the same question asked here. */
+START_TEST(status_tells_what_the_kernel_has)
+{
+	int s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), off = 0;
+	bool refuses = setsockopt(s, SOL_SOCKET, SO_PASSRIGHTS, &off,
+				  sizeof(off)) == 0;
+	char *text;
+
+	close(s);
+	rig_start(&rig, NULL);
+	text = sh("%s --socket %s status --json", rig_built("tuntapctl"),
+		  rig.admin);
+	ck_assert_ptr_nonnull(strstr(text, "\"name\": \"devices\", "
+					   "\"has\": true"));
+	ck_assert_ptr_nonnull(strstr(text, "\"name\": \"guard\", "
+					   "\"has\": true"));
+	ck_assert_ptr_nonnull(strstr(text, "\"name\": \"offload\""));
+	ck_assert_ptr_nonnull(strstr(text, "\"name\": \"unix-diag\""));
+	ck_assert_ptr_nonnull(strstr(text, refuses ?
+		"\"name\": \"fd-refusal\", \"has\": true" :
+		"\"name\": \"fd-refusal\", \"has\": false"));
+	free(text);
+	text = sh("%s --socket %s status", rig_built("tuntapctl"), rig.admin);
+	ck_assert_int_eq(sh_status("%s --socket %s status | grep -q \"^kernel "
+				   "*$(uname -r), has \"",
+				   rig_built("tuntapctl"), rig.admin), 0);
+	ck_assert_int_eq(!strstr(text, "fd-refusal: "), refuses);
+	free(text);
+	rig_end(&rig);
+}
+END_TEST
+
 static int open_by_environment(void *arg)
 {
 	struct ttd_options o = TTD_OPTIONS_INIT(TTD_TUN);
@@ -440,6 +477,7 @@ int main(void)
 	tcase_add_test(t, the_watchdog_of_another_process_is_not_fed);
 	tcase_add_test(t, a_missing_device_node_is_told);
 	tcase_add_test(t, a_closed_device_node_is_told);
+	tcase_add_test(t, status_tells_what_the_kernel_has);
 	tcase_add_test(t, library_finds_the_socket_by_the_environment);
 	suite_add_tcase(s, t);
 	return live_main("daemon", s);

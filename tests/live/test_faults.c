@@ -70,9 +70,11 @@ static int open_everything(void *arg)
 static unsigned steps_in_log(void)
 {
 	char *log = rig_log(&rig);
+	char *served = strstr(log, "; ready\n");
 	unsigned n = 0;
 
-	for (char *at = log; (at = strstr(at, "fault: step ")); at++)
+	ck_assert_ptr_nonnull(served);
+	for (char *at = served; (at = strstr(at, "fault: step ")); at++)
 		n++;
 	free(log);
 	return n;
@@ -169,6 +171,9 @@ START_TEST(a_kernel_without_the_guard_gives_none_without)
 	ck_assert_int_eq(client_wait(&c), 0);
 	host_unchanged(before);
 	rig_fds_return_to(&rig, fds);
+	ck_assert_int_eq(sh_status("%s --socket %s status | grep -q '^ *guard: "
+				   ".*no source guard'", rig_built("tuntapctl"),
+				   rig.admin), 0);
 	client_start(&c, open_bare, NULL);
 	client_line(&c, "opened");
 	ck_assert_int_eq(client_wait(&c), 0);

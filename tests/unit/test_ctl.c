@@ -625,7 +625,10 @@ END_TEST
 static const struct wire_state a_state = {
 	.version = "0.1.0", .pid = 1, .started = 1700000000, .leases = 3,
 	.connections = 4, .own_leases = 2, .policy_generation = 5,
-	.policy_rules = 1, .policy_fault = "a.conf:3: x: y"
+	.policy_rules = 1, .policy_fault = "a.conf:3: x: y",
+	.kernel = "6.1.0", .n_features = 2, .features = {
+		{ "guard", 1, "by clsact" }, { "offload", 0, "of TCP\nalone" }
+	}
 };
 
 START_TEST(the_state_as_json)
@@ -634,7 +637,12 @@ START_TEST(the_state_as_json)
 		"{\"version\": \"0.1.0\", \"pid\": 1,"
 		" \"started\": 1700000000, \"leases\": 3, \"own_leases\": 2,"
 		" \"connections\": 4, \"policy\": {\"generation\": 5,"
-		" \"rules\": 1, \"fault\": \"a.conf:3: x: y\"}}");
+		" \"rules\": 1, \"fault\": \"a.conf:3: x: y\"},"
+		" \"kernel\": {\"release\": \"6.1.0\", \"features\": ["
+		"{\"name\": \"guard\", \"has\": true,"
+		" \"text\": \"by clsact\"},"
+		" {\"name\": \"offload\", \"has\": false,"
+		" \"text\": \"of TCP\\nalone\"}]}}");
 }
 END_TEST
 
@@ -653,7 +661,9 @@ START_TEST(the_state_for_people)
 		"connections  4\n"
 		"policy       1 rule, generation 5\n"
 		"             the last reload did not take effect: "
-		"a.conf:3: x: y\n");
+		"a.conf:3: x: y\n"
+		"kernel       6.1.0, has not:\n"
+		"             offload: of TCP?alone\n");
 	free(text);
 }
 END_TEST
