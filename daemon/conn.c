@@ -1,6 +1,8 @@
 #include "conn.h"
 
 #include <errno.h>
+#include <poll.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/time.h>
@@ -8,6 +10,7 @@
 
 #include <event2/event.h>
 
+#include "clock.h"
 #include "handle.h"
 #include "lease.h"
 #include "limits.h"
@@ -23,6 +26,7 @@ static void conn_free(struct conn *c)
 	event_del(&c->writable);
 	event_del(&c->deadline);
 	registry_cursor_stop(&server->registry, &c->cursor);
+	registry_request_cancel(&server->registry, c->peer.uid, &c->whole);
 	/* The lease first: its uid keeps its account by it. */
 	if (c->held)
 		lease_end(c->held);
@@ -38,15 +42,6 @@ static void conn_free(struct conn *c)
 void conn_drop(struct conn *c)
 {
 	conn_free(c);
-}
-
-void conn_free_all(struct server *server)
-{
-	while (server->conns) {
-		/* We go, the device stays: no end of its lease. */
-		server->conns->held = NULL;
-		conn_free(server->conns);
-	}
 }
 
 /* Appends to the output. */
@@ -180,7 +175,7 @@ static void settle(struct conn *c)
 		conn_free(c);
 		return;
 	}
-	if (c->busy) {
+	if (c->busy || c->whole.waits) {
 		event_del(&c->readable);
 		set_deadline(c, 0);
 	} else if (c->owing || c->more) {
@@ -271,7 +266,7 @@ static bool permitted(struct conn *c, const struct wire_row *row)
 	return true;
 }
 
-/* A whole frame is there. */
+/* A whole frame is there, and its turn has come. */
 static void dispatch(struct conn *c)
 {
 	static struct wire_message m;	/* large, and used up before we return */
@@ -292,6 +287,87 @@ static void dispatch(struct conn *c)
 	}
 }
 
+/* --- whose turn it is ---------------------------------------------------- */
+
+static struct event *turns;
+
+static bool has_hung_up(const struct conn *c)
+{
+	struct pollfd p = { .fd = c->fd };
+
+	return poll(&p, 1, 0) == 1 && p.revents & POLLHUP;
+}
+
+static void answer_in_turn(struct registry_request *request)
+{
+	struct conn *c = (struct conn *)((char *)request -
+					 offsetof(struct conn, whole));
+
+	/* It may have waited for long: nobody is there to hear. */
+	if (has_hung_up(c))
+		c->finishing = true;
+	else
+		dispatch(c);
+	settle(c);
+}
+
+static void set_turn(int64_t ms)
+{
+	struct timeval tv = { ms / 1000, (ms % 1000) * 1000 };
+
+	event_add(turns, &tv);
+}
+
+static void on_turn(evutil_socket_t fd, short what, void *arg)
+{
+	struct registry *registry = arg;
+	int64_t wait;
+
+	(void)fd;
+	(void)what;
+	registry_requests_go(registry, now_ms(), answer_in_turn);
+	wait = registry_requests_wait(registry, now_ms());
+	if (wait >= 0)
+		set_turn(wait);
+}
+
+int conn_start(struct server *server)
+{
+	turns = evtimer_new(server->base, on_turn, &server->registry);
+	return turns ? 0 : -ENOMEM;
+}
+
+void conn_stop(struct server *server)
+{
+	while (server->conns) {
+		/* We go, the device stays: no end of its lease. */
+		server->conns->held = NULL;
+		conn_free(server->conns);
+	}
+	event_free(turns);
+	turns = NULL;
+}
+
+/*
+ * Root is not made to wait, nor is who wants his lease back: after a restart
+ * that is everybody, and once.
+ */
+static bool may_answer(struct conn *c)
+{
+	return c->peer.admin || c->peer.uid == 0 ||
+	       c->in.header.type == WIRE_RECLAIM ||
+	       registry_request(&c->server->registry, c->peer.uid, &c->whole,
+				now_ms());
+}
+
+static void take_request(struct conn *c)
+{
+	if (may_answer(c))
+		dispatch(c);
+	else
+		set_turn(0);	/* the next one says when it is ours */
+}
+
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct conn *c = arg;
@@ -301,7 +377,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	r = frame_receive(&c->in, fd, WIRE_FROM_CLIENT, 0);
 	if (r == 1)
-		dispatch(c);
+		take_request(c);
 	else if (r == 0)
 		c->finishing = true;
 	else if (r != -EAGAIN)

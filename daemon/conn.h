@@ -1,9 +1,10 @@
 /*
  * A client's connection: frames in, answers out, deadlines.  At any time it
- * either waits for a request, or answers one: nothing more is read before the
- * answer is out, so that what a client can make us keep is one answer.  Events
- * go out in between, and are made only when the last one is out: a client that
- * does not read them costs nothing and misses nothing but what is out of date.
+ * either waits for a request, or answers one, or that waits until the turn is
+ * its user's: nothing more is read before the answer is out, so that what a
+ * client can make us keep is one request and one answer.  Events go out in
+ * between, and are made only when the last one is out: a client that does not
+ * read them costs nothing and misses nothing but what is out of date.
  */
 #ifndef TUNTAPD_CONN_H
 #define TUNTAPD_CONN_H
@@ -24,6 +25,7 @@ struct conn {
 	bool busy;			/* the worker is at it: hold the answer */
 	bool finishing;			/* close once the answer is out */
 	uint16_t request;		/* id of the one being answered */
+	struct registry_request whole;	/* one that is in, and may wait */
 	struct frame_in in;
 	uint8_t *out;			/* out_len bytes, out_off of them sent */
 	size_t out_len, out_off;
@@ -44,6 +46,10 @@ struct conn {
 	struct conn *prev, *next;
 };
 
+/* 0 or -errno.  And ends them all; their devices stay with their holders. */
+int conn_start(struct server *server);
+void conn_stop(struct server *server);
+
 /* Takes over an accepted socket. */
 void conn_new(struct server *server, int fd, bool admin);
 
@@ -61,7 +67,5 @@ void conn_tell(struct conn *c);
 void conn_resume(struct conn *c);
 /* Ends it, and its lease with it. */
 void conn_drop(struct conn *c);
-/* Ends them all; their devices stay with their holders. */
-void conn_free_all(struct server *server);
 
 #endif

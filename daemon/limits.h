@@ -23,6 +23,10 @@
 	      "from connecting to the first request") \
 	LIMIT(idle_seconds, "idle-seconds", 30, 1, 3600, \
 	      "between requests, without a device") \
+	LIMIT(request_rate, "request-rate", 200, 1, 1000000, \
+	      "requests of a user answered a second") \
+	LIMIT(request_burst, "request-burst", 2000, 1, 1000000, \
+	      "at once, after a rest") \
 	LIMIT(log_lines, "log-lines", 20, 1, 1000000, \
 	      "a second, of what a user is refused")
 

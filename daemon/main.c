@@ -383,13 +383,17 @@ static void serve(struct listeners *l)
 	for (size_t i = 0; i < n; i++)
 		if (!events[i] || event_add(events[i], NULL))
 			exit(EXIT_FAILURE);
-	if (reload_serve(&server) || listen_start(l, &server))
+	if (reload_serve(&server) || conn_start(&server) ||
+	    listen_start(l, &server))
 		exit(EXIT_FAILURE);
 	hold_hangup(SIG_UNBLOCK);
 	log_line(LOG_NOTICE, "version " TUNTAPD_VERSION ", %zu rules; ready",
 		 policy_n_rules(server.policy));
 	notify_ready();
-	event_base_dispatch(server.base);
+	do
+		server.registry.turn++;
+	while (!event_base_loop(server.base, EVLOOP_ONCE) &&
+	       !event_base_got_break(server.base));
 	for (size_t i = 0; i < n; i++)
 		event_free(events[i]);
 	event_free(host_later);
@@ -437,7 +441,7 @@ int main(int argc, char **argv)
 
 	reload_stop();
 	listen_stop(&listeners);
-	conn_free_all(&server);
+	conn_stop(&server);
 	worker_stop();
 	stray_stop();
 	lease_forget_all(&server);

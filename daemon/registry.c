@@ -5,10 +5,21 @@
 
 #include "limits.h"
 
-/* Exists as long as the uid has a connection or a lease. */
+/*
+ * Exists as long as the uid has a connection or a lease, and beyond that as
+ * long as it owes: else who connects anew for each request would owe nothing.
+ */
 struct account {
 	uid_t uid;
 	unsigned connections, leases, devices, fds;
+	/*
+	 * The bucket, upside down: what has been answered beyond the rate, in
+	 * thousandths of a request, as it was at that time.
+	 */
+	int64_t owed, at;
+	uint64_t turn;			/* of the last one answered */
+	struct registry_request *line;	/* those that wait, in order */
+	struct account *prev, *next;	/* in lines, or in resting */
 	UT_hash_handle hh;
 };
 
@@ -20,12 +31,25 @@ static struct account *find(const struct registry *r, uid_t uid)
 	return a;
 }
 
-static void drop_if_empty(struct registry *r, struct account *a)
+static bool is_resting(const struct account *a)
 {
-	if (a->connections || a->leases)
-		return;
+	return !a->connections && !a->leases;
+}
+
+static void drop(struct registry *r, struct account *a)
+{
 	HASH_DEL(r->accounts, a);
 	free(a);
+}
+
+static void drop_if_empty(struct registry *r, struct account *a)
+{
+	if (!is_resting(a))
+		return;
+	if (a->owed > 0)
+		DL_APPEND(r->resting, a);
+	else
+		drop(r, a);
 }
 
 /* The account of the uid, made if need be; NULL without memory. */
@@ -33,6 +57,8 @@ static struct account *have(struct registry *r, uid_t uid)
 {
 	struct account *a = find(r, uid);
 
+	if (a && is_resting(a))
+		DL_DELETE(r->resting, a);
 	if (a)
 		return a;
 	a = calloc(1, sizeof(*a));
@@ -95,6 +121,125 @@ bool registry_takes_fds(const struct registry *r, uid_t uid, unsigned n)
 	return (a ? a->fds : 0) + n <= LIMIT_FDS_WAITING_UID &&
 	       r->n_fds + n <= LIMIT_FDS_WAITING;
 }
+
+/* --- requests, and when they are answered -------------------------------- */
+
+#define ONE_REQUEST	1000	/* thousandths */
+
+/* Each ms pays as many thousandths as there are requests in a second. */
+static void pay(struct account *a, int64_t now)
+{
+	int64_t paid = (now - a->at) * limits.request_rate;
+
+	a->owed = a->owed > paid ? a->owed - paid : 0;
+	a->at = now;
+}
+
+/* ms until one more may be answered, as far as the rate goes. */
+static int64_t has_to_wait(struct account *a, int64_t now)
+{
+	int64_t over;
+
+	pay(a, now);
+	over = a->owed - ((int64_t)limits.request_burst - 1) * ONE_REQUEST;
+	if (over <= 0)
+		return 0;
+	return (over + limits.request_rate - 1) / limits.request_rate;
+}
+
+static bool has_turn(const struct registry *r, struct account *a, int64_t now)
+{
+	return a->turn != r->turn && has_to_wait(a, now) == 0;
+}
+
+static void take_turn(const struct registry *r, struct account *a)
+{
+	a->turn = r->turn;
+	a->owed += ONE_REQUEST;
+}
+
+/* Those that came to rest first: as many of them as owe nothing more. */
+static void forget_paid(struct registry *r, int64_t now)
+{
+	struct account *a;
+
+	while ((a = r->resting)) {
+		pay(a, now);
+		if (a->owed > 0)
+			return;
+		DL_DELETE(r->resting, a);
+		drop(r, a);
+	}
+}
+
+bool registry_request(struct registry *r, uid_t uid,
+		      struct registry_request *request, int64_t now)
+{
+	struct account *a = find(r, uid);
+
+	forget_paid(r, now);
+	if (!a->line && has_turn(r, a, now)) {
+		take_turn(r, a);
+		return true;
+	}
+	if (!a->line)
+		DL_APPEND(r->lines, a);
+	DL_APPEND(a->line, request);
+	request->waits = true;
+	return false;
+}
+
+static void leave(struct registry *r, struct account *a,
+		  struct registry_request *request)
+{
+	DL_DELETE(a->line, request);
+	request->waits = false;
+	if (!a->line)
+		DL_DELETE(r->lines, a);
+}
+
+void registry_request_cancel(struct registry *r, uid_t uid,
+			     struct registry_request *request)
+{
+	if (request->waits)
+		leave(r, find(r, uid), request);
+}
+
+void registry_requests_go(struct registry *r, int64_t now,
+			  void (*answer)(struct registry_request *request))
+{
+	struct registry_request *request;
+	struct account *a;
+	unsigned n;
+
+	/* An answer may end others' connections: any of them may be gone. */
+	DL_COUNT(r->lines, a, n);
+	for (; n > 0 && (a = r->lines); n--) {
+		DL_DELETE(r->lines, a);
+		DL_APPEND(r->lines, a);
+		if (!has_turn(r, a, now))
+			continue;
+		take_turn(r, a);
+		request = a->line;
+		leave(r, a, request);
+		answer(request);
+	}
+}
+
+int64_t registry_requests_wait(struct registry *r, int64_t now)
+{
+	int64_t least = -1, wait;
+	struct account *a;
+
+	DL_FOREACH(r->lines, a) {
+		wait = has_to_wait(a, now);
+		if (least < 0 || wait < least)
+			least = wait;
+	}
+	return least;
+}
+
+/* --- leases -------------------------------------------------------------- */
 
 void registry_reserve(struct registry *r, struct lease *lease)
 {

@@ -32,11 +32,15 @@ struct lease {
 
 struct account;
 struct registry_cursor;
+struct registry_request;
 
 struct registry {
 	struct lease *leases, *by_index;
 	struct account *accounts;
 	struct registry_cursor *cursors;
+	struct account *lines;		/* with requests that wait */
+	struct account *resting;	/* whose rate alone is still known */
+	uint64_t turn;			/* of the loop; raise it for each */
 	unsigned n_leases, n_devices, n_connections, n_fds;
 	uint64_t last_serial;
 };
@@ -62,6 +66,29 @@ unsigned registry_devices(const struct registry *r, uid_t uid);
  */
 void registry_fds(struct registry *r, uid_t uid, unsigned more, unsigned less);
 bool registry_takes_fds(const struct registry *r, uid_t uid, unsigned n);
+
+/* A request that waits until its uid has its turn; 0 to begin with. */
+struct registry_request {
+	struct registry_request *prev, *next;
+	bool waits;
+};
+
+/*
+ * May a request of this uid, which has a connection, be answered at once?  Of a
+ * uid one is answered in a turn, and in all as many as limits.request_rate and
+ * request_burst let through.  If not, it waits behind the others of its uid.
+ * now is in milliseconds.
+ */
+bool registry_request(struct registry *r, uid_t uid,
+		      struct registry_request *request, int64_t now);
+/* One is answered for each uid whose turn it is. */
+void registry_requests_go(struct registry *r, int64_t now,
+			  void (*answer)(struct registry_request *request));
+/* How many ms until it is the next one's turn; -1: none waits. */
+int64_t registry_requests_wait(struct registry *r, int64_t now);
+/* It will not be answered. */
+void registry_request_cancel(struct registry *r, uid_t uid,
+			     struct registry_request *request);
 
 /*
  * Reserve first, then make the device, then commit: the device counts from

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "harness.h"
@@ -689,6 +690,153 @@ START_TEST(refusals_do_not_fill_the_log)
 }
 END_TEST
 
+/* --- whose turn it is --------------------------------------------------- */
+
+#define BURST	20		/* requests at once; then one a second */
+#define SOON_MS	500		/* not before a second, that is */
+
+static int connect_as(uid_t uid)
+{
+	int sock;
+
+	ck_assert_int_eq(seteuid(uid), 0);
+	sock = raw_connect(rig.socket);
+	ck_assert_int_eq(seteuid(0), 0);
+	ck_assert_int_ge(sock, 0);
+	return sock;
+}
+
+static void ask(int sock, uint8_t type)
+{
+	struct wire_message m = { .type = type, .id = 1 };
+
+	raw_send(sock, &m);
+}
+
+/* What comes, and after how many ms. */
+static uint8_t answer(int sock, unsigned *ms)
+{
+	struct timespec from, to;
+	struct wire_message m;
+
+	clock_gettime(CLOCK_MONOTONIC, &from);
+	raw_receive(sock, &m);
+	clock_gettime(CLOCK_MONOTONIC, &to);
+	*ms = (unsigned)((to.tv_sec - from.tv_sec) * 1000 +
+			 (to.tv_nsec - from.tv_nsec) / 1000000);
+	return m.type;
+}
+
+START_TEST(who_asks_too_much_waits)
+{
+	struct rig_options o = {
+		.limits = { "request-rate=1", "request-burst=20",
+			    "first-request-seconds=1" },
+	};
+	int sock, late, other;
+	unsigned ms;
+
+	rig_start(&rig, &o);
+	sock = connect_as(NOBODY);
+	for (int i = 0; i < BURST + 1; i++)
+		ask(sock, WIRE_STATUS);
+	for (int i = 0; i < BURST; i++)
+		ck_assert_uint_eq(answer(sock, &ms), WIRE_STATE);
+	/* Others do not wait for him, nor he himself for his lease. */
+	other = connect_as(NOBODY - 1);
+	ask(other, WIRE_STATUS);
+	ck_assert_uint_eq(answer(other, &ms), WIRE_STATE);
+	ck_assert_uint_lt(ms, SOON_MS);
+	close(other);
+	other = connect_as(NOBODY);
+	ask(other, WIRE_RECLAIM);
+	ck_assert_uint_eq(answer(other, &ms), WIRE_REFUSED);
+	ck_assert_uint_lt(ms, SOON_MS);
+	/* That it takes longer than the first request may is our doing. */
+	late = connect_as(NOBODY);
+	ask(late, WIRE_STATUS);
+	ck_assert_uint_eq(answer(sock, &ms), WIRE_STATE);
+	ck_assert_uint_gt(ms, SOON_MS);
+	ck_assert_uint_eq(answer(late, &ms), WIRE_STATE);
+	ck_assert_uint_gt(ms, SOON_MS);
+	close(sock);
+	close(late);
+	close(other);
+	/* Who comes anew owes what he owed. */
+	sock = connect_as(NOBODY);
+	ask(sock, WIRE_STATUS);
+	ck_assert_uint_eq(answer(sock, &ms), WIRE_STATE);
+	ck_assert_uint_gt(ms, SOON_MS);
+	close(sock);
+	rig_end(&rig);
+}
+END_TEST
+
+/* A request whose refusal names `who` in the log. */
+static void ask_in_vain(int sock, const char *who)
+{
+	struct wire_message m = { .type = WIRE_CLOSE, .id = 1,
+				  .close = { .uid = WIRE_UID_ANY } };
+
+	snprintf(m.close.lease, sizeof(m.close.lease), "%s", who);
+	raw_send(sock, &m);
+}
+
+/* How many refusals the log has before the first of `who`. */
+static unsigned refused_before(const char *who)
+{
+	char *log = rig_log(&rig), *end;
+	unsigned n = 0;
+
+	end = strstr(log, who);
+	ck_assert_ptr_nonnull(end);
+	*end = '\0';
+	for (char *at = log; (at = strstr(at, "refused uid")); at++)
+		n++;
+	free(log);
+	return n - 1;			/* its own */
+}
+
+#define FRAMES		30
+#define CONNECTIONS	20
+
+/*
+ * All of it is there before the daemon looks: of a connection one request is
+ * answered before others have their turn, and of a user.
+ */
+START_TEST(one_request_a_turn)
+{
+	struct rig_options o = { .limits = { "log-lines=1000" } };
+	int busy, many[CONNECTIONS], one, other;
+	struct wire_message m;
+
+	rig_start(&rig, &o);
+	busy = connect_as(0);
+	for (int i = 0; i < CONNECTIONS; i++)
+		many[i] = connect_as(NOBODY);
+	one = connect_as(0);
+	other = connect_as(NOBODY - 1);
+	still_serves();			/* all of them are accepted */
+	kill(rig.daemon, SIGSTOP);
+	for (int i = 0; i < FRAMES; i++)
+		ask_in_vain(busy, "busy");
+	for (int i = 0; i < CONNECTIONS; i++)
+		ask_in_vain(many[i], "many");
+	ask_in_vain(one, "one");
+	ask_in_vain(other, "other");
+	kill(rig.daemon, SIGCONT);
+	raw_receive(one, &m);
+	raw_receive(other, &m);
+	ck_assert_uint_lt(refused_before("`one`"), 4);
+	ck_assert_uint_lt(refused_before("`other`"), 4);
+	for (int i = 0; i < FRAMES; i++)
+		raw_receive(busy, &m);
+	for (int i = 0; i < CONNECTIONS; i++)
+		raw_receive(many[i], &m);
+	rig_end(&rig);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("refused");
@@ -715,6 +863,8 @@ int main(void)
 	tcase_add_test(t, quota_is_one_not_one_more);
 	tcase_add_test(t, reload_takes_effect_or_changes_nothing);
 	tcase_add_test(t, refusals_do_not_fill_the_log);
+	tcase_add_test(t, who_asks_too_much_waits);
+	tcase_add_test(t, one_request_a_turn);
 	suite_add_tcase(s, t);
 	return live_main("refused", s);
 }

@@ -67,6 +67,89 @@ START_TEST(registry_account_lives_as_long_as_its_last_lease)
 }
 END_TEST
 
+static struct registry_request *answered[8];
+static unsigned n_answered;
+
+static void note_answer(struct registry_request *request)
+{
+	answered[n_answered++] = request;
+}
+
+/* A turn of the loop at that time; how many were answered in it. */
+static unsigned turn_at(struct registry *r, int64_t ms)
+{
+	unsigned before = n_answered;
+
+	r->turn++;
+	registry_requests_go(r, ms, note_answer);
+	return n_answered - before;
+}
+
+START_TEST(registry_answers_one_request_of_a_uid_a_turn)
+{
+	struct registry_request req[5] = { 0 };
+	struct registry r = { .turn = 1 };
+
+	registry_connect(&r, 7);
+	registry_connect(&r, 8);
+	ck_assert_int_eq(registry_requests_wait(&r, 0), -1);
+	ck_assert(registry_request(&r, 7, &req[0], 0));
+	ck_assert(!registry_request(&r, 7, &req[1], 0));
+	ck_assert(!registry_request(&r, 7, &req[2], 0));
+	ck_assert(!registry_request(&r, 7, &req[3], 0));
+	ck_assert(registry_request(&r, 8, &req[4], 0));
+	ck_assert(!registry_request(&r, 8, &req[4], 0));
+	ck_assert_int_eq(registry_requests_wait(&r, 0), 0);
+	registry_requests_go(&r, 0, note_answer);
+	ck_assert_uint_eq(n_answered, 0);
+	ck_assert_uint_eq(turn_at(&r, 0), 2);
+	ck_assert_ptr_eq(answered[0], &req[1]);
+	ck_assert_ptr_eq(answered[1], &req[4]);
+	registry_request_cancel(&r, 7, &req[2]);
+	registry_request_cancel(&r, 7, &req[2]);
+	ck_assert_uint_eq(turn_at(&r, 0), 1);
+	ck_assert_ptr_eq(answered[2], &req[3]);
+	ck_assert_uint_eq(turn_at(&r, 0), 0);
+	ck_assert_int_eq(registry_requests_wait(&r, 0), -1);
+	registry_disconnect(&r, 7);
+	registry_disconnect(&r, 8);
+}
+END_TEST
+
+START_TEST(registry_lets_so_many_requests_through_and_remembers)
+{
+	struct registry_request req[3] = { 0 };
+	struct registry r = { 0 };
+
+	limits.request_rate = 10;
+	limits.request_burst = 2;
+	registry_connect(&r, 7);
+	for (int i = 0; i < 3; i++) {
+		r.turn++;
+		ck_assert_int_eq(registry_request(&r, 7, &req[i], 1000), i < 2);
+	}
+	ck_assert_int_eq(registry_requests_wait(&r, 1000), 100);
+	ck_assert_uint_eq(turn_at(&r, 1099), 0);
+	ck_assert_int_eq(registry_requests_wait(&r, 1099), 1);
+	ck_assert_uint_eq(turn_at(&r, 1100), 1);
+	/* Who comes again owes what he owed, and is forgotten when it is paid. */
+	registry_disconnect(&r, 7);
+	ck_assert_ptr_nonnull(r.resting);
+	registry_connect(&r, 7);
+	r.turn++;
+	ck_assert(!registry_request(&r, 7, &req[0], 1199));
+	registry_request_cancel(&r, 7, &req[0]);
+	registry_disconnect(&r, 7);
+	registry_connect(&r, 8);
+	ck_assert(registry_request(&r, 8, &req[0], 1299));
+	ck_assert_ptr_nonnull(r.resting);
+	r.turn++;
+	ck_assert(registry_request(&r, 8, &req[0], 1300));
+	ck_assert_ptr_null(r.resting);
+	registry_disconnect(&r, 8);
+}
+END_TEST
+
 START_TEST(registry_cursor_survives_removal)
 {
 	struct registry r = { 0 };
@@ -1164,6 +1247,9 @@ int main(void)
 
 	tcase_add_test(t, registry_counts_devices_from_reservation_to_end);
 	tcase_add_test(t, registry_account_lives_as_long_as_its_last_lease);
+	tcase_add_test(t, registry_answers_one_request_of_a_uid_a_turn);
+	tcase_add_test(t,
+		       registry_lets_so_many_requests_through_and_remembers);
 	tcase_add_test(t, registry_cursor_survives_removal);
 	tcase_add_test(t, mirror_follows_links_and_names);
 	tcase_add_test(t, mirror_tells_what_comes);
