@@ -545,7 +545,7 @@ bool mirror_name_taken(void *unused, const char *name)
 
 	(void)unused;
 	HASH_FIND(by_name, mirror.by_name, name, strlen(name), link);
-	return link != NULL;
+	return link || os_name_taken(name);
 }
 
 const char *mirror_address_owner(const struct prefix *address)

@@ -48,7 +48,7 @@ int mirror_follow(void);
 
 /* The link, or NULL; valid until the next update. */
 const struct os_link *mirror_link(unsigned ifindex);
-/* A policy_usage.name_taken. */
+/* A policy_usage.name_taken: the mirror has it, or the kernel as an altname. */
 bool mirror_name_taken(void *unused, const char *name);
 /* The name of the link that has this address (of any length), or NULL. */
 const char *mirror_address_owner(const struct prefix *address);

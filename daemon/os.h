@@ -127,6 +127,8 @@ struct os_link {
 	uint32_t txqueuelen;
 	uint32_t link_group;	/* IFLA_GROUP; has_group is about gids */
 };
+/* Has an interface this name, as its first or a second one (altname)? */
+bool os_name_taken(const char *name);
 /* Was it marked for deletion? */
 bool os_link_doomed(const struct os_link *link);
 struct os_address {

@@ -59,6 +59,14 @@ void os_stop(void)
 	os.ioctls = -1;
 }
 
+bool os_name_taken(const char *name)
+{
+	struct ifreq ifr = { 0 };
+
+	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
+	return ioctl(os.ioctls, SIOCGIFINDEX, &ifr) == 0;
+}
+
 /* --- making a device ---------------------------------------------------- */
 
 /* ioctl(2) as a step that the fault hook can break.  0 or -errno. */

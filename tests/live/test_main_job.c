@@ -291,6 +291,38 @@ static int open_tap(void *arg)
 	return 0;
 }
 
+static int open_around_altname(void *arg)
+{
+	struct ttd_options o = TTD_OPTIONS_INIT(TTD_TUN);
+	struct ttd_device *dev;
+	struct ttd_error e;
+	char name[TTD_NAME_MAX];
+
+	o.socket_path = ((struct rig *)arg)->socket;
+	if (ttd_open(&o, &dev, &e)) {
+		puts(e.text);
+		return 1;
+	}
+	ck_assert_int_eq(ttd_name(dev, name), 0);
+	ck_assert_str_eq(name, "tt1");
+	ttd_free(dev);
+	o.name = "tt0";
+	ck_assert_int_eq(ttd_open(&o, &dev, &e), -EEXIST);
+	contains(e.text, "tt0");
+	return 0;
+}
+
+/* A name that another interface has as its second one is nobody's to have. */
+START_TEST(altnames_are_taken)
+{
+	rig_start(&rig, NULL);
+	free(sh("ip link add far type veth peer near"));
+	free(sh("ip link property add dev far altname tt0"));
+	as_nobody(open_around_altname, &rig);
+	rig_end(&rig);
+}
+END_TEST
+
 START_TEST(tap_with_mac_queues_txqueuelen)
 {
 	char *before;
@@ -714,6 +746,7 @@ int main(void)
 	tcase_add_test(t, client_gone_before_the_answer);
 	tcase_add_test(t, kept_fd_does_not_keep_the_device);
 	tcase_add_test(t, device_without_our_mark_is_left_alone);
+	tcase_add_test(t, altnames_are_taken);
 	tcase_add_test(t, tap_with_mac_queues_txqueuelen);
 	tcase_add_test(t, peer_address_nodad_gateways);
 	tcase_add_test(t, left_down_when_asked);

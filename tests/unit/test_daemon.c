@@ -194,6 +194,12 @@ int os_watch_start(const struct os_watcher *watcher, struct wire_refused *why)
 	return 0;
 }
 
+/* The kernel's second names. */
+bool os_name_taken(const char *name)
+{
+	return strcmp(name, "alt0") == 0;
+}
+
 static int read_error, again_error;	/* what they return */
 static unsigned n_again;
 
@@ -299,6 +305,7 @@ START_TEST(mirror_follows_links_and_names)
 	link_is(3, "eth0", false);
 	link_is(4, "tt0", false);
 	ck_assert(mirror_name_taken(NULL, "eth0"));
+	ck_assert(mirror_name_taken(NULL, "alt0"));
 	ck_assert_str_eq(mirror_link(4)->name, "tt0");
 	link_is(4, "tt9", false);		/* renamed */
 	ck_assert(!mirror_name_taken(NULL, "tt0"));
