@@ -418,27 +418,33 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
 	settle(c);
 }
 
-/* Is there room for one more of this uid?  Root's admin socket always has. */
-static bool admit(struct conn *c)
+/*
+ * Is there room for one more?  On the admin socket there always is; and root
+ * gets in on the public one where others have taken all that they may.
+ */
+static bool admit(struct conn *c, bool fds_left)
 {
 	const struct registry *r = &c->server->registry;
+	unsigned most = limits.connections;
 
+	if (c->peer.uid == 0)
+		most += LIMIT_CONNECTIONS_ROOT;
 	if (c->peer.admin)
 		return true;
-	if (r->n_connections > limits.connections) {
+	if (!fds_left)
+		give_up(c, WIRE_E_OUT_OF_FDS, "the daemon has no file "
+			"descriptors left for another connection; try again "
+			"later");
+	else if (r->n_connections > most)
 		give_up(c, WIRE_E_FULL, "the daemon has all the connections "
 			"that it takes; try again later");
-		return false;
-	}
-	if (registry_connections(r, c->peer.uid) > limits.connections_uid) {
+	else if (registry_connections(r, c->peer.uid) > limits.connections_uid)
 		give_up(c, WIRE_E_FULL, "this user has all the connections "
 			"that one user may have; close some");
-		return false;
-	}
-	return true;
+	return !c->finishing;
 }
 
-void conn_new(struct server *server, int fd, bool admin)
+void conn_new(struct server *server, int fd, bool admin, bool fds_left)
 {
 	struct conn *c = calloc(1, sizeof(*c));
 	int error = c ? os_peer(fd, &c->peer) : -ENOMEM;
@@ -464,7 +470,7 @@ void conn_new(struct server *server, int fd, bool admin)
 		     on_readable, c);
 	event_assign(&c->writable, server->base, fd, EV_WRITE, on_writable, c);
 	evtimer_assign(&c->deadline, server->base, on_deadline, c);
-	if (admit(c))
+	if (admit(c, fds_left))
 		set_deadline(c, (int)limits.first_seconds);
 	settle(c);
 }

@@ -50,8 +50,11 @@ struct conn {
 int conn_start(struct server *server);
 void conn_stop(struct server *server);
 
-/* Takes over an accepted socket. */
-void conn_new(struct server *server, int fd, bool admin);
+/*
+ * Takes over an accepted socket.  Where no fds are left it refuses who is not
+ * on the admin socket, and is back without it.
+ */
+void conn_new(struct server *server, int fd, bool admin, bool fds_left);
 
 /*
  * Adds an answer to the output, under the id of the request; m->id is set by

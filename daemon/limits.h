@@ -42,6 +42,8 @@ int limits_set(const char *text, struct wire_refused *why);
 /* A line for each: its name and default, and what it is of. */
 void limits_print(FILE *to);
 
+/* Connections of root on the public socket, beyond those of all. */
+#define LIMIT_CONNECTIONS_ROOT	16
 #define LIMIT_GROUPS		4096	/* of a peer; who has more is refused */
 #define LIMIT_BACKLOG		128	/* listen(2); the kernel caps it too */
 #define LIMIT_ACCEPTS_A_TURN	16	/* before others are served again */
@@ -53,8 +55,10 @@ void limits_print(FILE *to);
  */
 #define LIMIT_FDS_WAITING	256
 #define LIMIT_FDS_WAITING_UID	64
-/* fds that the daemon keeps for itself. */
+/* fds that the daemon keeps for itself, */
 #define LIMIT_OWN_FDS		64
+/* and those of them that root's connections have where there are no others. */
+#define LIMIT_SPARE_FDS		4
 
 #define LIMIT_FRAME_SECONDS	2	/* from a frame's first byte to its last */
 #define LIMIT_WRITE_SECONDS	5	/* for the client to read an answer */

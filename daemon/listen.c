@@ -190,34 +190,84 @@ int listen_at(struct listeners *l, const char *path, bool admin,
 		      strerror(-error));
 }
 
+/* --- spare descriptors -------------------------------------------------- */
+
+/*
+ * Files of their own, good for nothing but to be closed: where no fd is left to
+ * accept with, because of this process or of all, one of these makes room.
+ */
+static int spares[LIMIT_SPARE_FDS];
+static unsigned n_spares;
+
+/* True if all are there. */
+static bool take_spares(void)
+{
+	while (n_spares < LIMIT_SPARE_FDS) {
+		int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+		if (fd < 0)
+			return false;
+		spares[n_spares++] = fd;
+	}
+	return true;
+}
+
+static void close_spare(void)
+{
+	if (n_spares > 0)
+		close(spares[--n_spares]);
+}
+
 /* --- accepting ---------------------------------------------------------- */
+
+static bool is_out_of_fds(int error)
+{
+	return error == -EMFILE || error == -ENFILE;
+}
+
+/*
+ * Root's connections may use the spares up, others only for as long as it
+ * takes to refuse them: so nobody's wait is without an end, and none of them
+ * can take what root's has left.
+ */
+static int take_one(struct listener *li)
+{
+	bool fds_left = take_spares();
+	int fd = fds_left || li->admin ? os_accept(li->fd) : -EMFILE;
+
+	if (is_out_of_fds(fd)) {
+		fds_left = false;
+		close_spare();
+		fd = os_accept(li->fd);
+	}
+	if (!li->admin)
+		li->server->more_to_accept = fd != -EAGAIN;
+	if (fd >= 0) {
+		/* Connected before the listener refused them? */
+		os_bytes_only(fd);
+		conn_new(li->server, fd, li->admin, fds_left);
+	}
+	take_spares();
+	return fd < 0 ? fd : 0;
+}
 
 static void on_readable(evutil_socket_t sock, short what, void *arg)
 {
-	struct listener *li = arg;
 	struct timeval tv = { .tv_usec = PAUSE_MS * 1000 };
+	struct listener *li = arg;
+	int error = 0;
 
+	(void)sock;
 	(void)what;
-	for (int i = 0; i < LIMIT_ACCEPTS_A_TURN; i++) {
-		int fd = os_accept(sock);
-
-		if (!li->admin)
-			li->server->more_to_accept = fd != -EAGAIN;
-
-		if (fd >= 0) {
-			/* Connected before the listener refused them? */
-			os_bytes_only(fd);
-			conn_new(li->server, fd, li->admin);
-		} else if (fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM) {
-			/* It stays readable: do not spin. */
-			log_line(LOG_WARNING, "cannot accept: %s",
-				 strerror(-fd));
-			event_del(li->readable);
-			event_add(li->pause, &tv);
-			return;
-		} else if (fd == -EAGAIN) {
-			return;
-		}
+	for (int i = 0; i < LIMIT_ACCEPTS_A_TURN && error != -EAGAIN; i++) {
+		error = take_one(li);
+		if (!is_out_of_fds(error) && error != -ENOMEM)
+			continue;
+		/* It stays readable: do not spin. */
+		log_line(LOG_WARNING, "cannot accept: %s", strerror(-error));
+		event_del(li->readable);
+		event_add(li->pause, &tv);
+		return;
 	}
 }
 
@@ -232,6 +282,9 @@ static void on_pause_over(evutil_socket_t fd, short what, void *arg)
 
 int listen_start(struct listeners *l, struct server *server)
 {
+	if (!take_spares())
+		log_line(LOG_WARNING, "too few files may be open to keep some "
+			 "for root (LimitNOFILE=, ulimit -n)");
 	for (unsigned i = 0; i < l->n; i++) {
 		struct listener *li = l->all[i];
 
@@ -261,4 +314,6 @@ void listen_stop(struct listeners *l)
 		free(li);
 	}
 	l->n = 0;
+	while (n_spares > 0)
+		close_spare();
 }

@@ -233,11 +233,24 @@ static void start_notify(void)
 	exit(EXIT_FAILURE);
 }
 
+/* Beside those of connections. */
+#define OTHER_FDS (LIMIT_CONNECTIONS_ROOT + LIMIT_FDS_WAITING + LIMIT_OWN_FDS)
+
+/* Devices must have theirs, too. */
+static void fit_connections(rlim_t files)
+{
+	rlim_t room = files > 2 * OTHER_FDS ? files - OTHER_FDS : files / 2;
+
+	log_line(LOG_WARNING, "%lu files may be open: it takes %lu connections, "
+		 "not %u (LimitNOFILE=, ulimit -n)", (unsigned long)files,
+		 (unsigned long)room, limits.connections);
+	limits.connections = (unsigned)room;
+}
+
 /* Room for every connection, and each device being made. */
 static void raise_fd_limit(void)
 {
-	const rlim_t want = limits.connections + LIMIT_FDS_WAITING +
-			    LIMIT_OWN_FDS;
+	const rlim_t want = limits.connections + OTHER_FDS;
 	struct rlimit r;
 
 	if (getrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur >= want)
@@ -251,9 +264,7 @@ static void raise_fd_limit(void)
 	if (getrlimit(RLIMIT_NOFILE, &r) == 0) {
 		r.rlim_cur = r.rlim_max;
 		(void)setrlimit(RLIMIT_NOFILE, &r);
-		log_line(LOG_WARNING, "%lu files may be open, for all "
-			 "connections it takes %lu (LimitNOFILE=, ulimit -n)",
-			 (unsigned long)r.rlim_cur, (unsigned long)want);
+		fit_connections(r.rlim_cur);
 	}
 }
 

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -838,6 +839,83 @@ START_TEST(one_request_a_turn)
 }
 END_TEST
 
+/* --- no room ------------------------------------------------------------ */
+
+#define FEW		"3"	/* connections */
+#define ROOTS		16	/* root's beyond those, on the public socket */
+#define LEFT		6	/* fds that the daemon has left */
+#define FLOOD		40
+
+/* Is this connection served?  If not: with that code it is refused. */
+static bool is_served(int sock, uint16_t code)
+{
+	struct wire_message m = { .type = WIRE_STATUS, .id = 1 };
+	uint8_t frame[WIRE_FRAME_MAX];
+	int len = wire_encode(&m, frame, sizeof(frame));
+
+	/* Who is refused may find the other end closed. */
+	(void)!send(sock, frame, (size_t)len, MSG_NOSIGNAL);
+	raw_receive(sock, &m);
+	if (m.type == WIRE_STATE)
+		return true;
+	ck_assert_uint_eq(m.type, WIRE_REFUSED);
+	ck_assert_uint_eq(m.refused.code, code);
+	return false;
+}
+
+START_TEST(root_gets_in_where_others_have_filled_it)
+{
+	struct rig_options o = { .limits = { "connections=" FEW } };
+
+	rig_start(&rig, &o);
+	for (int i = 0; i < atoi(FEW); i++)
+		ck_assert(is_served(connect_as(NOBODY), 0));
+	ck_assert(!is_served(connect_as(NOBODY), WIRE_E_FULL));
+	ck_assert(!is_served(connect_as(NOBODY - 1), WIRE_E_FULL));
+	for (int i = 0; i < ROOTS; i++)
+		ck_assert(is_served(connect_as(0), 0));
+	ck_assert(!is_served(connect_as(0), WIRE_E_FULL));
+	ck_assert(is_served(raw_connect(rig.admin), 0));
+	rig_end(&rig);
+}
+END_TEST
+
+START_TEST(root_is_answered_where_no_fds_are_left)
+{
+	int flood[FLOOD], admin, served = 0;
+	struct rlimit old, few;
+	unsigned fds, ms;
+
+	rig_start(&rig, NULL);
+	fds = rig_fds_at_rest(&rig);
+	ck_assert_int_eq(prlimit(rig.daemon, RLIMIT_NOFILE, NULL, &old), 0);
+	few = (struct rlimit){ fds + LEFT, old.rlim_max };
+	ck_assert_int_eq(prlimit(rig.daemon, RLIMIT_NOFILE, &few, NULL), 0);
+	/* Who has none is told so, and not left waiting. */
+	for (int i = 0; i < FLOOD; i++) {
+		flood[i] = connect_as(NOBODY);
+		served += is_served(flood[i], WIRE_E_OUT_OF_FDS);
+	}
+	ck_assert_int_ge(served, 1);
+	ck_assert_int_lt(served, FLOOD / 2);
+	for (int i = 0; i < FLOOD; i++) {
+		admin = raw_connect(rig.admin);
+		ask(admin, WIRE_STATUS);
+		ck_assert_uint_eq(answer(admin, &ms), WIRE_STATE);
+		ck_assert_uint_lt(ms, SOON_MS);
+		close(admin);
+	}
+	ck_assert_int_eq(sh_status("timeout 1 %s --socket %s status >/dev/null",
+				   rig_built("tuntapctl"), rig.admin), 0);
+	ck_assert(!is_served(connect_as(NOBODY), WIRE_E_OUT_OF_FDS));
+	for (int i = 0; i < FLOOD; i++)
+		close(flood[i]);
+	rig_fds_return_to(&rig, fds);
+	ck_assert(is_served(connect_as(NOBODY), 0));
+	rig_end(&rig);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("refused");
@@ -866,6 +944,8 @@ int main(void)
 	tcase_add_test(t, refusals_do_not_fill_the_log);
 	tcase_add_test(t, who_asks_too_much_waits);
 	tcase_add_test(t, one_request_a_turn);
+	tcase_add_test(t, root_gets_in_where_others_have_filled_it);
+	tcase_add_test(t, root_is_answered_where_no_fds_are_left);
 	suite_add_tcase(s, t);
 	return live_main("refused", s);
 }
