@@ -61,6 +61,7 @@ CTL	:= $(call src,ctl)
 EXAMPLES := $(patsubst %.c,%,$(wildcard examples/*.c))
 UNIT	:= $(patsubst %.c,%,$(wildcard tests/unit/*.c))
 LIVE	:= $(patsubst %.c,%,$(wildcard tests/live/test_*.c))
+HOSTILE	:= $(wildcard tests/hostile/*.c)
 BENCH	:= $(patsubst %.c,%,$(wildcard tests/bench/bench_*.c))
 FUZZ	:= $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 obj	= $(patsubst %.c,$(B)/obj/%.o,$(1))
@@ -186,6 +187,10 @@ $(B)/tests/bench/%: $(B)/obj/tests/bench/%.o $(B)/obj/tests/live/harness.o $(B)/
 	$(call say,LINK)
 	$(Q)mkdir -p $(@D) && $(LINK) -o $@ $^ $(CHECK_LIBS) $(DAEMON_LIBS)
 
+$(B)/tests/hostile/hostile: $(call obj,$(HOSTILE)) $(B)/obj/tests/live/harness.o $(B)/unit.a
+	$(call say,LINK)
+	$(Q)mkdir -p $(@D) && $(LINK) -o $@ $^ $(CHECK_LIBS) $(DAEMON_LIBS)
+
 $(B)/replay/%: $(B)/obj/tests/fuzz/fuzz_%.o $(B)/obj/tests/fuzz/replay.o $(TEST_OBJ)
 	$(call say,LINK)
 	$(Q)mkdir -p $(@D) && $(LINK) -o $@ $^
@@ -195,7 +200,7 @@ $(B)/judge: $(B)/obj/tests/reference/judge.o $(TEST_OBJ)
 	$(call say,LINK)
 	$(Q)$(LINK) -o $@ $^ $(CTL_LIBS)
 
-tests: all $(B)/judge $(addprefix $(B)/,$(UNIT) $(LIVE) $(BENCH)) $(B)/tuntapd-fault \
+tests: all $(B)/judge $(addprefix $(B)/,$(UNIT) $(LIVE) $(BENCH)) $(B)/tests/hostile/hostile $(B)/tuntapd-fault \
 	$(addprefix $(B)/replay/,$(FUZZ))
 .PHONY: tests
 
@@ -235,6 +240,12 @@ bench: deps
 		case $$each in *.d) continue ;; esac; \
 		TUNTAPD_BUILD=$(B) CK_FORK=yes $$each || exit 1; done
 .PHONY: bench
+
+# Clients that mean harm; see tests/hostile/README.md.
+hostile: deps
+	@$(MAKE) --no-print-directory $(JOBS) all $(B)/tests/hostile/hostile
+	@TUNTAPD_BUILD=$(B) $(B)/tests/hostile/hostile --json $(B)/hostile.json
+.PHONY: hostile
 
 # Who may include whom, see CONTRIBUTING.md.
 check-deps:

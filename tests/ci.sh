@@ -188,6 +188,24 @@ check_wire() {
 		"$build/gcc/tests/live/test_examples"
 }
 
+# Clients that mean harm: the figures, and once more, shorter, with the
+# sanitizers.  What cannot be carried out here has not been shown.
+check_hostile() {
+	make --no-print-directory -j"$jobs" B="$build/asan" \
+		SAN=address,undefined WERROR=-Werror "$build/asan/tuntapd" \
+		"$build/asan/tuntapctl" "$build/asan/tests/hostile/hostile"
+	TUNTAPD_BUILD=$build/asan TUNTAPD_SANITIZED=yes \
+		"$build/asan/tests/hostile/hostile" --seconds 1
+	status=0
+	TUNTAPD_BUILD=$build/gcc "$build/gcc/tests/hostile/hostile" \
+		--json "$log/hostile.json" >"$log/hostile.table" || status=$?
+	cat "$log/hostile.table"
+	if [ "$status" -eq 0 ] && [ "${CI:-}" = true ]; then
+		tail -n 1 "$log/hostile.table" | grep -q ' 0 skipped$'
+	fi
+	return "$status"
+}
+
 fuzz_one() {
 	name=$1
 	found=$build/fuzz-found/$name
@@ -260,6 +278,7 @@ step differential check_differential
 step valgrind check_memory
 step threads check_threads
 step wire check_wire
+step hostile check_hostile
 step fuzz fuzz
 step manual manual
 step fresh sh tests/fresh.sh
