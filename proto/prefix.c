@@ -6,6 +6,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#define WORD_BITS	32
+
 unsigned prefix_bits(uint8_t family)
 {
 	return family == 4 ? 32 : family == 6 ? 128 : 0;
@@ -85,14 +87,27 @@ char *prefix_format(const struct prefix *p, char *buf)
 	return buf;
 }
 
-/* The first `bits` bits are the same. */
+static uint32_t word(const uint8_t *ip)
+{
+	uint32_t w;
+
+	memcpy(&w, ip, sizeof(w));
+	return ntohl(w);
+}
+
+/*
+ * The first `bits` bits are the same.  By words, as a request of 256 routes
+ * makes some 100 000 of these comparisons, and others wait for it.
+ */
 static bool same_bits(const uint8_t *a, const uint8_t *b, unsigned bits)
 {
-	unsigned whole = bits / 8, rest = bits % 8;
-
-	if (memcmp(a, b, whole) != 0)
-		return false;
-	return rest == 0 || ((a[whole] ^ b[whole]) >> (8 - rest)) == 0;
+	for (; bits > WORD_BITS; bits -= WORD_BITS) {
+		if (word(a) != word(b))
+			return false;
+		a += sizeof(uint32_t);
+		b += sizeof(uint32_t);
+	}
+	return bits == 0 || (word(a) ^ word(b)) >> (WORD_BITS - bits) == 0;
 }
 
 bool prefix_contains(const struct prefix *outer, const struct prefix *inner)
