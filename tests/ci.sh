@@ -1,7 +1,7 @@
 #!/bin/sh
 # ci.sh BUILD: what `make ci` does beyond `make check`: compilers with warnings
-# as errors, static analysis, valgrind, fuzzing, manual pages, and the README's
-# two commands on a Debian that has nothing.
+# as errors, static analysis, valgrind, fuzzing, manual pages, a systemd that has
+# booted, and the README's two commands on a Debian that has nothing.
 #
 #	CI_STEPS	only the steps of these names
 #	FUZZ_SECONDS	for each fuzz target (60)
@@ -281,6 +281,7 @@ step wire check_wire
 step hostile check_hostile
 step fuzz fuzz
 step manual manual
+step systemd sh tests/systemd.sh "$build"
 step fresh sh tests/fresh.sh
 
 echo "ci: $passed passed, $failed failed, $skipped skipped"

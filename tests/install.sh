@@ -86,7 +86,7 @@ unit_names_what_is_installed() {
 	[ -x "$root/dest$(sed -n 's/^ExecReload=+\([^ ]*\).*/\1/p' "$unit")" ]
 }
 nothing_is_elsewhere() {
-	[ -z "$(find "$root/dest" ! -type d ! -path "$root/dest$prefix/*")" ]
+	! find "$root/dest" ! -type d ! -path "$root/dest$prefix/*" | grep .
 }
 nothing_left() {
 	make_it uninstall && [ -z "$(find "$root/dest" ! -type d)" ]
