@@ -211,13 +211,13 @@ static void on_hangup(evutil_socket_t sig, short what, void *arg)
 }
 
 /* One that comes while we start is heard by the loop: nothing is missed. */
-static void hold_hangup(int how)
+static void hold(int sig, int how)
 {
-	sigset_t hangup;
+	sigset_t set;
 
-	sigemptyset(&hangup);
-	sigaddset(&hangup, SIGHUP);
-	sigprocmask(how, &hangup, NULL);
+	sigemptyset(&set);
+	sigaddset(&set, sig);
+	sigprocmask(how, &set, NULL);
 }
 
 /* --- stage 3: resources ------------------------------------------------- */
@@ -397,7 +397,9 @@ static void serve(struct listeners *l)
 	if (reload_serve(&server) || conn_start(&server) ||
 	    listen_start(l, &server))
 		exit(EXIT_FAILURE);
-	hold_hangup(SIG_UNBLOCK);
+	hold(SIGHUP, SIG_UNBLOCK);
+	hold(SIGTERM, SIG_UNBLOCK);
+	hold(SIGINT, SIG_UNBLOCK);
 	log_line(LOG_NOTICE, "version " TUNTAPD_VERSION ", %zu rules; ready",
 		 policy_n_rules(server.policy));
 	notify_ready();
@@ -420,7 +422,7 @@ int main(int argc, char **argv)
 
 	parse_options(argc, argv, &o);
 	if (!o.check)
-		hold_hangup(SIG_BLOCK);
+		hold(SIGHUP, SIG_BLOCK);
 	start_resolver();
 	reload_from(o.folders, o.n_folders);
 	if (o.check)
@@ -446,6 +448,9 @@ int main(int argc, char **argv)
 	os_probe();
 	if (mirror_start(&listener, &why) || adopt_all(&server, &why))
 		fail(&why);
+	/* From here on there is something to take along. */
+	hold(SIGTERM, SIG_BLOCK);
+	hold(SIGINT, SIG_BLOCK);
 	open_sockets(&o, &listeners);
 
 	serve(&listeners);

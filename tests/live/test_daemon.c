@@ -19,6 +19,8 @@
 #define SO_PASSRIGHTS 83
 #endif
 
+#define STARTS 10
+
 static struct rig rig;
 
 /* In a network namespace of its own, as there is one daemon in each. */
@@ -158,6 +160,31 @@ START_TEST(sockets_have_their_modes_and_go_at_the_end)
 	ck_assert_int_eq(access(rig.socket, F_OK), 0);
 	rig_daemon(&rig, NULL);
 	ck_assert_uint_eq(mode_of(rig.socket), 0666);
+	rig_end(&rig);
+}
+END_TEST
+
+/* Whoever is told to end as soon as it can be seen takes its sockets along. */
+START_TEST(ended_while_it_starts)
+{
+	rig_start(&rig, NULL);
+	rig_stop(&rig);
+	for (int i = 0; i < STARTS; i++) {
+		rig.daemon = fork();
+		if (rig.daemon == 0) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			execl(rig_built("tuntapd"), "tuntapd",
+			      "--socket", rig.socket,
+			      "--admin-socket", rig.admin,
+			      "--policy", rig.policy, (char *)NULL);
+			_exit(127);
+		}
+		while (access(rig.socket, F_OK) != 0)
+			ck_assert_int_eq(waitpid(rig.daemon, NULL, WNOHANG), 0);
+		rig_stop(&rig);
+		ck_assert_int_ne(access(rig.socket, F_OK), 0);
+		ck_assert_int_ne(access(rig.admin, F_OK), 0);
+	}
 	rig_end(&rig);
 }
 END_TEST
@@ -471,6 +498,7 @@ int main(void)
 	tcase_add_test(t, a_limit_is_what_was_set);
 	tcase_add_test(t, a_second_daemon_keeps_off_a_served_socket);
 	tcase_add_test(t, sockets_have_their_modes_and_go_at_the_end);
+	tcase_add_test(t, ended_while_it_starts);
 	tcase_add_test(t, sockets_passed_in_by_name);
 	tcase_add_test(t, a_passed_fd_that_is_no_listener_is_an_error);
 	tcase_add_test(t, the_service_manager_is_told);
