@@ -39,7 +39,8 @@ HARDEN	= -fstack-protector-strong $(if $(SAN),,-U_FORTIFY_SOURCE -D_FORTIFY_SOUR
 SANFLAGS = $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all)
 DEFS	= -D_GNU_SOURCE -DTUNTAPD_VERSION='"$(VERSION)"' \
 	  -DTUNTAPD_SOCKET_PATH='"$(RUNDIR)/tuntapd.sock"' \
-	  -DTUNTAPD_ADMIN_SOCKET_PATH='"$(RUNDIR)/admin.sock"'
+	  -DTUNTAPD_ADMIN_SOCKET_PATH='"$(RUNDIR)/admin.sock"' \
+	  $(if $(SAN),-DTUNTAPD_SANITIZED)
 COMPILE	= $(CC) -std=c11 $(DEFS) $(CPPFLAGS) $(WARN) $(CFLAGS) $(HARDEN) \
 	  $(SANFLAGS) -MMD -MP -c
 LINK	= $(CC) $(CFLAGS) $(SANFLAGS) -Wl,-z,relro,-z,now $(LDFLAGS)

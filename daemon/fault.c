@@ -1,43 +1,60 @@
 #include "fault.h"
 
 #ifdef TUNTAPD_FAULT
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#define NUMBERS_MAX 64		/* bytes */
 #define NO_SUCH_KIND "no-such-kind"
 
-/* Counts the file's first number down by one.  Is it the time? */
-static bool count_down(const char *path)
-{
-	char others[64] = "";
-	unsigned long left = 0;
-	FILE *f = fopen(path, "r+");
+static int file = -1;
 
-	if (!f)
+void fault_start(void)
+{
+	const char *path = getenv("TUNTAPD_FAULT");
+
+	if (path)
+		file = open(path, O_RDWR | O_CLOEXEC);
+}
+
+static void write_numbers(const char *numbers)
+{
+	size_t len = strlen(numbers);
+
+	if (ftruncate(file, 0) < 0 ||
+	    pwrite(file, numbers, len, 0) != (ssize_t)len)
+		perror("fault");
+}
+
+/* Counts the file's first number down by one.  Is it the time? */
+static bool count_down(void)
+{
+	char numbers[NUMBERS_MAX], left_text[2 * NUMBERS_MAX], *others;
+	ssize_t n = pread(file, numbers, sizeof(numbers) - 1, 0);
+	unsigned long left;
+
+	if (n <= 0)
 		return false;
-	if (fscanf(f, "%lu", &left) == 1) {
-		if (!fgets(others, sizeof(others), f))
-			others[0] = '\0';
-		fclose(f);
-		f = fopen(path, "w");
-		if (f && left > 1)
-			fprintf(f, "%lu", left - 1);
-		if (f)
-			fputs(others, f);
-	}
-	if (f)
-		fclose(f);
+	numbers[n] = '\0';
+	left = strtoul(numbers, &others, 10);
+	if (others == numbers)
+		return false;
+	if (left > 1)
+		snprintf(left_text, sizeof(left_text), "%lu%s", left - 1,
+			 others);
+	write_numbers(left > 1 ? left_text : others);
 	return left == 1;
 }
 
 bool fault_here(const char *step)
 {
 	static unsigned long steps;
-	const char *path = getenv("TUNTAPD_FAULT");
 
 	fprintf(stderr, "fault: step %lu %s\n", ++steps, step);
-	return path && count_down(path);
+	return count_down();
 }
 
 const char *fault_kind(const char *kind)

@@ -9,10 +9,12 @@
 #include <stdbool.h>
 
 #ifdef TUNTAPD_FAULT
+/* Opens the file that $TUNTAPD_FAULT names, while that may be done. */
+void fault_start(void);
 /*
  * Traces a step on stderr ("fault: step 3 TUNSETOWNER", counted from 1 over the
  * life of the process), and says whether the caller is to make it fail: the
- * file that $TUNTAPD_FAULT names holds how many steps from now that is; it is
+ * file holds how many steps from now that is; it is
  * counted down in there, and empty when it has come.  Of several numbers each
  * begins when the one before it has come.
  */
@@ -23,6 +25,10 @@ bool fault_here(const char *step);
  */
 const char *fault_kind(const char *kind);
 #else
+static inline void fault_start(void)
+{
+}
+
 static inline bool fault_here(const char *step)
 {
 	(void)step;

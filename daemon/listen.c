@@ -81,14 +81,21 @@ static int check_passed(int fd)
 		0 : -EPROTOTYPE;
 }
 
+bool listen_are_passed(void)
+{
+	const char *pid = getenv("LISTEN_PID");
+
+	return pid && strtoul(pid, NULL, 10) == (unsigned long)getpid();
+}
+
 int listen_passed(struct listeners *l, struct wire_refused *why)
 {
-	const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS");
+	const char *fds = getenv("LISTEN_FDS");
 	const char *names = getenv("LISTEN_FDNAMES");
 	unsigned n = fds ? (unsigned)strtoul(fds, NULL, 10) : 0;
 	int error;
 
-	if (!pid || strtoul(pid, NULL, 10) != (unsigned long)getpid())
+	if (!listen_are_passed())
 		return 0;
 	for (unsigned i = 0; i < n; i++) {
 		int fd = PASSED_FIRST + (int)i;
@@ -114,7 +121,7 @@ int listen_passed(struct listeners *l, struct wire_refused *why)
 
 /* --- made here ---------------------------------------------------------- */
 
-static void make_folder(const char *path)
+void listen_folder(const char *path, uid_t owner)
 {
 	char folder[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	char *slash;
@@ -124,8 +131,10 @@ static void make_folder(const char *path)
 	if (!slash || slash == folder)
 		return;
 	*slash = '\0';
-	/* If it cannot be made, bind(2) says why. */
-	if (mkdir(folder, FOLDER_MODE) == 0 && chmod(folder, FOLDER_MODE) < 0)
+	/* If it cannot be made, or be given away, bind(2) says why. */
+	if (mkdir(folder, FOLDER_MODE) == 0 &&
+	    (chmod(folder, FOLDER_MODE) < 0 ||
+	     chown(folder, owner, (gid_t)-1) < 0))
 		return;
 }
 
@@ -173,7 +182,6 @@ int listen_at(struct listeners *l, const char *path, bool admin,
 			      "path has at most %zu bytes", path,
 			      sizeof(addr.sun_path) - 1);
 	memcpy(addr.sun_path, path, strlen(path));
-	make_folder(path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	error = fd < 0 ? -errno : bind_at(fd, &addr, admin);
 	if (!error && listen(fd, LIMIT_BACKLOG) < 0)
@@ -184,6 +192,13 @@ int listen_at(struct listeners *l, const char *path, bool admin,
 		return 0;
 	if (fd >= 0)
 		close(fd);
+	if (error == -EACCES)
+		return refuse(why, WIRE_E_FAILED, "listen", "%s: %s; uid %u, "
+			      "whom the daemon runs as, must be able to write "
+			      "to its folder: give it one of its own, "
+			      "or choose another with --socket and "
+			      "--admin-socket", path, strerror(-error),
+			      (unsigned)geteuid());
 	return refuse(why, refuse_kernel_code(-error), "listen",
 		      error == -EADDRINUSE ? "%s: %s; does another tuntapd "
 		      "run? (or remove the file)" : "%s: %s", path,

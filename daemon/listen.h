@@ -6,6 +6,7 @@
 #define TUNTAPD_LISTEN_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "../proto/wire.h"
 #include "server.h"
@@ -18,6 +19,8 @@ struct listeners {
 	unsigned n;
 };
 
+/* Does somebody pass sockets?  Then none are made. */
+bool listen_are_passed(void);
 /*
  * Takes the passed sockets; a socket named "admin", or without names the
  * second, is the admin socket.  How many, or -errno.
@@ -25,9 +28,15 @@ struct listeners {
 int listen_passed(struct listeners *l, struct wire_refused *why);
 
 /*
+ * Makes the last folder of a socket's path, 0755, if it is missing, and gives
+ * it to this user: who makes and removes files in there.
+ */
+void listen_folder(const char *path, uid_t owner);
+
+/*
  * Binds and listens.  A socket file that nobody serves is replaced, one that
  * somebody serves is not.  The public socket is 0666, the admin socket 0600.
- * The last folder of the path is made, 0755, if it is missing.  0 or -errno.
+ * 0 or -errno.
  */
 int listen_at(struct listeners *l, const char *path, bool admin,
 	      struct wire_refused *why);

@@ -15,7 +15,9 @@
 
 #include <event2/event.h>
 
+#include "confine.h"
 #include "conn.h"
+#include "fault.h"
 #include "lease.h"
 #include "limits.h"
 #include "listen.h"
@@ -32,6 +34,7 @@
 
 struct options {
 	const char *socket, *admin_socket;
+	const char *user;		/* NULL: TUNTAPD_USER */
 	const char *const *folders;
 	size_t n_folders;
 	unsigned grace;			/* seconds */
@@ -40,13 +43,20 @@ struct options {
 
 static struct server server;
 
+static void fail(const struct wire_refused *why)
+{
+	log_line(LOG_ERR, "%s", why->text);
+	exit(EXIT_FAILURE);
+}
+
 /* --- stage 1: what is asked for ----------------------------------------- */
 
 static void usage(FILE *to)
 {
 	fputs("usage: tuntapd [--socket PATH] [--admin-socket PATH] "
 	      "[--policy DIR]\n"
-	      "               [--grace SECONDS] [--limit NAME=NUMBER]... [--check]\n"
+	      "               [--grace SECONDS] [--limit NAME=NUMBER]...\n"
+	      "               [--user NAME] [--check]\n"
 	      "       tuntapd --version | --help\n"
 	      "\n"
 	      "  --socket PATH        for everyone; the policy decides "
@@ -63,6 +73,8 @@ static void usage(FILE *to)
 	      "                       to take them back, 1 to 3600 (10)\n"
 	      "  --limit NAME=NUMBER  another limit than by default, of those "
 	      "below\n"
+	      "  --user NAME          whom to run as where root starts it, a "
+	      "name or number (" TUNTAPD_USER ")\n"
 	      "  --check              read the policy, say what is wrong with "
 	      "it or hardly\n"
 	      "                       meant, and exit: 0 good, 1 not\n"
@@ -110,6 +122,7 @@ static void parse_options(int argc, char **argv, struct options *o)
 		{ "policy", required_argument, NULL, 'p' },
 		{ "grace", required_argument, NULL, 'g' },
 		{ "limit", required_argument, NULL, 'l' },
+		{ "user", required_argument, NULL, 'u' },
 		{ "check", no_argument, NULL, 'c' },
 		{ "version", no_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, 'h' },
@@ -143,6 +156,9 @@ static void parse_options(int argc, char **argv, struct options *o)
 			break;
 		case 'l':
 			parse_limit(optarg);
+			break;
+		case 'u':
+			o->user = optarg;
 			break;
 		case 'c':
 			o->check = true;
@@ -220,7 +236,7 @@ static void hold(int sig, int how)
 	sigprocmask(how, &set, NULL);
 }
 
-/* --- stage 3: resources ------------------------------------------------- */
+/* --- stage 3: what takes the rights that we are started with ------------ */
 
 static void start_notify(void)
 {
@@ -268,11 +284,16 @@ static void raise_fd_limit(void)
 	}
 }
 
-static void fail(const struct wire_refused *why)
+/* While we may; who passes sockets has made theirs. */
+static void make_folders(const struct options *o, const struct run_as *as)
 {
-	log_line(LOG_ERR, "%s", why->text);
-	exit(EXIT_FAILURE);
+	if (listen_are_passed())
+		return;
+	listen_folder(o->socket, as->uid);
+	listen_folder(o->admin_socket, as->uid);
 }
+
+/* --- stage 4: resources ------------------------------------------------- */
 
 static void open_sockets(const struct options *o, struct listeners *l)
 {
@@ -365,7 +386,7 @@ static void on_host_changed(evutil_socket_t fd, short what, void *arg)
 		say_blind(error);
 }
 
-/* --- stage 4: serve ----------------------------------------------------- */
+/* --- stage 5: serve ----------------------------------------------------- */
 
 static void on_terminate(evutil_socket_t sig, short what, void *arg)
 {
@@ -418,6 +439,7 @@ int main(int argc, char **argv)
 	struct listeners listeners = { .n = 0 };
 	struct policy_fault fault;
 	struct wire_refused why;
+	struct run_as as;
 	struct options o;
 
 	parse_options(argc, argv, &o);
@@ -427,6 +449,21 @@ int main(int argc, char **argv)
 	reload_from(o.folders, o.n_folders);
 	if (o.check)
 		return check_policy();
+
+	server.base = event_base_new();
+	if (!server.base)
+		return EXIT_FAILURE;
+	start_notify();
+	raise_fd_limit();
+	fault_start();
+	if (run_as_find(o.user, &as, &why))
+		fail(&why);
+	make_folders(&o, &as);
+
+	confine_node(&as);
+	if (confine_user(&as, &why))
+		fail(&why);
+
 	if (reload_first(&server.policy, &fault)) {
 		log_line(LOG_ERR, "%s", fault.text);
 		return EXIT_FAILURE;
@@ -435,12 +472,10 @@ int main(int argc, char **argv)
 	server.started = time(NULL);
 
 	signal(SIGPIPE, SIG_IGN);
-	raise_fd_limit();
-	server.base = event_base_new();
-	if (!server.base || log_start(server.base) || worker_start(server.base))
-		return EXIT_FAILURE;
-	start_notify();
-	if (follow_start(&server))
+	/* Of children nothing stays, also where they are root's and we not. */
+	signal(SIGCHLD, SIG_IGN);
+	if (log_start(server.base) || worker_start(server.base) ||
+	    follow_start(&server))
 		return EXIT_FAILURE;
 	server.grace_ms = (int)o.grace * 1000;
 	if (os_claim(&why) || os_start(&why))

@@ -24,8 +24,12 @@
 #include "refuse.h"
 #include "rtnl.h"
 
-#define TUN_NODE "/dev/net/tun"
 #define NOBODY 65534		/* nobody and nogroup, on every Linux */
+/*
+ * Root's, and not our user's: who runs as that without CAP_NET_ADMIN, as who
+ * looks names up may do, could attach a queue to a device that takes several.
+ */
+#define DEVICE_OWNER 0u
 
 static struct {
 	struct rtnl requests, events;
@@ -192,7 +196,7 @@ static int create(const struct wire_open *open, struct os_device *dev,
 	if (error)
 		return error;
 	error = step_ioctl(dev->fds[0], TUNSETOWNER, "TUNSETOWNER",
-			   (void *)(uintptr_t)geteuid());
+			   (void *)(uintptr_t)DEVICE_OWNER);
 	if (!error)
 		error = index_of(dev->fds[0], &dev->ifindex);
 	if (error)
@@ -219,7 +223,7 @@ static int check_queues(const struct wire_open *open,
 			const struct os_link *link, struct wire_refused *why)
 {
 	if (open->queues == 1 ||
-	    (link->queues == open->queues && link->owner == geteuid()))
+	    (link->queues == open->queues && link->owner == DEVICE_OWNER))
 		return 0;
 	return refuse(why, WIRE_E_BUSY, "create", "another process attached "
 		      "itself to %s while it was being made; try again",
@@ -428,7 +432,7 @@ unsigned os_link_tampered(const struct os_link *link, uint8_t layer,
 
 	if (link->persist)
 		bits |= OS_TAMPER_PERSIST;
-	if (!link->has_owner || link->owner != geteuid())
+	if (!link->has_owner || link->owner != DEVICE_OWNER)
 		bits |= OS_TAMPER_OWNER;
 	if (link->has_group)
 		bits |= OS_TAMPER_GROUP;
@@ -472,8 +476,7 @@ int os_watch_again(void)
 
 /* --- peers -------------------------------------------------------------- */
 
-/* Those of mask that there are, of the first 32; and nothing more later. */
-static int limit_rights(uint32_t mask)
+int os_limit_rights(uint32_t mask)
 {
 	struct __user_cap_header_struct header = {
 		.version = _LINUX_CAPABILITY_VERSION_3
@@ -499,7 +502,7 @@ static int drop_rights(void)
 			       setresuid(NOBODY, NOBODY, NOBODY) < 0))
 		return -errno;
 	/* A service manager may have given us some without root's uid. */
-	return limit_rights(0);
+	return os_limit_rights(0);
 }
 
 static void become_child(int keep)
@@ -529,7 +532,7 @@ int os_keeper(int keep, pid_t parent)
 				 CAP_TO_MASK(CAP_KILL);
 
 	become_child(keep);
-	if (limit_rights(geteuid() == 0 ? of_root : 0) ||
+	if (os_limit_rights(geteuid() == 0 ? of_root : 0) ||
 	    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
 		return -EPERM;
 	/* It may have ended before it was asked to be told. */

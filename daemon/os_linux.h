@@ -6,6 +6,17 @@
 #ifndef SO_PASSRIGHTS
 #define SO_PASSRIGHTS 83
 #endif
+#include <stdint.h>
+
+#define TUN_FOLDER	"/dev/net"
+#define TUN_NODE	TUN_FOLDER "/tun"
+
+/*
+ * Of the calling thread's capabilities leaves those of this mask that there
+ * are, of the first 32, as permitted and effective; and nothing gives it more
+ * later.  Nobody without more looks into the process.  0 or -errno.
+ */
+int os_limit_rights(uint32_t mask);
 
 /* os_delete_linux.c: the worker's socket.  0 or -errno. */
 int os_deletions_start(void);

@@ -120,7 +120,10 @@ static void await(pid_t worker)
 	}
 }
 
-/* Until the daemon ends it. */
+/*
+ * Until the daemon ends it, or hears it no more: who has given root up cannot
+ * end it.
+ */
 static void keep_a_worker(int fd)
 {
 	const struct reply another = { .number = NO_NUMBER };
@@ -137,9 +140,10 @@ static void keep_a_worker(int fd)
 			await(worker);
 		/* Not as fast as somebody can kill them. */
 		poll(NULL, 0, RESPAWN_MS);
-		if (worker > 0)
-			send(fd, &another, sizeof(another),
-			     MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (worker > 0 && send(fd, &another, sizeof(another),
+				       MSG_NOSIGNAL | MSG_DONTWAIT) < 0 &&
+		    errno != EAGAIN)
+			return;
 	}
 }
 

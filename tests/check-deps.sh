@@ -27,7 +27,7 @@ check_tree() (
 		library["ctl"]	  = "^jansson\\.h$"
 
 		# Files that the kernel is reached from.
-		edge = "^daemon/(os(_[a-z]+)+|rtnl(_[a-z]+)?|guard(_[a-z]+)?|confine_[a-z]+)\\.[ch]$" \
+		edge = "^daemon/(os(_[a-z]+)+|rtnl(_[a-z]+)?|guard(_[a-z]+)?|confine(_[a-z]+)+)\\.[ch]$" \
 		       "|^libclient/[a-z]+_linux\\.c$"
 
 		n = split("aio alloca arpa/inet assert byteswap ctype dirent" \

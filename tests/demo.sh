@@ -160,8 +160,9 @@ client() {
 mount -t tmpfs -o mode=0755 tmpfs "$work"
 cp "$build/tuntapd" "$build/tuntapctl" "$build/examples/tun-echo" \
 	"$build/examples/poll-loop" "$work"
-socket=$work/tuntapd.sock
-admin=$work/admin.sock
+# In a folder that the daemon makes, for its user.
+socket=$work/sockets/tuntapd.sock
+admin=$work/sockets/admin.sock
 unset TUNTAPD_SOCKET
 
 node() {
@@ -181,10 +182,12 @@ ip link set lo up
 
 if [ "$mode" = root ]; then
 	uid=65534
+	runs_as=65533
 	who="uid 65534, no capabilities, no new privileges"
 	printf '%stuntapd, as root%s, ' "$bold" "$plain"
 else
 	uid=0
+	runs_as=0	# there is no other
 	who="you, without the capabilities that the namespace gives you"
 	printf '%stuntapd, as an ordinary user%s in a user namespace, ' \
 		"$bold" "$plain"
@@ -206,16 +209,20 @@ route       = 10.0.0.0/8, fd00::/8
 max-devices = 4
 END
 show "$work/policy.d/10-demo.conf"
-typed "tuntapd --policy policy.d"
+typed "tuntapd --policy policy.d --user $runs_as"
 "$work/tuntapd" --socket "$socket" --admin-socket "$admin" \
-	--policy "$work/policy.d" 2>"$work/log" &
+	--policy "$work/policy.d" --user "$runs_as" 2>"$work/log" &
 daemon=$!
 pids=$daemon
 within 5 test -S "$socket" || fail "the daemon made no socket in 5 seconds"
 within 5 timeout 5 "$work/tuntapctl" --socket "$admin" status ||
 	fail "the daemon does not answer"
 host >"$work/before"
-ok "it listens"
+grep -E '^(Uid|CapEff|NoNewPrivs):' "/proc/$daemon/status" |
+	tr -s '\t\n' ' ' >"$work/rights"
+grep -q "^Uid: $runs_as .* CapEff: 0000000000001000 NoNewPrivs: 1" \
+	"$work/rights" || fail "it kept rights: $(cat "$work/rights")"
+ok "it listens, as uid $runs_as with CAP_NET_ADMIN alone"
 
 step "A program without rights gets a TUN"
 tell "$who; /dev/net/tun is $(stat -c '%A, of %U' /dev/net/tun)"

@@ -22,13 +22,14 @@ run_all() {
 	passed=0 failed=0
 	mount -t tmpfs -o mode=0755 tmpfs /run
 	ip link set lo up
-	export TUNTAPD_SOCKET=/run/tuntapd.sock
+	export TUNTAPD_SOCKET=/run/tuntapd/tuntapd.sock
 	PATH=$1:$PATH
-	tuntapd --socket "$TUNTAPD_SOCKET" --admin-socket /run/admin.sock \
+	tuntapd --socket "$TUNTAPD_SOCKET" --user 65533 \
+		--admin-socket /run/tuntapd/admin.sock \
 		--policy "$2/policy.d" 2>"$2/daemon.log" &
 	daemon=$!
 	tries=50
-	while [ ! -S /run/admin.sock ] && [ "$tries" -gt 0 ]; do
+	while [ ! -S /run/tuntapd/admin.sock ] && [ "$tries" -gt 0 ]; do
 		sleep 0.1
 		tries=$((tries - 1))
 	done

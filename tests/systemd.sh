@@ -225,8 +225,11 @@ serves_as_said() {
 	pid=$(unit MainPID)
 	m grep -E '^(Uid|Cap|NoNewPrivs|Seccomp):?' "/proc/$pid/status"
 	m grep -q "^Uid:	$(m id -u tuntapd)	" "/proc/$pid/status"
-	for set in Prm Eff Bnd Amb; do
+	for set in Prm Eff Bnd; do
 		m grep -qx "Cap$set:	0000000000001000" "/proc/$pid/status"
+	done
+	for set in Inh Amb; do
+		m grep -qx "Cap$set:	0000000000000000" "/proc/$pid/status"
 	done
 	m grep -qx 'NoNewPrivs:	1' "/proc/$pid/status"
 	m grep -qx 'Seccomp:	2' "/proc/$pid/status"

@@ -26,7 +26,7 @@
 #define EXIT_SKIPPED	77
 #define STEP_MS		5
 #define REST_MS		100
-#define OPTIONS		9	/* words of the daemon's, without limits */
+#define OPTIONS		11	/* words of the daemon's, without limits */
 
 const char rig_policy_nobody[] =
 	"[rule nobody]\n"
@@ -255,7 +255,7 @@ static void exec_daemon(struct rig *rig, const struct rig_options *o)
 	const char *argv[OPTIONS + 2 * RIG_LIMITS + 1] = {
 		"tuntapd", "--socket", rig->socket, "--admin-socket",
 		rig->admin, "--policy", rig->policy, "--grace",
-		o && o->grace ? o->grace : GRACE,
+		o && o->grace ? o->grace : GRACE, "--user", RIG_USER,
 	};
 	unsigned n = OPTIONS;
 
@@ -297,6 +297,8 @@ void rig_start(struct rig *rig, const struct rig_options *o)
 	snprintf(rig->dir, sizeof(rig->dir), "/run/tuntapd-test-XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(rig->dir));
 	ck_assert_int_eq(chmod(rig->dir, 0755), 0);
+	/* Where the daemon makes its sockets, and removes them. */
+	ck_assert_int_eq(chown(rig->dir, RIG_UID, RIG_UID), 0);
 	snprintf(rig->socket, sizeof(rig->socket), "%s/tuntapd.sock", rig->dir);
 	snprintf(rig->admin, sizeof(rig->admin), "%s/admin.sock", rig->dir);
 	snprintf(rig->log, sizeof(rig->log), "%s/log", rig->dir);
@@ -305,6 +307,8 @@ void rig_start(struct rig *rig, const struct rig_options *o)
 	ck_assert_int_eq(mkdir(rig->policy, 0755), 0);
 	snprintf(path, sizeof(path), "%s/10-test.conf", rig->policy);
 	write_file(path, o && o->policy ? o->policy : rig_policy_nobody);
+	/* It opens this once. */
+	write_file(rig->fault, "");
 	rig_daemon(rig, o);
 }
 

@@ -16,6 +16,8 @@
 #include "../../proto/wire.h"
 
 #define NOBODY		65534
+#define RIG_UID		65533	/* whom daemons run as */
+#define RIG_USER	"65533"
 #define NODE_CLOSED	0600
 #define NODE_OPEN	0666
 #define DEADLINE_MS	5000	/* what has not happened by then does not */

@@ -26,7 +26,8 @@ static struct rig rig;
 /* In a network namespace of its own, as there is one daemon in each. */
 static void expect(const char *command, int status, const char *says)
 {
-	char *text = sh("{ timeout 10 unshare --net %s %s; echo \"exit $?\"; "
+	char *text = sh("{ timeout 10 unshare --net %s --user "
+			RIG_USER " %s; echo \"exit $?\"; "
 			"} 2>&1", rig_built("tuntapd"), command);
 	char end[32];
 
@@ -247,7 +248,7 @@ START_TEST(sockets_passed_in_by_name)
 		setenv("LISTEN_FDS", "2", 1);
 		setenv("LISTEN_FDNAMES", "admin:public", 1);
 		execl(rig_built("tuntapd"), "tuntapd", "--policy", rig.policy,
-		      (char *)NULL);
+		      "--user", RIG_USER, (char *)NULL);
 		_exit(127);
 	}
 	tells_leases(public, 0);
@@ -271,7 +272,7 @@ START_TEST(a_passed_fd_that_is_no_listener_is_an_error)
 {
 	rig_start(&rig, NULL);
 	ck_assert_int_eq(sh_status("LISTEN_FDS=1 unshare --net sh -c "
-				   "'LISTEN_PID=$$ exec %s --policy %s 3</dev/null' 2>&1 | grep -q "
+				   "'LISTEN_PID=$$ exec %s --user " RIG_USER " --policy %s 3</dev/null' 2>&1 | grep -q "
 				   "'passed socket 3'", rig_built("tuntapd"),
 				   rig.policy), 0);
 	rig_end(&rig);
@@ -358,8 +359,8 @@ START_TEST(the_watchdog_of_another_process_is_not_fed)
 	close(manager);
 	/* Nobody there to be told is a fault: he would wait in vain. */
 	ck_assert_int_eq(sh_status("NOTIFY_SOCKET=%s/nobody unshare --net %s "
-				   "--policy %s 2>&1 | grep -q "
-				   "NOTIFY_SOCKET", rig.dir,
+				   "--user " RIG_USER " --policy %s 2>&1 | "
+				   "grep -q NOTIFY_SOCKET", rig.dir,
 				   rig_built("tuntapd"), rig.policy), 0);
 	rig_end(&rig);
 }
@@ -386,8 +387,9 @@ static int open_says(void *arg)
 START_TEST(a_missing_device_node_is_told)
 {
 	const char *says[] = { "/dev/net/tun", "mknod" };
+	struct rig_options o = { .node_mode = NODE_OPEN };
 
-	rig_start(&rig, NULL);
+	rig_start(&rig, &o);
 	ck_assert_int_eq(unlink("/dev/net/tun"), 0);
 	as_nobody(open_says, says);
 	rig_end(&rig);

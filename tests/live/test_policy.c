@@ -251,7 +251,8 @@ START_TEST(a_folder_that_is_gone_changes_nothing)
 	ck_assert_int_eq(sh_status("timeout 5 %s --check --policy /nowhere "
 				   "2>/dev/null", rig_built("tuntapd")), 1);
 	ck_assert_int_eq(sh_status("timeout 5 %s --policy /nowhere --socket "
-				   "/run/s --admin-socket /run/a 2>/dev/null",
+				   "/run/s --admin-socket /run/a --user "
+				   RIG_USER " 2>/dev/null",
 				   rig_built("tuntapd")), 1);
 	ck_assert_int_eq(sh_status("%s policy test --policy /nowhere "
 				   "2>/dev/null", rig_built("tuntapctl")), 2);

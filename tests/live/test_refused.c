@@ -436,7 +436,7 @@ static void daemon_on_passed_socket(int listener)
 		else
 			dup2(listener, 3);
 		execl(rig_built("tuntapd"), "tuntapd", "--policy", rig.policy,
-		      (char *)NULL);
+		      "--user", RIG_USER, (char *)NULL);
 		_exit(127);
 	}
 }
