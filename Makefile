@@ -47,7 +47,7 @@ LINK	= $(CC) $(CFLAGS) $(SANFLAGS) -Wl,-z,relro,-z,now $(LDFLAGS)
 
 # Asked for when it is needed, not when make starts: `make deps` may come first.
 PC	= $(shell pkg-config --$(1) $(2))
-DAEMON_LIBS = $(call PC,libs,libevent_core libmnl libmd) -pthread
+DAEMON_LIBS = $(call PC,libs,libevent_core libmnl libmd libseccomp) -pthread
 CTL_LIBS = $(call PC,libs,jansson) -pthread
 CHECK_LIBS = $(call PC,libs,check) -pthread
 
@@ -102,10 +102,14 @@ $(B)/obj/%.o: %.c $(B)/flags
 $(B)/pic/%.o: %.c $(B)/flags
 	$(call say,CC)
 	$(Q)mkdir -p $(@D) && $(COMPILE) -fPIC -o $@ $<
-# The daemon with the fault hook, for tests.
+# The daemon with the fault hook, for tests; and the one that differs from the
+# product in nothing but that a system call that is not listed ends it.
 $(B)/fault/%.o: %.c $(B)/flags
 	$(call say,CC)
-	$(Q)mkdir -p $(@D) && $(COMPILE) -DTUNTAPD_FAULT -o $@ $<
+	$(Q)mkdir -p $(@D) && $(COMPILE) -DTUNTAPD_FAULT -DTUNTAPD_STRICT -o $@ $<
+$(B)/strict/%.o: %.c $(B)/flags
+	$(call say,CC)
+	$(Q)mkdir -p $(@D) && $(COMPILE) -DTUNTAPD_STRICT -o $@ $<
 # libmnl's iteration macro mixes long and int.
 $(B)/obj/daemon/rtnl.o $(B)/fault/daemon/rtnl.o: private WARN += -Wno-conversion
 # And so do the kernel's, where a library has nothing but libc.
@@ -117,6 +121,12 @@ $(B)/obj/libclient/host_linux.o $(B)/pic/libclient/host_linux.o: \
 # --- what there is -----------------------------------------------------------
 
 $(B)/tuntapd: $(call obj,$(DAEMON) $(POLICY) $(PROTO))
+	$(call say,LINK)
+	$(Q)$(LINK) -o $@ $^ $(DAEMON_LIBS)
+
+CALLS	:= daemon/confine_calls_linux.c
+$(B)/tuntapd-strict: $(call obj,$(filter-out $(CALLS),$(DAEMON)) $(POLICY) $(PROTO)) \
+		$(patsubst %.c,$(B)/strict/%.o,$(CALLS))
 	$(call say,LINK)
 	$(Q)$(LINK) -o $@ $^ $(DAEMON_LIBS)
 
@@ -201,7 +211,8 @@ $(B)/judge: $(B)/obj/tests/reference/judge.o $(TEST_OBJ)
 	$(call say,LINK)
 	$(Q)$(LINK) -o $@ $^ $(CTL_LIBS)
 
-tests: all $(B)/judge $(addprefix $(B)/,$(UNIT) $(LIVE) $(BENCH)) $(B)/tests/hostile/hostile $(B)/tuntapd-fault \
+tests: all $(B)/judge $(addprefix $(B)/,$(UNIT) $(LIVE) $(BENCH)) $(B)/tests/hostile/hostile \
+	$(B)/tuntapd-fault $(B)/tuntapd-strict \
 	$(addprefix $(B)/replay/,$(FUZZ))
 .PHONY: tests
 

@@ -5,9 +5,21 @@
 #ifndef TUNTAPD_CONFINE_H
 #define TUNTAPD_CONFINE_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <sys/types.h>
 
 #include "../proto/wire.h"
+
+/*
+ * A sanitizer looks into its own process, and reads of it in /proc: a build
+ * with one, which is no product, gives up less, and says so.
+ */
+#ifdef TUNTAPD_SANITIZED
+#define CONFINE_SANITIZED true
+#else
+#define CONFINE_SANITIZED false
+#endif
 
 /* Whom the daemon runs as. */
 struct run_as {
@@ -36,5 +48,24 @@ void confine_node(const struct run_as *as);
  * Before any thread: each has capabilities of its own.  0 or -errno likewise.
  */
 int confine_user(const struct run_as *as, struct wire_refused *why);
+
+/*
+ * Lost: all files, but those below the folders that these paths are in.  There
+ * policies can be read, sockets made and removed; and the device node used.
+ * For this thread and those that it makes.  0 or -errno likewise; where the
+ * kernel cannot do it the log says so.
+ */
+struct confine_paths {
+	const char *const *policy, *const *sockets;
+	size_t n_policy, n_sockets;
+};
+int confine_files(const struct confine_paths *paths, struct wire_refused *why);
+
+/*
+ * Lost: all system calls, of every thread, but those that serving takes.  Last:
+ * a thread, a child, a socket can be made no more.  0 or -errno likewise; and
+ * likewise where the kernel cannot do it.
+ */
+int confine_calls(struct wire_refused *why);
 
 #endif

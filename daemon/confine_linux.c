@@ -40,14 +40,11 @@ static int become(const struct run_as *as)
 }
 
 /* LeakSanitizer attaches to its own process at the end. */
-static int stay_dumpable_for_sanitizers(void)
+static int stay_dumpable(void)
 {
-#ifdef TUNTAPD_SANITIZED
-	log_line(LOG_NOTICE, "built with sanitizers: it may be looked into");
-	if (prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) < 0)
-		return -errno;
-#endif
-	return 0;
+	log_line(LOG_NOTICE, "built with a sanitizer: it may be looked into, "
+		 "and open what its user can");
+	return prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) < 0 ? -errno : 0;
 }
 
 int confine_user(const struct run_as *as, struct wire_refused *why)
@@ -58,8 +55,8 @@ int confine_user(const struct run_as *as, struct wire_refused *why)
 		error = become(as);
 	if (!error)
 		error = os_limit_rights(CAP_TO_MASK(CAP_NET_ADMIN));
-	if (!error)
-		error = stay_dumpable_for_sanitizers();
+	if (!error && CONFINE_SANITIZED)
+		error = stay_dumpable();
 	if (error)
 		return refuse(why, WIRE_E_FAILED, "start", "cannot give up "
 			      "root's rights and run as uid %u: %s",

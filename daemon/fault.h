@@ -12,6 +12,15 @@
 /* Opens the file that $TUNTAPD_FAULT names, while that may be done. */
 void fault_start(void);
 /*
+ * So that a test can see what the daemon may do once it serves: at SIGUSR1 it
+ * tries what stands in the file that $TUNTAPD_TRY names, "call NUMBER
+ * ARGUMENT..." or "open FLAGS PATH", and says on stderr "tried ...: ERRNO".
+ */
+struct event_base;
+void fault_try_start(void);
+void fault_try_serve(struct event_base *base);
+void fault_try_stop(void);
+/*
  * Traces a step on stderr ("fault: step 3 TUNSETOWNER", counted from 1 over the
  * life of the process), and says whether the caller is to make it fail: the
  * file holds how many steps from now that is; it is
@@ -25,7 +34,21 @@ bool fault_here(const char *step);
  */
 const char *fault_kind(const char *kind);
 #else
+struct event_base;
 static inline void fault_start(void)
+{
+}
+
+static inline void fault_try_start(void)
+{
+}
+
+static inline void fault_try_serve(struct event_base *base)
+{
+	(void)base;
+}
+
+static inline void fault_try_stop(void)
 {
 }
 

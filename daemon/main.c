@@ -293,6 +293,19 @@ static void make_folders(const struct options *o, const struct run_as *as)
 	listen_folder(o->admin_socket, as->uid);
 }
 
+static void restrict_files(const struct options *o)
+{
+	const char *const sockets[] = { o->socket, o->admin_socket };
+	const struct confine_paths paths = {
+		.policy = o->folders, .n_policy = o->n_folders,
+		.sockets = sockets, .n_sockets = listen_are_passed() ? 0 : 2,
+	};
+	struct wire_refused why;
+
+	if (confine_files(&paths, &why))
+		fail(&why);
+}
+
 /* --- stage 4: resources ------------------------------------------------- */
 
 static void open_sockets(const struct options *o, struct listeners *l)
@@ -421,6 +434,7 @@ static void serve(struct listeners *l)
 	hold(SIGHUP, SIG_UNBLOCK);
 	hold(SIGTERM, SIG_UNBLOCK);
 	hold(SIGINT, SIG_UNBLOCK);
+	fault_try_serve(server.base);
 	log_line(LOG_NOTICE, "version " TUNTAPD_VERSION ", %zu rules; ready",
 		 policy_n_rules(server.policy));
 	notify_ready();
@@ -428,6 +442,7 @@ static void serve(struct listeners *l)
 		server.registry.turn++;
 	while (!event_base_loop(server.base, EVLOOP_ONCE) &&
 	       !event_base_got_break(server.base));
+	fault_try_stop();
 	for (size_t i = 0; i < n; i++)
 		event_free(events[i]);
 	event_free(host_later);
@@ -456,6 +471,7 @@ int main(int argc, char **argv)
 	start_notify();
 	raise_fd_limit();
 	fault_start();
+	fault_try_start();
 	if (run_as_find(o.user, &as, &why))
 		fail(&why);
 	make_folders(&o, &as);
@@ -463,6 +479,7 @@ int main(int argc, char **argv)
 	confine_node(&as);
 	if (confine_user(&as, &why))
 		fail(&why);
+	restrict_files(&o);
 
 	if (reload_first(&server.policy, &fault)) {
 		log_line(LOG_ERR, "%s", fault.text);
@@ -487,6 +504,10 @@ int main(int argc, char **argv)
 	hold(SIGTERM, SIG_BLOCK);
 	hold(SIGINT, SIG_BLOCK);
 	open_sockets(&o, &listeners);
+	if (confine_calls(&why)) {
+		listen_stop(&listeners);
+		fail(&why);
+	}
 
 	serve(&listeners);
 

@@ -2,11 +2,12 @@
 #ifndef TUNTAPD_OS_LINUX_H
 #define TUNTAPD_OS_LINUX_H
 
+#include <stdint.h>
+
 /* Linux 6.16; older headers do not have it. */
 #ifndef SO_PASSRIGHTS
 #define SO_PASSRIGHTS 83
 #endif
-#include <stdint.h>
 
 #define TUN_FOLDER	"/dev/net"
 #define TUN_NODE	TUN_FOLDER "/tun"

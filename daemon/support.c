@@ -13,6 +13,8 @@ static const char *const names[SUPPORT_KINDS] = {
 	[SUPPORT_OFFLOAD] = "offload",
 	[SUPPORT_FD_REFUSAL] = "fd-refusal",
 	[SUPPORT_UNIX_DIAG] = "unix-diag",
+	[SUPPORT_LANDLOCK] = "landlock",
+	[SUPPORT_SECCOMP] = "seccomp",
 };
 
 static struct {

@@ -15,6 +15,8 @@ enum support {
 	SUPPORT_OFFLOAD,	/* super-packets of TCP and UDP */
 	SUPPORT_FD_REFUSAL,	/* SO_PASSRIGHTS */
 	SUPPORT_UNIX_DIAG,	/* one daemon in a namespace */
+	SUPPORT_LANDLOCK,	/* confinement to some files */
+	SUPPORT_SECCOMP,	/* and to some system calls */
 	SUPPORT_KINDS
 };
 

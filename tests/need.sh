@@ -9,7 +9,7 @@
 set -eu
 
 build='gcc libc6-dev make pkgconf binutils
-libmnl-dev libevent-dev libmd-dev libjansson-dev uthash-dev libbsd-dev check
+libmnl-dev libevent-dev libmd-dev libseccomp-dev libjansson-dev uthash-dev libbsd-dev check
 iproute2 iputils-ping util-linux iperf3 dnsmasq-base udhcpc'
 ci='clang clang-tidy clang-format libclang-rt-14-dev cppcheck
 valgrind libc6-dbg mandoc shellcheck debootstrap systemd-container git python3'
@@ -28,7 +28,7 @@ if ! command -v dpkg-query >/dev/null; then
 	cat >&2 <<-'END'
 	need.sh: this is no Debian; if the build fails, look whether these are
 	here: a C compiler, GNU make, pkg-config, binutils, and for development
-	libmnl, libevent 2, libmd, jansson 2, uthash, libbsd (headers) and check; the ip command,
+	libmnl, libevent 2, libmd, libseccomp, jansson 2, uthash, libbsd (headers) and check; the ip command,
 	ping, unshare and setpriv.
 	END
 	exit 0

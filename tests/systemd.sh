@@ -16,7 +16,7 @@ quiet=${QUIET_SECONDS:-60}
 births=40			# of devices, that udev must know
 exposure=1.3			# of systemd-analyze security, at most
 packages=systemd-sysv,udev,dbus,iproute2,iputils-ping,procps
-packages=$packages,libevent-core-2.1-7,libmnl0,libmd0,libjansson4
+packages=$packages,libevent-core-2.1-7,libmnl0,libmd0,libseccomp2,libjansson4
 packages=$packages,network-manager,libpam-systemd
 passed=0 failed=0 skipped=0
 
@@ -221,6 +221,9 @@ first_connection_starts_it() {
 	[ "$(unit ActiveState)" = active ]
 }
 
+filters_of() {
+	m sed -n 's/^Seccomp_filters:	//p' "/proc/$1/status"
+}
 serves_as_said() {
 	pid=$(unit MainPID)
 	m grep -E '^(Uid|Cap|NoNewPrivs|Seccomp):?' "/proc/$pid/status"
@@ -233,6 +236,13 @@ serves_as_said() {
 	done
 	m grep -qx 'NoNewPrivs:	1' "/proc/$pid/status"
 	m grep -qx 'Seccomp:	2' "/proc/$pid/status"
+	# Its own comes on top of the service's, which its child has alone.
+	child=$(m pgrep -P "$pid" | head -n 1)
+	[ "$(filters_of "$pid")" -gt "$(filters_of "$child")" ]
+	for feature in landlock seccomp; do
+		m tuntapctl status --json |
+			grep -q "\"name\": \"$feature\", \"has\": true"
+	done
 }
 
 member_gets_a_device() {

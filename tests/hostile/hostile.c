@@ -90,8 +90,8 @@ static void exec_on(int socket, int admin)
 	setenv("LISTEN_PID", pid, 1);
 	setenv("LISTEN_FDS", "2", 1);
 	setenv("LISTEN_FDNAMES", "public:admin", 1);
-	execl(rig_built("tuntapd"), "tuntapd", "--policy", rig.policy,
-	      "--grace", GRACE, (char *)NULL);
+	execl(rig_built("tuntapd-strict"), "tuntapd", "--policy", rig.policy,
+	      "--grace", GRACE, "--user", RIG_USER, (char *)NULL);
 	_exit(127);
 }
 

@@ -233,25 +233,31 @@ void link_goes(const char *name)
 
 /* --- the daemon --------------------------------------------------------- */
 
-static bool listens(void *arg)
+static bool serves(void *arg)
 {
 	struct rig *rig = arg;
 	int sock = raw_connect(rig->admin);
+	struct pollfd p = { .fd = sock, .events = POLLIN };
+	bool served;
+	char byte;
 
 	if (sock < 0) {
 		ck_assert_msg(waitpid(rig->daemon, NULL, WNOHANG) == 0,
 			      "the daemon did not start: %s", rig_log(rig));
 		return false;
 	}
+	/* It may be at its start still, and answer when it serves. */
+	raw_send(sock, &(struct wire_message){ .type = WIRE_STATUS, .id = 1 });
+	served = poll(&p, 1, DEADLINE_MS) == 1 && recv(sock, &byte, 1, 0) == 1;
 	close(sock);
-	return true;
+	return served;
 }
 
 /* Becomes the daemon. */
 static void exec_daemon(struct rig *rig, const struct rig_options *o)
 {
 	const char *path = rig_built(o && o->fault_build ? "tuntapd-fault" :
-							   "tuntapd");
+							   "tuntapd-strict");
 	const char *argv[OPTIONS + 2 * RIG_LIMITS + 1] = {
 		"tuntapd", "--socket", rig->socket, "--admin-socket",
 		rig->admin, "--policy", rig->policy, "--grace",
@@ -285,7 +291,7 @@ void rig_daemon(struct rig *rig, const struct rig_options *o)
 		exec_daemon(rig, o);
 	}
 	close(log);
-	ck_assert_msg(eventually(listens, rig), "no daemon: %s", rig_log(rig));
+	ck_assert_msg(eventually(serves, rig), "no daemon: %s", rig_log(rig));
 }
 
 void rig_start(struct rig *rig, const struct rig_options *o)
@@ -395,6 +401,14 @@ unsigned rig_fds_at_rest(const struct rig *rig)
 		sleep_ms(STEP_MS);
 	}
 	return least;
+}
+
+void rig_may_open(const struct rig *rig, unsigned files)
+{
+	/* As its user: root of a container may not. */
+	ck_assert_int_eq(sh_status("setpriv --reuid " RIG_USER " --regid "
+				   RIG_USER " --clear-groups prlimit --pid %d "
+				   "--nofile=%u:", (int)rig->daemon, files), 0);
 }
 
 struct fds {

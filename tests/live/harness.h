@@ -66,6 +66,8 @@ void rig_end(struct rig *rig);
 char *rig_log(const struct rig *rig);
 /* The daemon's fds when it has nothing to do; of no client's, that is. */
 unsigned rig_fds_at_rest(const struct rig *rig);
+/* So many files, from now on. */
+void rig_may_open(const struct rig *rig, unsigned files);
 /* Fails the test unless it (soon) has that many again. */
 void rig_fds_return_to(const struct rig *rig, unsigned fds);
 

@@ -4,12 +4,17 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -56,6 +61,8 @@ START_TEST(all_its_threads_have_one_capability)
 	is_in_status("CapBnd:\t0000000000001000");
 	is_in_status("CapAmb:\t0000000000000000");
 	is_in_status("NoNewPrivs:\t1");
+	if (!getenv("TUNTAPD_SANITIZED"))
+		is_in_status("Seccomp:\t2");
 	rig_end(&rig);
 }
 END_TEST
@@ -170,6 +177,168 @@ START_TEST(a_closed_node_gets_another_that_nobody_sees)
 }
 END_TEST
 
+/* --- what it can still do ----------------------------------------------- */
+
+#define TRY_FILE "/run/try"
+
+/* Starts a daemon that tries what it is told, with the product's filter. */
+static void start_to_try(void)
+{
+	static const struct rig_options o = { .fault_build = true };
+
+	rig_namespaces(NODE_CLOSED);
+	ck_assert_int_eq(sh_status(": >" TRY_FILE), 0);
+	setenv("TUNTAPD_TRY", TRY_FILE, 1);
+	setenv("TUNTAPD_LENIENT", "1", 1);
+	rig_start(&rig, &o);
+}
+
+static bool has_said(void *text)
+{
+	char *log = rig_log(&rig);
+	bool said = strstr(log, text) != NULL;
+
+	free(log);
+	return said;
+}
+
+static void ask_to_try(const char *what)
+{
+	FILE *f = fopen(TRY_FILE, "we");
+
+	ck_assert_ptr_nonnull(f);
+	fputs(what, f);
+	ck_assert_int_eq(fclose(f), 0);
+	ck_assert(eventually(has_said, "; ready\n"));
+	ck_assert_int_eq(kill(rig.daemon, SIGUSR1), 0);
+}
+
+/* What comes of it: 0 or the errno. */
+__attribute__((format(printf, 2, 3)))
+static void comes_to(int error, const char *fmt, ...)
+{
+	char what[128], says[192];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(what, sizeof(what), fmt, ap);
+	va_end(ap);
+	snprintf(says, sizeof(says), "tried %s: %d\n", what, error);
+	ask_to_try(what);
+	ck_assert_msg(eventually(has_said, says), "not \"%s\" but %s", says,
+		      rig_log(&rig));
+}
+
+START_TEST(it_opens_its_own_files_alone)
+{
+	if (sanitized("it_opens_its_own_files_alone"))
+		return;
+	start_to_try();
+	/* Everybody may read these. */
+	comes_to(EACCES, "open %d /etc/passwd", O_RDONLY);
+	comes_to(EACCES, "open %d /etc", O_RDONLY | O_DIRECTORY);
+	comes_to(EACCES, "open %d /proc/self/status", O_RDONLY);
+	/* These CAP_NET_ADMIN may write to. */
+	comes_to(EACCES, "open %d /proc/sys/net/ipv4/ip_forward", O_WRONLY);
+	comes_to(EACCES, "open %d /proc/sys/net/ipv4/conf/lo/rp_filter",
+		 O_RDWR);
+	/* And this is its own. */
+	comes_to(0, "open %d /dev/net/tun", O_RDWR);
+	comes_to(0, "open %d %s/10-test.conf", O_RDONLY, rig.policy);
+	comes_to(EACCES, "open %d %s/new", O_WRONLY | O_CREAT, rig.dir);
+	rig_end(&rig);
+}
+END_TEST
+
+/* A folder that is made anew is another one to the kernel. */
+START_TEST(a_policy_made_anew_is_read)
+{
+	rig_start(&rig, NULL);
+	ck_assert_int_eq(sh_status("mv %s %s.old && mkdir -m 755 %s && "
+				   "cp %s.old/10-test.conf %s/20-new.conf",
+				   rig.policy, rig.policy, rig.policy,
+				   rig.policy, rig.policy), 0);
+	ck_assert_int_eq(sh_status("%s reload --socket %s >/dev/null",
+				   rig_built("tuntapctl"), rig.admin), 0);
+	as_nobody(opens, NULL);
+	rig_end(&rig);
+}
+END_TEST
+
+/* Nothing that serving takes, and nothing bad in itself. */
+START_TEST(other_calls_are_refused)
+{
+	if (sanitized("other_calls_are_refused"))
+		return;
+	start_to_try();
+	comes_to(EPERM, "call %d %d %d 0", SYS_socket, AF_INET, SOCK_STREAM);
+	comes_to(EPERM, "call %d %d %d 0", SYS_socket, AF_INET6, SOCK_DGRAM);
+	comes_to(EPERM, "call %d %d %d 0", SYS_socket, AF_PACKET, SOCK_RAW);
+	comes_to(EPERM, "call %d %d %d 0", SYS_socket, AF_NETLINK, SOCK_RAW);
+	comes_to(EPERM, "call %d %d %d 0", SYS_socket, AF_UNIX, SOCK_STREAM);
+	comes_to(EPERM, "call %d 3 0 0", SYS_connect);
+	comes_to(EPERM, "call %d %d", SYS_clone, SIGCHLD);
+	/* Of ioctls those that it makes devices with; not TIOCSTI. */
+	comes_to(EPERM, "call %d 2 %d 0", SYS_ioctl, TIOCSTI);
+	comes_to(EPERM, "call %d 2 %d 0", SYS_ioctl, (int)TUNSETPERSIST);
+	comes_to(EPERM, "call %d 0 4096 %d %d -1 0", SYS_mmap,
+		 PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS);
+	comes_to(EPERM, "call %d 0", SYS_setuid);
+	comes_to(0, "call %d", SYS_getpid);
+	rig_end(&rig);
+}
+END_TEST
+
+static const struct {
+	long call, argument;
+} deadly[] = {
+	{ SYS_execve, 0 }, { SYS_execveat, 0 }, { SYS_ptrace, 0 },
+	{ SYS_bpf, 0 }, { SYS_mount, 0 }, { SYS_umount2, 0 },
+	{ SYS_setns, 0 }, { SYS_unshare, CLONE_NEWUSER },
+	{ SYS_clone, CLONE_NEWUSER | SIGCHLD }, { SYS_clone, CLONE_NEWNET },
+	{ SYS_io_uring_setup, 1 }, { SYS_init_module, 0 },
+	{ SYS_finit_module, 0 }, { SYS_kexec_load, 0 }, { SYS_keyctl, 0 },
+};
+
+START_TEST(what_must_never_happen_ends_it)
+{
+	char what[64];
+	int status;
+
+	if (sanitized("what_must_never_happen_ends_it"))
+		return;
+	start_to_try();
+	snprintf(what, sizeof(what), "call %ld %ld", deadly[_i].call,
+		 deadly[_i].argument);
+	ask_to_try(what);
+	ck_assert_int_eq(waitpid(rig.daemon, &status, 0), rig.daemon);
+	rig.daemon = -1;
+	ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS,
+		      "call %ld: %#x", deadly[_i].call, status);
+	rig_end(&rig);
+}
+END_TEST
+
+/* By that, each test of a daemon is one of the list of calls. */
+START_TEST(daemons_of_tests_end_at_what_is_not_listed)
+{
+	int status;
+
+	if (sanitized("daemons_of_tests_end_at_what_is_not_listed"))
+		return;
+	rig_namespaces(NODE_CLOSED);
+	setenv("TUNTAPD_TRY", TRY_FILE, 1);
+	ck_assert_int_eq(sh_status(": >" TRY_FILE), 0);
+	rig_start(&rig, &(struct rig_options){ .fault_build = true });
+	ask_to_try("call 9999999");
+	ck_assert_int_eq(waitpid(rig.daemon, &status, 0), rig.daemon);
+	rig.daemon = -1;
+	ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS,
+		      "%#x", status);
+	rig_end(&rig);
+}
+END_TEST
+
 /* --- its devices -------------------------------------------------------- */
 
 static int attaches_a_queue(const char *name)
@@ -227,6 +396,12 @@ int main(void)
 	tcase_add_test(t, it_is_told_whom_to_run_as);
 	tcase_add_loop_test(t, a_closed_node_gets_another_that_nobody_sees, 0,
 			    sizeof(modes) / sizeof(*modes));
+	tcase_add_test(t, it_opens_its_own_files_alone);
+	tcase_add_test(t, a_policy_made_anew_is_read);
+	tcase_add_test(t, other_calls_are_refused);
+	tcase_add_loop_test(t, what_must_never_happen_ends_it, 0,
+			    sizeof(deadly) / sizeof(*deadly));
+	tcase_add_test(t, daemons_of_tests_end_at_what_is_not_listed);
 	tcase_add_test(t, its_user_attaches_no_queue);
 	suite_add_tcase(s, t);
 	return live_main("confine", s);

@@ -176,7 +176,7 @@ START_TEST(ended_while_it_starts)
 			prctl(PR_SET_PDEATHSIG, SIGKILL);
 			execl(rig_built("tuntapd"), "tuntapd",
 			      "--socket", rig.socket,
-			      "--admin-socket", rig.admin,
+			      "--admin-socket", rig.admin, "--user", RIG_USER,
 			      "--policy", rig.policy, (char *)NULL);
 			_exit(127);
 		}
@@ -377,7 +377,7 @@ static int open_says(void *arg)
 
 	o.socket_path = rig.socket;
 	if (ttd_open(&o, &dev, &e) != -ENODEV) {
-		puts("not ENODEV");
+		printf("not ENODEV: %s\n", e.text);
 		return 1;
 	}
 	puts(e.text);

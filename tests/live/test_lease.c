@@ -997,16 +997,8 @@ END_TEST
 
 #define GRACE_MS 1000
 #define LATE_MS 5000	/* daemon/limits.h */
-#define NO_FILES "3"
-#define ENOUGH_FILES "1024"
-
-/* As its user: root of a container may not. */
-static void may_open(const char *limit)
-{
-	ck_sh("setpriv --reuid " RIG_USER " --regid " RIG_USER
-	      " --clear-groups prlimit --pid %d --nofile=%s:", rig.daemon,
-	      limit);
-}
+#define NO_FILES 3
+#define ENOUGH_FILES 1024
 
 /*
  * Beyond its grace time: not by taking it back and leaving at once, with an fd
@@ -1028,7 +1020,7 @@ START_TEST(nobody_keeps_what_nobody_holds)
 	rig_daemon(&rig, &o);
 	if (_i) {
 		/* It cannot accept, and so never sees the last of them. */
-		may_open(NO_FILES);
+		rig_may_open(&rig, NO_FILES);
 		sock = raw_connect(rig.socket);
 		sleep_ms(GRACE_MS + LATE_MS / 2);
 		ck_assert(link_exists("tt0"));
@@ -1042,7 +1034,7 @@ START_TEST(nobody_keeps_what_nobody_holds)
 	link_goes("tt0");
 	/* The leak sanitizer opens files at its end. */
 	if (_i)
-		may_open(ENOUGH_FILES);
+		rig_may_open(&rig, ENOUGH_FILES);
 	close(sock);
 	close(fd);
 	rig_end(&rig);
