@@ -255,7 +255,7 @@ bench: deps
 
 # Clients that mean harm; see tests/hostile/README.md.
 hostile: deps
-	@$(MAKE) --no-print-directory $(JOBS) all $(B)/tests/hostile/hostile
+	@$(MAKE) --no-print-directory $(JOBS) all $(B)/tuntapd-strict $(B)/tests/hostile/hostile
 	@TUNTAPD_BUILD=$(B) $(B)/tests/hostile/hostile --json $(B)/hostile.json
 .PHONY: hostile
 

@@ -192,7 +192,7 @@ check_wire() {
 # sanitizers.  What cannot be carried out here has not been shown.
 check_hostile() {
 	make --no-print-directory -j"$jobs" B="$build/asan" \
-		SAN=address,undefined WERROR=-Werror "$build/asan/tuntapd" \
+		SAN=address,undefined WERROR=-Werror "$build/asan/tuntapd-strict" \
 		"$build/asan/tuntapctl" "$build/asan/tests/hostile/hostile"
 	TUNTAPD_BUILD=$build/asan TUNTAPD_SANITIZED=yes \
 		"$build/asan/tests/hostile/hostile" --seconds 1
