@@ -64,7 +64,7 @@ static const int allowed[] = {
 
 /* By their numbers: others of the kind reach terminals and the host's links. */
 static const unsigned long ioctls[] = {
-	TUNSETIFF, TUNGETIFF, TUNSETOWNER, SIOCGIFINDEX,
+	TUNSETIFF, TUNGETIFF, TUNSETOWNER, SIOCGIFINDEX, FIONREAD,
 };
 
 /* What no fault of ours does, but somebody who has taken us over. */

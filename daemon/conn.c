@@ -17,6 +17,15 @@
 #include "log.h"
 #include "os.h"
 #include "refuse.h"
+#include "slow_close.h"
+
+static void close_socket(int fd, bool bytes_only, uid_t uid)
+{
+	if (bytes_only)
+		close(fd);
+	else
+		slow_close(fd, uid);
+}
 
 static void conn_free(struct conn *c)
 {
@@ -30,12 +39,12 @@ static void conn_free(struct conn *c)
 	/* The lease first: its uid keeps its account by it. */
 	if (c->held)
 		lease_end(c->held);
+	close_socket(c->fd, c->bytes_only, c->peer.uid);
 	registry_disconnect(&server->registry, c->peer.uid);
 	DL_DELETE(server->conns, c);
 	frame_in_reset(&c->in);
 	free(c->out);
 	free(c->peer.groups);
-	close(c->fd);
 	free(c);
 }
 
@@ -334,7 +343,7 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
 int conn_start(struct server *server)
 {
 	turns = evtimer_new(server->base, on_turn, &server->registry);
-	return turns ? 0 : -ENOMEM;
+	return turns ? slow_close_serve(server) : -ENOMEM;
 }
 
 void conn_stop(struct server *server)
@@ -344,6 +353,7 @@ void conn_stop(struct server *server)
 		server->conns->held = NULL;
 		conn_free(server->conns);
 	}
+	slow_close_stop();
 	event_free(turns);
 	turns = NULL;
 }
@@ -446,6 +456,8 @@ static bool admit(struct conn *c, bool fds_left)
 
 void conn_new(struct server *server, int fd, bool admin, bool fds_left)
 {
+	/* Looked at first: it may have connected before fds were refused. */
+	bool bytes_only = os_bytes_only(fd);
 	struct conn *c = calloc(1, sizeof(*c));
 	int error = c ? os_peer(fd, &c->peer) : -ENOMEM;
 
@@ -458,11 +470,12 @@ void conn_new(struct server *server, int fd, bool admin, bool fds_left)
 		if (c)
 			free(c->peer.groups);
 		free(c);
-		close(fd);
+		close_socket(fd, bytes_only, LOG_UID_UNKNOWN);
 		return;
 	}
 	c->server = server;
 	c->fd = fd;
+	c->bytes_only = bytes_only;
 	c->peer.admin = admin;
 	c->in = FRAME_IN_INIT;
 	DL_APPEND(server->conns, c);

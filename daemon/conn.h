@@ -19,6 +19,7 @@ struct held;
 struct conn {
 	struct server *server;
 	int fd;
+	bool bytes_only;		/* it never held fds, nor will it */
 	struct peer peer;		/* pinned when it was accepted */
 	bool owing;			/* an answer is not out yet */
 	bool sending;			/* and its deadline runs */

@@ -63,6 +63,11 @@ const char *fault_kind(const char *kind)
 
 	return lacks && strcmp(lacks, kind) == 0 ? NO_SUCH_KIND : kind;
 }
+
+bool fault_old_kernel(void)
+{
+	return getenv("TUNTAPD_TAKES_FDS") != NULL;
+}
 #else
 typedef int fault_unused;
 #endif

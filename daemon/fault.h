@@ -33,6 +33,8 @@ bool fault_here(const char *step);
  * has, if $TUNTAPD_FAULT_LACKS names this one.
  */
 const char *fault_kind(const char *kind);
+/* $TUNTAPD_TAKES_FDS: it is as if the kernel could not refuse clients' fds. */
+bool fault_old_kernel(void);
 #else
 struct event_base;
 static inline void fault_start(void)
@@ -61,6 +63,11 @@ static inline bool fault_here(const char *step)
 static inline const char *fault_kind(const char *kind)
 {
 	return kind;
+}
+
+static inline bool fault_old_kernel(void)
+{
+	return false;
 }
 #endif
 

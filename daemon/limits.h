@@ -49,6 +49,15 @@ void limits_print(FILE *to);
 #define LIMIT_ACCEPTS_A_TURN	16	/* before others are served again */
 
 /*
+ * Connections that end slowly, see slow_close.h: a process each, of all and of
+ * one uid.  What is more stays open until one of them has ended.
+ */
+#define LIMIT_DYING		256
+#define LIMIT_DYING_UID		16
+/* How long a daemon that ends waits until they are handed over. */
+#define LIMIT_LAST_CLOSES_MS	1000
+
+/*
  * fds of devices that wait to be handed over, or for their end where they could
  * not be made or nobody took them: of all clients together, and of one uid, one
  * device with all its queues.  So many jobs of such the worker has at most.

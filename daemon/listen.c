@@ -17,6 +17,7 @@
 #include "log.h"
 #include "os.h"
 #include "refuse.h"
+#include "slow_close.h"
 
 #define PASSED_FIRST	3		/* SD_LISTEN_FDS_START */
 #define PUBLIC_MODE	0666
@@ -27,7 +28,7 @@
 struct listener {
 	struct server *server;
 	int fd;
-	bool admin;
+	bool admin, bytes_only;
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];	/* ours, or "" */
 	struct event *readable, *pause;
 };
@@ -43,7 +44,7 @@ static int add(struct listeners *l, int fd, bool admin, const char *path)
 		return -ENOMEM;
 	li->fd = fd;
 	li->admin = admin;
-	os_bytes_only(fd);
+	li->bytes_only = os_bytes_only(fd);
 	snprintf(li->path, sizeof(li->path), "%s", path);
 	l->all[l->n++] = li;
 	return 0;
@@ -184,6 +185,8 @@ int listen_at(struct listeners *l, const char *path, bool admin,
 	memcpy(addr.sun_path, path, strlen(path));
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	error = fd < 0 ? -errno : bind_at(fd, &addr, admin);
+	if (!error)
+		os_bytes_only(fd);	/* before anybody connects */
 	if (!error && listen(fd, LIMIT_BACKLOG) < 0)
 		error = -errno;
 	if (!error)
@@ -241,27 +244,24 @@ static bool is_out_of_fds(int error)
 }
 
 /*
- * Root's connections may use the spares up, others only for as long as it
- * takes to refuse them: so nobody's wait is without an end, and none of them
- * can take what root's has left.
+ * Root's connections may use the spares up, others one, when all are there, and
+ * only to be refused: so nobody's wait is without an end, and what does not
+ * come back from them (see slow_close.h) leaves root the others.
  */
 static int take_one(struct listener *li)
 {
 	bool fds_left = take_spares();
 	int fd = fds_left || li->admin ? os_accept(li->fd) : -EMFILE;
 
-	if (is_out_of_fds(fd)) {
+	if (is_out_of_fds(fd) && (li->admin || fds_left)) {
 		fds_left = false;
 		close_spare();
 		fd = os_accept(li->fd);
 	}
 	if (!li->admin)
 		li->server->more_to_accept = fd != -EAGAIN;
-	if (fd >= 0) {
-		/* Connected before the listener refused them? */
-		os_bytes_only(fd);
+	if (fd >= 0)
 		conn_new(li->server, fd, li->admin, fds_left);
-	}
 	take_spares();
 	return fd < 0 ? fd : 0;
 }
@@ -325,7 +325,11 @@ void listen_stop(struct listeners *l)
 			event_free(li->pause);
 		if (li->path[0])
 			unlink(li->path);
-		close(li->fd);
+		/* With it ends who has not been accepted, and his fds. */
+		if (li->bytes_only || !li->server)
+			close(li->fd);
+		else
+			slow_close_listener(li->fd);
 		free(li);
 	}
 	l->n = 0;

@@ -27,6 +27,7 @@
 #include "os.h"
 #include "reload.h"
 #include "resolver.h"
+#include "slow_close.h"
 #include "stray.h"
 #include "worker.h"
 
@@ -191,6 +192,19 @@ static void start_resolver(void)
 	if (error) {
 		log_line(LOG_ERR, "cannot start the process that looks names "
 			 "up: %s", strerror(-error));
+		exit(EXIT_FAILURE);
+	}
+}
+
+/* Here, as it must have nothing that is opened from now on. */
+static void start_undertaker(void)
+{
+	int error = slow_close_start();
+
+	if (error) {
+		log_line(LOG_ERR, "cannot start the process that closes "
+			 "connections with file descriptors on them: %s",
+			 strerror(-error));
 		exit(EXIT_FAILURE);
 	}
 }
@@ -480,6 +494,7 @@ int main(int argc, char **argv)
 	if (confine_user(&as, &why))
 		fail(&why);
 	restrict_files(&o);
+	start_undertaker();
 
 	if (reload_first(&server.policy, &fault)) {
 		log_line(LOG_ERR, "%s", fault.text);

@@ -230,16 +230,26 @@ int os_child(int keep);
  */
 int os_keeper(int keep, pid_t parent);
 
+/*
+ * In a child likewise that shall make such children, which close what they are
+ * given: it keeps its user, so that no other can end it, and no capability.
+ */
+int os_undertaker(int keep, pid_t parent);
+/* Ends this process when its parent does.  0, or -errno: it has already. */
+int os_end_with(pid_t parent);
+
 /* Reads who is on the other end of a connected socket; groups are owned. */
 int os_peer(int sock, struct peer *ret);
 
 /*
- * Nothing but bytes shall come by this socket, nor by what is accepted from
- * it.  Makes the kernel refuse fds that a client would send: closing one can
- * block for ever (a lingering TCP socket, a FUSE file).  Older kernels cannot,
- * and nothing is lost then: frame_receive() looks before it reads.
+ * Nothing but bytes shall come by this socket, nor by what is accepted from it;
+ * out-of-band ones in their place.  Makes the kernel refuse fds that a client
+ * would send: closing one can block for ever (a lingering TCP socket, a FUSE
+ * file).  False if it may hold some all the same, as older kernels cannot, and
+ * whoever connected before could send them: they are never received, as
+ * frame_receive() looks before it reads, but see slow_close().
  */
-void os_bytes_only(int sock);
+bool os_bytes_only(int sock);
 
 /* accept4(2) with non-blocking and close-on-exec.  The fd or -errno. */
 int os_accept(int sock);

@@ -525,18 +525,33 @@ int os_child(int keep)
 	       prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 }
 
+int os_end_with(pid_t parent)
+{
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
+		return -errno;
+	/* It may have ended before it was asked to be told. */
+	return getppid() == parent ? 0 : -ESRCH;
+}
+
+/* Keeps its user, and those of its capabilities. */
+static int become_keeper(int keep, pid_t parent, uint32_t rights)
+{
+	become_child(keep);
+	return os_limit_rights(rights) ? -EPERM : os_end_with(parent);
+}
+
 int os_keeper(int keep, pid_t parent)
 {
 	const uint32_t of_root = CAP_TO_MASK(CAP_SETUID) |
 				 CAP_TO_MASK(CAP_SETGID) |
 				 CAP_TO_MASK(CAP_KILL);
 
-	become_child(keep);
-	if (os_limit_rights(geteuid() == 0 ? of_root : 0) ||
-	    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
-		return -EPERM;
-	/* It may have ended before it was asked to be told. */
-	return getppid() == parent ? 0 : -ESRCH;
+	return become_keeper(keep, parent, geteuid() == 0 ? of_root : 0);
+}
+
+int os_undertaker(int keep, pid_t parent)
+{
+	return become_keeper(keep, parent, 0);
 }
 
 int os_peer(int sock, struct peer *ret)
@@ -567,13 +582,27 @@ int os_peer(int sock, struct peer *ret)
 	return 0;
 }
 
-void os_bytes_only(int sock)
+bool os_bytes_only(int sock)
 {
-	int off = 0;
+	int passes = 1, off = 0, on = 1;
+	socklen_t len = sizeof(passes);
 
-	(void)setsockopt(sock, SOL_SOCKET, SO_PASSRIGHTS, &off, sizeof(off));
+	if (!fault_old_kernel()) {
+		/* As it was until now: what is queued came then. */
+		(void)getsockopt(sock, SOL_SOCKET, SO_PASSRIGHTS, &passes,
+				 &len);
+		(void)setsockopt(sock, SOL_SOCKET, SO_PASSRIGHTS, &off,
+				 sizeof(off));
+	}
 	/* Who passes us a socket may have set it: each read would tell ids. */
 	(void)setsockopt(sock, SOL_SOCKET, SO_PASSCRED, &off, sizeof(off));
+	/*
+	 * Else a read drops an out-of-band byte, and the fds on it, that a look
+	 * before it does not see; and where there is nothing else the socket is
+	 * readable for ever.
+	 */
+	(void)setsockopt(sock, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
+	return !passes;
 }
 
 int os_accept(int sock)

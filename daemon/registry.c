@@ -195,7 +195,7 @@ static void leave(struct registry *r, struct account *a,
 	DL_DELETE(a->line, request);
 	request->waits = false;
 	if (!a->line)
-		DL_DELETE(r->lines, a);
+		DL_DELETE(r->lines, a); /* NOLINT(clang-analyzer-*) */
 }
 
 void registry_request_cancel(struct registry *r, uid_t uid,
