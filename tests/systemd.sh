@@ -96,6 +96,9 @@ rm -f "$root/etc/systemd/system/multi-user.target.wants/NetworkManager.service"
 : >"$root/etc/machine-id"
 echo "$machine" >"$root/etc/hostname"
 
+# A real machine has them; nspawn of Debian 12 does not know them.
+landlock='landlock_create_ruleset landlock_add_rule landlock_restrict_self'
+
 own_groups
 (
 	for group in $groups; do
@@ -105,7 +108,8 @@ own_groups
 		mount -t tmpfs -o mode=0755 tmpfs /run &&
 		SYSTEMD_NSPAWN_API_VFS_WRITABLE=yes exec systemd-nspawn \
 			--quiet --register=no --keep-unit --private-network \
-			--console=pipe --boot --directory "$1"' sh "$root"
+			--system-call-filter="$2" --console=pipe --boot \
+			--directory "$1"' sh "$root" "$landlock"
 ) >"$work/console" 2>&1 </dev/null &
 runner=$!
 
