@@ -20,6 +20,8 @@
 #include "support.h"
 
 #define COUNT(a) (sizeof(a) / sizeof(*(a)))
+/* With the field that this comparison has no use for: clang misses it. */
+#define IS(value) SCMP_CMP_EQ, (value), 0
 
 static const int allowed[] = {
 	/* connections, netlink, the worker's pipe, the log */
@@ -103,8 +105,8 @@ static uint32_t for_the_rest(void)
 static int add_socket(scmp_filter_ctx f)
 {
 	return seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
-				SCMP_A0(SCMP_CMP_EQ, AF_UNIX),
-				SCMP_A1(SCMP_CMP_EQ, SOCK_DGRAM | SOCK_CLOEXEC));
+				SCMP_A0(IS(AF_UNIX)),
+				SCMP_A1(IS(SOCK_DGRAM | SOCK_CLOEXEC)));
 }
 
 /* Memory, but none that code could be put into. */
@@ -131,7 +133,7 @@ static int add_rules(scmp_filter_ctx f)
 		error = seccomp_rule_add(f, SCMP_ACT_ALLOW, allowed[i], 0);
 	for (size_t i = 0; !error && i < COUNT(ioctls); i++)
 		error = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
-			SCMP_A1(SCMP_CMP_EQ, ioctls[i]));
+			SCMP_A1(IS(ioctls[i])));
 	for (size_t i = 0; !error && i < COUNT(deadly); i++)
 		error = seccomp_rule_add(f, SCMP_ACT_KILL_PROCESS, deadly[i],
 					 0);

@@ -47,12 +47,12 @@ static struct {
 
 /* A packet with a number, and on it a socket that dies. */
 struct packet {
+	struct iovec iov;
+	struct msghdr msg;
 	union {
 		struct cmsghdr align;
 		char buf[CMSG_SPACE(sizeof(int))];
 	} control;
-	struct iovec iov;
-	struct msghdr msg;
 };
 
 static void prepare(struct packet *p, uint32_t *number)
