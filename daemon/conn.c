@@ -372,6 +372,7 @@ static bool may_answer(struct conn *c)
 
 static void take_request(struct conn *c)
 {
+	c->whole.more = c->in.header.length / LIMIT_REQUEST_BYTES;
 	if (may_answer(c))
 		dispatch(c);
 	else

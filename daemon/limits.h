@@ -42,6 +42,11 @@ int limits_set(const char *text, struct wire_refused *why);
 /* A line for each: its name and default, and what it is of. */
 void limits_print(FILE *to);
 
+/*
+ * A request counts as one, and one more for each so many bytes: the longest are
+ * those that take long, up to 10 ms.
+ */
+#define LIMIT_REQUEST_BYTES	256
 /* Connections of root on the public socket, beyond those of all. */
 #define LIMIT_CONNECTIONS_ROOT	16
 #define LIMIT_GROUPS		4096	/* of a peer; who has more is refused */

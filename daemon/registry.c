@@ -152,10 +152,11 @@ static bool has_turn(const struct registry *r, struct account *a, int64_t now)
 	return a->turn != r->turn && has_to_wait(a, now) == 0;
 }
 
-static void take_turn(const struct registry *r, struct account *a)
+static void take_turn(const struct registry *r, struct account *a,
+		      const struct registry_request *request)
 {
 	a->turn = r->turn;
-	a->owed += ONE_REQUEST;
+	a->owed += ONE_REQUEST * (1 + (int64_t)request->more);
 }
 
 /* Those that came to rest first: as many of them as owe nothing more. */
@@ -179,7 +180,7 @@ bool registry_request(struct registry *r, uid_t uid,
 
 	forget_paid(r, now);
 	if (!a->line && has_turn(r, a, now)) {
-		take_turn(r, a);
+		take_turn(r, a, request);
 		return true;
 	}
 	if (!a->line)
@@ -219,8 +220,8 @@ void registry_requests_go(struct registry *r, int64_t now,
 		DL_APPEND(r->lines, a);
 		if (!has_turn(r, a, now))
 			continue;
-		take_turn(r, a);
 		request = a->line;
+		take_turn(r, a, request);
 		leave(r, a, request);
 		answer(request);
 	}

@@ -71,12 +71,13 @@ bool registry_takes_fds(const struct registry *r, uid_t uid, unsigned n);
 struct registry_request {
 	struct registry_request *prev, *next;
 	bool waits;
+	unsigned more;			/* than one that it counts as */
 };
 
 /*
  * May a request of this uid, which has a connection, be answered at once?  Of a
  * uid one is answered in a turn, and in all as many as limits.request_rate and
- * request_burst let through.  If not, it waits behind the others of its uid.
+ * request_burst let through, where one may count as several.  If not, it waits behind the others of its uid.
  * now is in milliseconds.
  */
 bool registry_request(struct registry *r, uid_t uid,

@@ -772,6 +772,36 @@ START_TEST(who_asks_too_much_waits)
 }
 END_TEST
 
+/* 256 routes are 3.6 KiB, 14 requests more. */
+START_TEST(a_long_request_counts_as_several)
+{
+	struct rig_options o = {
+		.limits = { "request-rate=1", "request-burst=14" },
+	};
+	struct wire_message m = {
+		.type = WIRE_CHECK, .id = 1,
+		.check = { .uid = WIRE_UID_CALLER, .layer = WIRE_TUN,
+			   .queues = 1, .n_routes = WIRE_ROUTES_MAX },
+	};
+	unsigned ms;
+	int sock;
+
+	for (unsigned i = 0; i < WIRE_ROUTES_MAX; i++)
+		m.check.routes[i].dst = (struct prefix){
+			.family = 4, .len = 32, .ip = { 10, 1, 1, (uint8_t)i },
+		};
+	rig_start(&rig, &o);
+	sock = connect_as(NOBODY);
+	raw_send(sock, &m);
+	ck_assert_uint_eq(answer(sock, &ms), WIRE_VERDICT);
+	ask(sock, WIRE_STATUS);
+	ck_assert_uint_eq(answer(sock, &ms), WIRE_STATE);
+	ck_assert_uint_gt(ms, SOON_MS);
+	close(sock);
+	rig_end(&rig);
+}
+END_TEST
+
 /* A request whose refusal names `who` in the log. */
 static void ask_in_vain(int sock, const char *who)
 {
@@ -939,6 +969,7 @@ int main(void)
 	tcase_add_test(t, reload_takes_effect_or_changes_nothing);
 	tcase_add_test(t, refusals_do_not_fill_the_log);
 	tcase_add_test(t, who_asks_too_much_waits);
+	tcase_add_test(t, a_long_request_counts_as_several);
 	tcase_add_test(t, one_request_a_turn);
 	tcase_add_test(t, root_gets_in_where_others_have_filled_it);
 	tcase_add_test(t, root_is_answered_where_no_fds_are_left);

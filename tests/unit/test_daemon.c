@@ -150,6 +150,30 @@ START_TEST(registry_lets_so_many_requests_through_and_remembers)
 }
 END_TEST
 
+/* It is answered as the others are, and who asks next waits the longer. */
+START_TEST(registry_counts_a_long_request_as_several)
+{
+	struct registry r = { 0 };
+	struct registry_request req[3] = { { .more = 4 }, { .more = 4 } };
+
+	limits.request_rate = 10;
+	limits.request_burst = 2;
+	registry_connect(&r, 7);
+	r.turn++;
+	ck_assert(registry_request(&r, 7, &req[0], 1000));
+	r.turn++;
+	ck_assert(!registry_request(&r, 7, &req[1], 1000));
+	ck_assert(!registry_request(&r, 7, &req[2], 1000));
+	/* It owes 5, and 1 may be owed: 4 are to be paid. */
+	ck_assert_int_eq(registry_requests_wait(&r, 1000), 400);
+	ck_assert_uint_eq(turn_at(&r, 1399), 0);
+	ck_assert_uint_eq(turn_at(&r, 1400), 1);
+	ck_assert_int_eq(registry_requests_wait(&r, 1400), 500);
+	ck_assert_uint_eq(turn_at(&r, 1900), 1);
+	registry_disconnect(&r, 7);
+}
+END_TEST
+
 START_TEST(registry_cursor_survives_removal)
 {
 	struct registry r = { 0 };
@@ -1255,6 +1279,7 @@ int main(void)
 	tcase_add_test(t, registry_counts_devices_from_reservation_to_end);
 	tcase_add_test(t, registry_account_lives_as_long_as_its_last_lease);
 	tcase_add_test(t, registry_answers_one_request_of_a_uid_a_turn);
+	tcase_add_test(t, registry_counts_a_long_request_as_several);
 	tcase_add_test(t,
 		       registry_lets_so_many_requests_through_and_remembers);
 	tcase_add_test(t, registry_cursor_survives_removal);
