@@ -103,8 +103,10 @@ int listen_passed(struct listeners *l, struct wire_refused *why)
 		bool admin = names ? has_name(names, i, "admin") : i == 1;
 
 		error = check_passed(fd);
+		/* As long as ours: who waits behind thousands waits long. */
 		if (!error && (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 ||
-			       fcntl(fd, F_SETFL, O_NONBLOCK) < 0))
+			       fcntl(fd, F_SETFL, O_NONBLOCK) < 0 ||
+			       listen(fd, LIMIT_BACKLOG) < 0))
 			error = -errno;
 		if (!error)
 			error = add(l, fd, admin, "");

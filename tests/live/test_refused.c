@@ -440,6 +440,8 @@ static void daemon_on_passed_socket(int listener)
 	}
 }
 
+#define BACKLOG "128"
+
 START_TEST(fd_queued_before_the_daemon_starts)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
@@ -470,6 +472,9 @@ START_TEST(fd_queued_before_the_daemon_starts)
 	raw_receive(clean, &m);
 	ck_assert_int_eq(m.type, WIRE_STATE);
 	ck_assert_int_eq(m.id, 3);
+	/* So many wait to be accepted, and no more: the daemon says how many. */
+	ck_assert_int_eq(sh_status("ss -xlH | grep -q ' " BACKLOG " *%s '",
+				   addr.sun_path), 0);
 	close(early);
 	close(clean);
 	rig_end(&rig);
