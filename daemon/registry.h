@@ -77,8 +77,8 @@ struct registry_request {
 /*
  * May a request of this uid, which has a connection, be answered at once?  Of a
  * uid one is answered in a turn, and in all as many as limits.request_rate and
- * request_burst let through, where one may count as several.  If not, it waits behind the others of its uid.
- * now is in milliseconds.
+ * request_burst let through, where one may count as several.  If not, it waits
+ * behind the others of its uid.  now is in milliseconds.
  */
 bool registry_request(struct registry *r, uid_t uid,
 		      struct registry_request *request, int64_t now);
