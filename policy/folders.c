@@ -61,6 +61,11 @@ static int open_folder(struct listing *l, size_t i)
 			"there is no such folder%s", l->needed ==
 			POLICY_ALL_THERE ? "" : " any more; make it again, "
 			"empty if nobody shall have anything by it");
+	if (fd < 0 && errno == EACCES)
+		return FILE_FAULT(l->fault, EACCES, path,
+			"it is closed to uid %u; chmod a+rx %s, or, where the "
+			"folder that it is in was made anew, start tuntapd "
+			"again", (unsigned)geteuid(), path);
 	if (fd < 0)
 		return FILE_FAULT(l->fault, errno, path,
 			"cannot be opened as a folder (a symbolic link is not "
@@ -158,6 +163,10 @@ static int open_file(struct listing *l, const struct found *f,
 	if (fd < 0 && errno == ELOOP)
 		return FILE_FAULT(l->fault, ELOOP, path,
 			"it is a symbolic link; put the file itself there");
+	if (fd < 0 && errno == EACCES)
+		return FILE_FAULT(l->fault, EACCES, path,
+			"it is closed to uid %u; chmod a+r %s",
+			(unsigned)geteuid(), path);
 	if (fd < 0)
 		return FILE_FAULT(l->fault, errno, path,
 			"cannot be opened: %s", strerror(errno));

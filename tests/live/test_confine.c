@@ -180,6 +180,39 @@ START_TEST(a_closed_node_gets_another_that_nobody_sees)
 }
 END_TEST
 
+/* Root of a container may not make one. */
+START_TEST(a_closed_node_that_stays_so_is_told)
+{
+	char *said;
+
+	rig_start(&rig, NULL);
+	said = sh("unshare --net setpriv --bounding-set=-sys_admin timeout 1 "
+		  "%s --user 2 --policy %s --socket /run/new/s "
+		  "--admin-socket /run/new/a 2>&1", rig_built("tuntapd"),
+		  rig.policy);
+	ck_assert_msg(strstr(said, "`chgrp 2 /dev/net/tun; chmod 0660 "
+			     "/dev/net/tun`") != NULL, "%s", said);
+	free(said);
+	rig_end(&rig);
+}
+END_TEST
+
+START_TEST(a_policy_that_is_closed_to_it_is_told)
+{
+	rig_start(&rig, NULL);
+	ck_assert_int_eq(sh_status("chmod 0600 %s/10-test.conf && { %s reload "
+				   "--socket %s 2>&1 | grep -q '10-test.conf: "
+				   "it is closed to uid " RIG_USER
+				   "; chmod a+r '; }", rig.policy,
+				   rig_built("tuntapctl"), rig.admin), 0);
+	/* At the start as well: root's rights do not open it. */
+	refuses(RIG_USER, "10-test.conf: it is closed to uid " RIG_USER);
+	ck_assert_int_eq(chmod(rig.policy, 0700), 0);
+	refuses(RIG_USER, "policy.d: it is closed to uid " RIG_USER);
+	rig_end(&rig);
+}
+END_TEST
+
 /* --- what it can still do ----------------------------------------------- */
 
 #define TRY_FILE "/run/try"
@@ -405,6 +438,8 @@ int main(void)
 	tcase_add_test(t, it_is_told_whom_to_run_as);
 	tcase_add_loop_test(t, a_closed_node_gets_another_that_nobody_sees, 0,
 			    sizeof(modes) / sizeof(*modes));
+	tcase_add_test(t, a_closed_node_that_stays_so_is_told);
+	tcase_add_test(t, a_policy_that_is_closed_to_it_is_told);
 	tcase_add_test(t, it_opens_its_own_files_alone);
 	tcase_add_test(t, a_policy_made_anew_is_read);
 	tcase_add_test(t, other_calls_are_refused);
