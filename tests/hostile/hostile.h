@@ -90,6 +90,7 @@ struct row {
 
 struct shared {
 	atomic_bool stop;
+	pid_t test;		/* of the attack that is on */
 	struct attacker attackers[ATTACKERS_MAX];
 	struct row rows[ATTACKS_MAX];
 	unsigned n_rows;
