@@ -325,6 +325,35 @@ grep '^## ' NEWS.md | head -n 1 | grep -qF "$version" ||
 	echo "NEWS.md does not begin with $version" >>"$work/wrong"
 judge names "$work/wrong"
 
+# Each promise of SECURITY.md names what shows it, and CI skips none of those.
+: >"$work/wrong"
+awk '
+	function ends() {
+		if (promise == "")
+			return
+		promises++
+		sub(/^.*Shown by:/, "", text) || text = ""
+		if (text !~ /`/)
+			print "nothing shows the promise \"" promise "\""
+		while (match(text, /`[^`]*`/)) {
+			print "test " substr(text, RSTART + 1, RLENGTH - 2)
+			text = substr(text, RSTART + RLENGTH)
+		}
+	}
+	/^##/ { ends(); promise = text = "" }
+	/^## / { inside = $0 == "## Promises" }
+	/^### / && inside { promise = substr($0, 5) }
+	{ text = text " " $0 }
+	END { ends(); if (!promises) print "it has no promises" }
+' SECURITY.md | while read -r what name; do
+	if [ "$what" != test ]; then
+		echo "SECURITY.md: $what $name"
+	elif ! grep -qx -- "$name" tests/REQUIRED; then
+		echo "SECURITY.md names $name, tests/REQUIRED does not"
+	fi
+done >"$work/wrong"
+judge promises "$work/wrong"
+
 # --- the blocks -------------------------------------------------------------
 
 if [ "$(id -u)" -ne 0 ] || ! unshare --net --mount --pid --fork true 2>/dev/null; then
