@@ -56,6 +56,7 @@ void lease_forget_all(struct server *server)
 {
 	while (server->registry.leases)
 		held_free(held_of(server->registry.leases));
+	registry_forget(&server->registry);
 }
 
 /* --- the end ------------------------------------------------------------ */

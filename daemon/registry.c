@@ -173,6 +173,15 @@ static void forget_paid(struct registry *r, int64_t now)
 	}
 }
 
+void registry_forget(struct registry *r)
+{
+	struct account *a, *next;
+
+	DL_FOREACH_SAFE(r->resting, a, next)
+		drop(r, a);
+	r->resting = NULL;
+}
+
 bool registry_request(struct registry *r, uid_t uid,
 		      struct registry_request *request, int64_t now)
 {

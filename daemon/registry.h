@@ -91,6 +91,9 @@ int64_t registry_requests_wait(struct registry *r, int64_t now);
 void registry_request_cancel(struct registry *r, uid_t uid,
 			     struct registry_request *request);
 
+/* Forgets uids that have nothing, whatever they owe: nobody asks any more. */
+void registry_forget(struct registry *r);
+
 /*
  * Reserve first, then make the device, then commit: the device counts from
  * the reservation on.  lease->uid is set; the rest is up to the caller.  Its

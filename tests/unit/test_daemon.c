@@ -113,6 +113,8 @@ START_TEST(registry_answers_one_request_of_a_uid_a_turn)
 	ck_assert_int_eq(registry_requests_wait(&r, 0), -1);
 	registry_disconnect(&r, 7);
 	registry_disconnect(&r, 8);
+	registry_forget(&r);
+	ck_assert_ptr_null(r.accounts);
 }
 END_TEST
 
@@ -147,6 +149,8 @@ START_TEST(registry_lets_so_many_requests_through_and_remembers)
 	ck_assert(registry_request(&r, 8, &req[0], 1300));
 	ck_assert_ptr_null(r.resting);
 	registry_disconnect(&r, 8);
+	registry_forget(&r);
+	ck_assert_ptr_null(r.accounts);
 }
 END_TEST
 
@@ -171,6 +175,8 @@ START_TEST(registry_counts_a_long_request_as_several)
 	ck_assert_int_eq(registry_requests_wait(&r, 1400), 500);
 	ck_assert_uint_eq(turn_at(&r, 1900), 1);
 	registry_disconnect(&r, 7);
+	registry_forget(&r);
+	ck_assert_ptr_null(r.accounts);
 }
 END_TEST
 
