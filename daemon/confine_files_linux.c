@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -42,9 +43,22 @@ static const uint64_t known[] = {
 #define TO_USE	(LANDLOCK_ACCESS_FS_READ_FILE | \
 		 LANDLOCK_ACCESS_FS_WRITE_FILE | FS_IOCTL_DEV)
 
-#define ABSENT	1	/* no -errno */
+#define ABSENT		1	/* no -errno */
+#define EVERYTHING	2
 
-/* 0, ABSENT, or -errno.  What our user cannot open he needs no rule for. */
+/* All of the file system, by whatever name. */
+static bool is_everything(int fd)
+{
+	struct stat all, st;
+
+	return stat("/", &all) < 0 || fstat(fd, &st) < 0 ||
+	       (st.st_dev == all.st_dev && st.st_ino == all.st_ino);
+}
+
+/*
+ * 0, ABSENT, EVERYTHING (for which there is no rule), or -errno.  What our user
+ * cannot open he needs no rule for.
+ */
 static int allow(int ruleset, const char *folder, uint64_t rights)
 {
 	struct landlock_path_beneath_attr rule = { .allowed_access = rights };
@@ -53,8 +67,10 @@ static int allow(int ruleset, const char *folder, uint64_t rights)
 	rule.parent_fd = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (rule.parent_fd < 0)
 		return errno == ENOENT ? ABSENT : 0;
-	if (syscall(SYS_landlock_add_rule, ruleset,
-		    LANDLOCK_RULE_PATH_BENEATH, &rule, 0) < 0)
+	if (is_everything(rule.parent_fd))
+		error = EVERYTHING;
+	else if (syscall(SYS_landlock_add_rule, ruleset,
+			 LANDLOCK_RULE_PATH_BENEATH, &rule, 0) < 0)
 		error = -errno;
 	close(rule.parent_fd);
 	return error;
@@ -62,30 +78,30 @@ static int allow(int ruleset, const char *folder, uint64_t rights)
 
 /*
  * In the folder that holds `path`; where that is not there, in the one that it
- * would be made in, and so on; but never in all of the file system.
+ * would be made in, and so on; but never in all of the file system: what lies
+ * right below its root has a rule for itself alone.
  */
 static int allow_around(int ruleset, const char *path, uint64_t rights)
 {
 	char folder[PATH_MAX], *slash;
-	int error = ABSENT;
 	size_t len = strlen(path);
+	int error;
 
 	while (len > 1 && path[len - 1] == '/')
 		len--;
 	if (len >= sizeof(folder))
 		return -ENAMETOOLONG;
 	snprintf(folder, sizeof(folder), "%.*s", (int)len, path);
-	while (error == ABSENT) {
+	do {
 		slash = strrchr(folder, '/');
-		if (slash == folder)
-			break;
 		if (slash)
 			*slash = '\0';
-		error = allow(ruleset, slash ? folder : ".", rights);
-	}
-	if (error == ABSENT)
-		error = allow(ruleset, folder, rights);
-	return error == ABSENT ? 0 : error;
+		error = allow(ruleset, !slash ? "." : *folder ? folder : "/",
+			      rights);
+	} while (error == ABSENT && slash);
+	if (error == EVERYTHING)
+		error = allow(ruleset, path, rights);
+	return error < 0 ? error : 0;
 }
 
 static int allow_all(int ruleset, uint64_t all, const struct confine_paths *p)

@@ -286,6 +286,27 @@ START_TEST(it_opens_its_own_files_alone)
 }
 END_TEST
 
+/* Folders whose parent is the root of the file system. */
+static const char *const below_root[] = { "//run", "/run/../run", "run" };
+
+START_TEST(no_path_opens_all_files)
+{
+	if (sanitized("no_path_opens_all_files"))
+		return;
+	start_to_try();
+	rig_stop(&rig);
+	ck_assert_int_eq(sh_status("cp %s/10-test.conf /run", rig.policy), 0);
+	ck_assert_int_eq(chdir("/"), 0);
+	snprintf(rig.policy, sizeof(rig.policy), "%s", below_root[_i]);
+	rig_daemon(&rig, &(struct rig_options){ .fault_build = true });
+	comes_to(EACCES, "open %d /etc/passwd", O_RDONLY);
+	comes_to(0, "open %d /run/10-test.conf", O_RDONLY);
+	ck_assert_int_eq(sh_status("%s reload --socket %s >/dev/null",
+				   rig_built("tuntapctl"), rig.admin), 0);
+	rig_end(&rig);
+}
+END_TEST
+
 /* A folder that is made anew is another one to the kernel. */
 START_TEST(a_policy_made_anew_is_read)
 {
@@ -441,6 +462,8 @@ int main(void)
 	tcase_add_test(t, a_closed_node_that_stays_so_is_told);
 	tcase_add_test(t, a_policy_that_is_closed_to_it_is_told);
 	tcase_add_test(t, it_opens_its_own_files_alone);
+	tcase_add_loop_test(t, no_path_opens_all_files, 0,
+			    sizeof(below_root) / sizeof(*below_root));
 	tcase_add_test(t, a_policy_made_anew_is_read);
 	tcase_add_test(t, other_calls_are_refused);
 	tcase_add_loop_test(t, what_must_never_happen_ends_it, 0,
