@@ -223,7 +223,7 @@ static unsigned n_spares;
 static bool take_spares(void)
 {
 	while (n_spares < LIMIT_SPARE_FDS) {
-		int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+		int fd = os_spare_fd();
 
 		if (fd < 0)
 			return false;

@@ -38,6 +38,9 @@ void os_unclaim(void);
 int os_start(struct wire_refused *why);
 void os_stop(void);
 
+/* An fd that is good for nothing but to be closed, or -errno. */
+int os_spare_fd(void);
+
 /*
  * Notes what the kernel has (support.h), for which it makes a device and closes
  * it again: about 20 ms.

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -34,15 +35,12 @@
 static struct {
 	struct rtnl requests, events;
 	struct os_watcher watcher;
-	int ioctls;		/* a socket for SIOCGIFINDEX */
-} os = { .ioctls = -1 };
+} os;
 
 int os_start(struct wire_refused *why)
 {
-	int error;
+	int error = rtnl_open(&os.requests);
 
-	os.ioctls = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	error = os.ioctls < 0 ? -errno : rtnl_open(&os.requests);
 	if (!error)
 		error = os_deletions_start();
 	if (error) {
@@ -58,9 +56,23 @@ void os_stop(void)
 	rtnl_close(&os.requests);
 	os_deletions_stop();
 	rtnl_close(&os.events);
-	if (os.ioctls >= 0)
-		close(os.ioctls);
-	os.ioctls = -1;
+}
+
+/*
+ * SIOCGIFINDEX, which each socket takes.  None is kept for that: by one of
+ * datagrams who takes us over could talk to whomever he likes.
+ */
+static int ioctls(void)
+{
+	return rtnl_fd(&os.requests);
+}
+
+/* No socket either. */
+int os_spare_fd(void)
+{
+	int fd = eventfd(0, EFD_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
 }
 
 bool os_name_taken(const char *name)
@@ -68,7 +80,7 @@ bool os_name_taken(const char *name)
 	struct ifreq ifr = { 0 };
 
 	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
-	return ioctl(os.ioctls, SIOCGIFINDEX, &ifr) == 0;
+	return ioctl(ioctls(), SIOCGIFINDEX, &ifr) == 0;
 }
 
 /* --- making a device ---------------------------------------------------- */
@@ -157,7 +169,7 @@ static int index_of(int fd, unsigned *ret)
 	int error = step_ioctl(fd, TUNGETIFF, "TUNGETIFF", &ifr);
 
 	if (!error)
-		error = step_ioctl(os.ioctls, SIOCGIFINDEX, "SIOCGIFINDEX",
+		error = step_ioctl(ioctls(), SIOCGIFINDEX, "SIOCGIFINDEX",
 				   &ifr);
 	if (!error)
 		*ret = (unsigned)ifr.ifr_ifindex;

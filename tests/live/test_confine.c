@@ -333,6 +333,14 @@ START_TEST(other_calls_are_refused)
 	comes_to(EPERM, "call %d %d %d 0", SYS_socket, AF_PACKET, SOCK_RAW);
 	comes_to(EPERM, "call %d %d %d 0", SYS_socket, AF_NETLINK, SOCK_RAW);
 	comes_to(EPERM, "call %d %d %d 0", SYS_socket, AF_UNIX, SOCK_STREAM);
+	/* By such a one it could send to each that is bound. */
+	comes_to(EPERM, "call %d %d %d 0", SYS_socket, AF_UNIX, SOCK_DGRAM);
+	comes_to(EPERM, "call %d %d %d 0", SYS_socket, AF_UNIX,
+		 SOCK_DGRAM | SOCK_CLOEXEC);
+	ck_assert_int_eq(sh_status("ss -xap | grep -q 'pid=%d,'",
+				   (int)rig.daemon), 0);
+	ck_assert_int_ne(sh_status("ss -xap | grep 'pid=%d,' | grep u_dgr",
+				   (int)rig.daemon), 0);
 	comes_to(EPERM, "call %d 3 0 0", SYS_connect);
 	comes_to(EPERM, "call %d %d", SYS_clone, SIGCHLD);
 	/* Of ioctls those that it makes devices with; not TIOCSTI. */
