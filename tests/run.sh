@@ -1,8 +1,10 @@
 #!/bin/sh
-# run.sh BUILD: runs all tests, on what is in BUILD and, with the sanitizers,
-# in BUILD/asan.  The Makefile's target `tests` builds both.
+# run.sh BUILD [PATTERN]: runs all tests, on what is in BUILD and, with the
+# sanitizers, in BUILD/asan.  The Makefile's target `tests` builds both.  With a
+# pattern, as of sh(1): the programs alone whose names it matches ('live/*').
 #
 #	TEST_JOBS	programs at a time (processors + 2)
+#	TEST_PATIENCE	how many times as long all may take, on a slow machine (1)
 #
 # A program of tests is one of Check's; or a script that prints a line
 # "ok NAME" or "not ok NAME: WHY" for each test.  Either may print lines
@@ -11,8 +13,9 @@
 # The tests that tests/REQUIRED names may not be skipped where CI=true.
 set -eu
 
-usage='usage: run.sh BUILD'
+usage='usage: run.sh BUILD [PATTERN]'
 build=$(cd "${1:?$usage}" && pwd)
+pattern=${2:-*}
 cd "$(dirname "$0")/.."
 
 # Clients without rights must reach what they run, also where the tree is in a
@@ -25,8 +28,8 @@ if [ -z "$reach" ] && [ "$(id -u)" -eq 0 ] &&
 	chmod 0755 "$reach"
 	trap 'rmdir "$reach"' EXIT
 	TUNTAPD_REACH=$reach unshare --mount sh -c \
-		'mount --bind "$1" "$TUNTAPD_REACH" && exec sh tests/run.sh "$1"' \
-		sh "$build" &
+		'mount --bind "$1" "$TUNTAPD_REACH" && exec sh tests/run.sh "$@"' \
+		sh "$build" "$pattern" &
 	inside=$!
 	trap 'kill "$inside" 2>/dev/null || :' INT TERM HUP
 	status=0
@@ -44,7 +47,8 @@ unset TUNTAPD_REACH
 skipped_status=77
 timeout_status=124
 interrupted_status=130
-seconds=600			# for one program, beside others
+patience=${TEST_PATIENCE:-1}
+seconds=$((600 * patience))	# for one program, beside others
 # More than there are processors: most tests wait more than they compute.
 limit=${TEST_JOBS:-$(($(nproc) + 2))}
 case $limit in
@@ -130,6 +134,11 @@ work() {
 
 # run VARIANT NAME COMMAND...: starts a program of tests when there is room.
 run() {
+	# shellcheck disable=SC2254 # it is a pattern
+	case $2 in
+	$pattern) ;;
+	*) return 0 ;;
+	esac
 	while [ "$running" -ge "$limit" ]; do
 		reap
 	done
@@ -215,10 +224,11 @@ book() {
 
 # of_variant VARIANT FOLDER: what its programs find around them.
 of_variant() {
-	export TUNTAPD_BUILD="$2" CK_TIMEOUT_MULTIPLIER=2
+	export TUNTAPD_BUILD="$2" CK_TIMEOUT_MULTIPLIER=$((2 * patience))
 	unset TUNTAPD_SANITIZED
 	if [ "$1" = asan ]; then
-		export TUNTAPD_SANITIZED=yes CK_TIMEOUT_MULTIPLIER=4
+		export TUNTAPD_SANITIZED=yes
+		export CK_TIMEOUT_MULTIPLIER=$((4 * patience))
 	fi
 }
 
@@ -306,7 +316,8 @@ if [ "${CI:-}" = true ]; then
 	while read -r name; do
 		if grep -q "^[a-z]* $name:" "$log/skips"; then
 			missing="$missing $name (skipped)"
-		elif ! grep -qE "^[a-z]+ $name\$" "$log/passed" "$log/failed"
+		elif [ "$pattern" = '*' ] &&
+		     ! grep -qE "^[a-z]+ $name\$" "$log/passed" "$log/failed"
 		then
 			missing="$missing $name (never ran)"
 		fi

@@ -24,7 +24,7 @@
 
 /* Fails the test unless it soon is so. */
 #define ck_soon(what) do { \
-	unsigned ms_ = 0; \
+	int ms_ = 0; \
 	while (!(what)) { \
 		ck_assert_msg((ms_ += SOON_STEP_MS) < DEADLINE_MS, \
 			      "never: %s", #what); \

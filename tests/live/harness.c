@@ -52,9 +52,17 @@ void sleep_ms(unsigned ms)
 	nanosleep(&ts, NULL);
 }
 
+unsigned patience(void)
+{
+	const char *text = getenv("TEST_PATIENCE");
+	int n = text ? atoi(text) : 0;
+
+	return n > 1 ? (unsigned)n : 1;
+}
+
 bool eventually(bool (*condition)(void *arg), void *arg)
 {
-	for (unsigned ms = 0; ms < DEADLINE_MS; ms += STEP_MS) {
+	for (int ms = 0; ms < DEADLINE_MS; ms += STEP_MS) {
 		if (condition(arg))
 			return true;
 		sleep_ms(STEP_MS);

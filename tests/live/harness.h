@@ -20,7 +20,8 @@
 #define RIG_USER	"65533"
 #define NODE_CLOSED	0600
 #define NODE_OPEN	0666
-#define DEADLINE_MS	5000	/* what has not happened by then does not */
+/* What has not happened by then does not: 5 s, times TEST_PATIENCE. */
+#define DEADLINE_MS	(5000 * (int)patience())
 #define RIG_LIMITS	4
 #define GRACE		"2"	/* seconds, after a restart */
 
@@ -109,6 +110,8 @@ void drop_rights(void);
 unsigned count_fds(void);		/* of this process */
 bool eventually(bool (*condition)(void *arg), void *arg);
 void sleep_ms(unsigned ms);
+/* Of run.sh: how many times as long everything takes on a slow machine. */
+unsigned patience(void);
 struct ttd_prefix prefix(const char *text);
 
 /* Raw frames, for what the library would not send. */

@@ -218,7 +218,7 @@ static const char *told(struct holder *h, const char *event)
 {
 	static char line[512];
 
-	for (unsigned ms = 0; ms < DEADLINE_MS; ms += 20) {
+	for (int ms = 0; ms < DEADLINE_MS; ms += 20) {
 		tell(h, 'e');
 		for (;;) {
 			snprintf(line, sizeof(line), "%s",
@@ -652,13 +652,13 @@ static int undo_after_restart(void *arg)
 			return 3;
 		}
 	puts("routes are gone");
-	sleep_ms(300);
+	sleep_ms(300 * patience());
 	if (ttd_del_addrs(dev, a, 4, &e)) {
 		printf("addresses: %s\n", e.text);
 		return 4;
 	}
 	puts("addresses are gone");
-	sleep_ms(300);
+	sleep_ms(300 * patience());
 	/* As many as the rule allows, and not one more: it knows them all. */
 	if (ttd_add_routes(dev, r, 6, &e) != -ENETUNREACH &&
 	    ttd_add_addrs(dev, &a[3], 1, &e)) {

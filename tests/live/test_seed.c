@@ -532,8 +532,9 @@ START_TEST(seed_fault_7_another_of_the_old_name)
 
 	open_tt0(kinds[_i], 0);
 	index = ttd_ifindex(dev);
-	ck_admin("ip link set tt0 name gone0 && "
-		 "ip link add tt0 address 02:00:00:00:00:55 type veth "
+	/* Before Linux 6.2 it must be down for that. */
+	ck_admin("ip link set tt0 down && ip link set tt0 name gone0 && "
+		 "ip link set gone0 up && ip link add tt0 address 02:00:00:00:00:55 type veth "
 		 "peer name tt0peer && ip link set tt0 up");
 	ck_assert(eventually(is_settled, NULL));
 	other = sh("%s", all_of_tt0);
