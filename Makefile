@@ -245,6 +245,12 @@ check-systemd: deps-ci
 	@sh tests/systemd.sh $(B)
 .PHONY: check-systemd
 
+# On the kernel of Debian 12, in a machine that qemu boots.
+check-kernel: deps-ci
+	@$(MAKE) --no-print-directory $(JOBS) tests
+	@sh tests/kernel.sh $(B)
+.PHONY: check-kernel
+
 # Figures, on a quiet machine; see tests/bench/README.md.
 bench: deps
 	@$(MAKE) --no-print-directory tests

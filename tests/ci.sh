@@ -264,7 +264,7 @@ scripts() {
 	fi
 	# SC2016: what is in single quotes there is sed, awk or make.
 	# SC2015: `a && b || c` is what is meant.
-	shellcheck -e SC2015,SC2016 -s sh tests/*.sh
+	shellcheck -e SC2015,SC2016 -s sh tests/*.sh tests/kernel/*
 	shellcheck .ci/run
 }
 

@@ -12,7 +12,8 @@ build='gcc libc6-dev make pkgconf binutils
 libmnl-dev libevent-dev libmd-dev libseccomp-dev libjansson-dev uthash-dev libbsd-dev check
 iproute2 iputils-ping util-linux procps iperf3 dnsmasq-base udhcpc'
 ci='clang clang-tidy clang-format libclang-rt-14-dev cppcheck
-valgrind libc6-dbg mandoc shellcheck debootstrap systemd-container git python3'
+valgrind libc6-dbg mandoc shellcheck debootstrap systemd-container git python3
+qemu-system-x86 cpio'
 
 wanted=
 for group; do

@@ -1,0 +1,199 @@
+#!/bin/sh
+# kernel.sh BUILD: the live tests on the kernel of Debian 12, 6.1, which lacks
+# much of what newer ones have.
+#
+# A Debian root with that kernel's package in it becomes the whole of a machine
+# that qemu boots, emulated where there is no KVM; what is in BUILD runs there,
+# by tests/run.sh, and the hostile clients.  Then once more without cls_bpf, of
+# which the guard is made.
+#
+#	KERNEL_SECONDS	for all of a machine's tests (1500)
+#	KERNEL_TESTS	patterns for tests/run.sh, a machine for each
+#			('live/test_[a-f]* live/test_[g-l]* live/test_[m-z]*')
+set -eu
+
+usage='usage: kernel.sh BUILD'
+build=$(cd "${1:?$usage}" && pwd)
+cd "$(dirname "$0")/.."
+seconds=${KERNEL_SECONDS:-1500}
+programs=${KERNEL_TESTS:-live/test_[a-f]* live/test_[g-l]* live/test_[m-z]*}
+version=6.1
+patience=4			# with an emulated processor
+memory=2G
+fast='norandmaps mitigations=off'
+packages=iproute2,iputils-ping,procps,iperf3,dnsmasq-base,udhcpc,kmod
+packages=$packages,libevent-core-2.1-7,libmnl0,libmd0,libseccomp2
+packages=$packages,libjansson4,libsubunit0,linux-image-cloud-amd64
+passed=0 failed=0 skipped=0
+
+skip_all() {
+	echo "SKIP kernel: $1"
+	exit 77
+}
+
+[ "$(id -u)" -eq 0 ] || skip_all 'it needs root'
+[ "$(uname -m)" = x86_64 ] || skip_all 'it is for x86_64'
+for tool in debootstrap apt-get cpio qemu-system-x86_64; do
+	command -v "$tool" >/dev/null || skip_all "there is no $tool"
+done
+
+work=$(mktemp -d "${TMPDIR:-/var/tmp}/tuntapd-kernel.XXXXXX")
+chmod 0755 "$work"
+root=$work/root
+machines='' booted=''
+# shellcheck disable=SC2317 # by the trap
+cleanup() {
+	# timeout passes it on to qemu, and waits for that.
+	for pid in $machines; do
+		kill "$pid" 2>/dev/null || :
+		wait "$pid" 2>/dev/null || :
+	done
+	rm -rf --one-file-system "$work"
+}
+trap cleanup EXIT
+trap 'exit 1' INT TERM HUP
+
+# --- the machine ------------------------------------------------------------
+
+# pack FOLDER NAME...: an archive for the kernel, on stdout.
+pack() {
+	folder=$1
+	shift
+	(cd "$folder" && find "$@" | cpio --quiet --create --format newc)
+}
+
+# Neither what nobody reads there, nor drivers of what it does not have.  The
+# module of the guard is in an archive of its own.
+make_system() {
+	make_root "$root" kernel "$packages"
+	kernel=$(readlink -f "$root/vmlinuz")
+	kernel=$root/boot/${kernel##*/}
+	modules=$(cd "$root" && echo usr/lib/modules/*)
+	case ${modules##*/} in
+	"$version".*) ;;
+	*) skip_all "this Debian's kernel is ${modules##*/}, not $version" ;;
+	esac
+	mv "$root/boot" "$work/boot"
+	kernel=$work/boot/${kernel##*/}
+	(
+		cd "$root"
+		rm -rf initrd.img* vmlinuz* usr/share/doc usr/share/man \
+			usr/share/locale var/cache var/lib/apt dev
+		cd "$modules/kernel"
+		rm -rf arch fs/[!f]*
+		find drivers -mindepth 1 -maxdepth 1 ! -name net \
+			-exec rm -rf {} +
+	)
+	mkdir "$root/dev"
+	guard=$modules/kernel/net/sched/cls_bpf.ko
+	pack "$root" "$guard" >"$work/guard.cpio"
+	rm "$root/$guard"
+	pack "$root" . >"$work/root.cpio"
+}
+
+# What is tested, and how; the machine's first process is tests/kernel/init.
+make_tests() {
+	here=$work/here
+	mkdir -p "$here/tuntapd/build/tests"
+	cp -a tests "$here/tuntapd/"
+	(
+		cd "$build"
+		cp -a tuntapd* tuntapctl examples libtuntapd.so* \
+			"$here/tuntapd/build/"
+		cp -a tests/live tests/hostile "$here/tuntapd/build/tests/"
+	)
+	install -m 0755 tests/kernel/init "$here/init"
+}
+
+# Where the processor says that it can.
+accelerator() {
+	if [ -w /dev/kvm ] && grep -qwE 'vmx|svm' /proc/cpuinfo; then
+		echo kvm
+	else
+		echo tcg,thread=multi
+	fi
+}
+
+# boot NAME COMMAND ARCHIVE...: a machine of these archives, in which the command
+# runs; what it says is in $work/NAME.
+boot() {
+	name=$1
+	printf '%s\n' "$2" >"$work/here/command"
+	shift 2
+	pack "$work/here" . | cat "$@" - >"$work/$name.initrd"
+	# What makes an emulated processor slow is off: it translates code anew
+	# for each address that it is at, and several wait for each other.
+	timeout -k 5 "$seconds" qemu-system-x86_64 -nodefaults -no-user-config \
+		-accel "$(accelerator)" -smp 1 -m "$memory" -display none \
+		-no-reboot -serial "file:$work/$name" \
+		-kernel "$kernel" -initrd "$work/$name.initrd" \
+		-append "console=ttyS0 quiet loglevel=3 panic=-1 $fast" \
+		>"$work/$name.qemu" 2>&1 </dev/null &
+	machines="$machines $!" booted="$booted $name"
+}
+
+# finish: waits until what was booted has ended, and counts.
+finish() {
+	for pid in $machines; do
+		wait "$pid" || :
+	done
+	machines=
+	for name in $booted; do
+		count "$name"
+	done
+	booted=
+}
+
+# count NAME: what boot NAME's closing line counts; a machine that has not come
+# to it has failed.
+count() {
+	tr -d '\r' <"$work/$1" >"$work/console"
+	mv "$work/console" "$work/$1"
+	cat "$work/$1"
+	closing=$(sed -n \
+		's/^[a-z]*: \([0-9]* passed, [0-9]* failed, [0-9]* skipped\)$/\1/p' \
+		"$work/$1" | tail -n 1)
+	if [ -z "$closing" ]; then
+		cat "$work/$1.qemu"
+		echo "not ok kernel-$1: the machine came to no end; it had" \
+			"$seconds seconds (KERNEL_SECONDS)"
+		failed=$((failed + 1))
+		return
+	fi
+	# shellcheck disable=SC2086 # words
+	set -- "$1" $closing
+	passed=$((passed + $2)) failed=$((failed + $4))
+	skipped=$((skipped + $6))
+	if [ "$4" -eq 0 ] && ! grep -qx 'ended: 0' "$work/$1"; then
+		echo "not ok kernel-$1: no test failed, but the command did"
+		failed=$((failed + 1))
+	fi
+}
+
+# shellcheck source=tests/root.sh
+. tests/root.sh
+mkdir -m 0755 "$root"
+make_system
+make_tests
+echo "kernel: ${modules##*/}, $(accelerator)"
+
+n=0
+set -f
+for pattern in $programs; do
+	n=$((n + 1))
+	boot "tests-$n" "export TEST_PATIENCE=$patience CI=${CI:-}
+		exec sh tests/run.sh build '$pattern'" \
+		"$work/root.cpio" "$work/guard.cpio"
+done
+set +f
+boot without-guard 'exec sh tests/kernel/without-guard.sh build' \
+	"$work/root.cpio"
+finish
+# By itself: it tells how long things take.
+boot hostile 'export TUNTAPD_BUILD=$PWD/build
+	exec build/tests/hostile/hostile --seconds 1' \
+	"$work/root.cpio" "$work/guard.cpio"
+finish
+
+echo "kernel: $passed passed, $failed failed, $skipped skipped"
+[ "$passed" -gt 0 ] && [ "$failed" -eq 0 ]
