@@ -39,23 +39,35 @@ static int admits(const struct run_as *as)
 	return error;
 }
 
-/*
- * Over the folder of the host's, for nobody but us to see.  What the host
- * mounts or unmounts elsewhere goes on to be so here.
- */
-static int make_private(const struct run_as *as)
+static int make_node(const struct run_as *as)
 {
-	if (unshare(CLONE_NEWNS) < 0 ||
-	    mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0 ||
-	    mount("tuntapd", TUN_FOLDER, "tmpfs", MS_NOSUID | MS_NOEXEC,
-		  TMPFS_OPTIONS) < 0 ||
-	    mknod(TUN_NODE, S_IFCHR | NODE_MODE,
+	if (mknod(TUN_NODE, S_IFCHR | NODE_MODE,
 		  makedev(TUN_MAJOR, TUN_MINOR)) < 0 ||
 	    chown(TUN_NODE, as->uid, as->gid) < 0 ||
 	    mount(NULL, TUN_FOLDER, NULL, MS_REMOUNT | MS_RDONLY | MS_NOSUID |
 		  MS_NOEXEC, NULL) < 0)
 		return -errno;
 	return admits(as);
+}
+
+/*
+ * Over the folder of the host's, for nobody but us to see.  What the host
+ * mounts or unmounts elsewhere goes on to be so here.
+ */
+static int make_private(const struct run_as *as)
+{
+	int error;
+
+	if (unshare(CLONE_NEWNS) < 0 ||
+	    mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0 ||
+	    mount("tuntapd", TUN_FOLDER, "tmpfs", MS_NOSUID | MS_NOEXEC,
+		  TMPFS_OPTIONS) < 0)
+		return -errno;
+	error = make_node(as);
+	/* The host's is the one to let him in to, then. */
+	if (error)
+		(void)umount2(TUN_FOLDER, MNT_DETACH);
+	return error;
 }
 
 void confine_node(const struct run_as *as)

@@ -113,8 +113,10 @@ static int open_node(struct wire_refused *why)
 	case EPERM:
 		return refuse(why, WIRE_E_NO_NODE, "create", "%s is closed to "
 			      "the daemon (%s); let its user in: `chgrp "
-			      "tuntapd %s; chmod 0660 %s`", TUN_NODE,
-			      strerror(err), TUN_NODE, TUN_NODE);
+			      "tuntapd %s; chmod 0660 %s`; or, where "
+			      TUN_FOLDER " is newer than the daemon, start "
+			      "tuntapd again", TUN_NODE, strerror(err),
+			      TUN_NODE, TUN_NODE);
 	default:
 		return refuse(why, refuse_kernel_code(err), "create", "%s: %s",
 			      TUN_NODE, strerror(err));

@@ -180,19 +180,57 @@ START_TEST(a_closed_node_gets_another_that_nobody_sees)
 }
 END_TEST
 
-/* Root of a container may not make one. */
+/* Root of a container may not make one: not mount it, or not make the node. */
+static const char *const lacking[] = { "sys_admin", "mknod" };
+
 START_TEST(a_closed_node_that_stays_so_is_told)
 {
 	char *said;
 
 	rig_start(&rig, NULL);
-	said = sh("unshare --net setpriv --bounding-set=-sys_admin timeout 1 "
+	said = sh("unshare --net setpriv --bounding-set=-%s timeout 1 "
 		  "%s --user 2 --policy %s --socket /run/new/s "
-		  "--admin-socket /run/new/a 2>&1", rig_built("tuntapd"),
-		  rig.policy);
+		  "--admin-socket /run/new/a 2>&1", lacking[_i],
+		  rig_built("tuntapd"), rig.policy);
 	ck_assert_msg(strstr(said, "`chgrp 2 /dev/net/tun; chmod 0660 "
 			     "/dev/net/tun`") != NULL, "%s", said);
+	/* It has the host's still, for when that is done. */
+	ck_assert_msg(strstr(said, "lacks devices: /dev/net/tun is closed")
+		      != NULL, "%s", said);
 	free(said);
+	rig_end(&rig);
+}
+END_TEST
+
+static int is_told_to_start_it_again(void *unused)
+{
+	struct ttd_options o = TTD_OPTIONS_INIT(TTD_TUN);
+	struct ttd_device *dev;
+	struct ttd_error e = { .text = "it opened one" };
+
+	(void)unused;
+	o.socket_path = rig.socket;
+	if (ttd_open(&o, &dev, &e) &&
+	    strstr(e.text, "/dev/net is newer than the daemon, start"))
+		return 0;
+	puts(e.text);
+	return 1;
+}
+
+/* Landlock knows the folder that was there at the start. */
+START_TEST(a_node_that_comes_later_is_told)
+{
+	const struct rig_options o = { .node_mode = NODE_OPEN };
+
+	if (sanitized("a_node_that_comes_later_is_told"))
+		return;
+	rig_start(&rig, &o);
+	ck_assert_int_eq(sh_status("nsenter --mount=/proc/%d/ns/mnt sh -c '"
+				   "mount -t tmpfs -o mode=0755 none /dev/net "
+				   "&& mknod /dev/net/tun c 10 200 && "
+				   "chmod 666 /dev/net/tun'",
+				   (int)rig.daemon), 0);
+	as_nobody(is_told_to_start_it_again, NULL);
 	rig_end(&rig);
 }
 END_TEST
@@ -467,7 +505,9 @@ int main(void)
 	tcase_add_test(t, it_is_told_whom_to_run_as);
 	tcase_add_loop_test(t, a_closed_node_gets_another_that_nobody_sees, 0,
 			    sizeof(modes) / sizeof(*modes));
-	tcase_add_test(t, a_closed_node_that_stays_so_is_told);
+	tcase_add_loop_test(t, a_closed_node_that_stays_so_is_told, 0,
+			    sizeof(lacking) / sizeof(*lacking));
+	tcase_add_test(t, a_node_that_comes_later_is_told);
 	tcase_add_test(t, a_policy_that_is_closed_to_it_is_told);
 	tcase_add_test(t, it_opens_its_own_files_alone);
 	tcase_add_loop_test(t, no_path_opens_all_files, 0,
