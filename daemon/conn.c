@@ -358,14 +358,10 @@ void conn_stop(struct server *server)
 	turns = NULL;
 }
 
-/*
- * Root is not made to wait, nor is who wants his lease back: after a restart
- * that is everybody, and once.
- */
+/* Root is not made to wait. */
 static bool may_answer(struct conn *c)
 {
 	return c->peer.admin || c->peer.uid == 0 ||
-	       c->in.header.type == WIRE_RECLAIM ||
 	       registry_request(&c->server->registry, c->peer.uid, &c->whole,
 				now_ms());
 }
@@ -373,6 +369,8 @@ static bool may_answer(struct conn *c)
 static void take_request(struct conn *c)
 {
 	c->whole.more = c->in.header.length / LIMIT_REQUEST_BYTES;
+	/* After a restart everybody wants his lease back, and once. */
+	c->whole.free = c->in.header.type == WIRE_RECLAIM;
 	if (may_answer(c))
 		dispatch(c);
 	else

@@ -147,16 +147,19 @@ static int64_t has_to_wait(struct account *a, int64_t now)
 	return (over + limits.request_rate - 1) / limits.request_rate;
 }
 
-static bool has_turn(const struct registry *r, struct account *a, int64_t now)
+static bool has_turn(const struct registry *r, struct account *a,
+		     const struct registry_request *request, int64_t now)
 {
-	return a->turn != r->turn && has_to_wait(a, now) == 0;
+	return a->turn != r->turn &&
+	       (request->free || has_to_wait(a, now) == 0);
 }
 
 static void take_turn(const struct registry *r, struct account *a,
 		      const struct registry_request *request)
 {
 	a->turn = r->turn;
-	a->owed += ONE_REQUEST * (1 + (int64_t)request->more);
+	if (!request->free)
+		a->owed += ONE_REQUEST * (1 + (int64_t)request->more);
 }
 
 /* Those that came to rest first: as many of them as owe nothing more. */
@@ -182,19 +185,31 @@ void registry_forget(struct registry *r)
 	r->resting = NULL;
 }
 
+/* The first in the line that it is not behind, or NULL. */
+static struct registry_request *next_in_line(const struct account *a,
+				const struct registry_request *request)
+{
+	struct registry_request *next = NULL;
+
+	if (request->free)
+		DL_SEARCH_SCALAR(a->line, next, free, false);
+	return next;
+}
+
 bool registry_request(struct registry *r, uid_t uid,
 		      struct registry_request *request, int64_t now)
 {
 	struct account *a = find(r, uid);
+	struct registry_request *next = next_in_line(a, request);
 
 	forget_paid(r, now);
-	if (!a->line && has_turn(r, a, now)) {
+	if (next == a->line && has_turn(r, a, request, now)) {
 		take_turn(r, a, request);
 		return true;
 	}
 	if (!a->line)
 		DL_APPEND(r->lines, a);
-	DL_APPEND(a->line, request);
+	DL_PREPEND_ELEM(a->line, next, request);
 	request->waits = true;
 	return false;
 }
@@ -227,9 +242,9 @@ void registry_requests_go(struct registry *r, int64_t now,
 	for (; n > 0 && (a = r->lines); n--) {
 		DL_DELETE(r->lines, a);
 		DL_APPEND(r->lines, a);
-		if (!has_turn(r, a, now))
-			continue;
 		request = a->line;
+		if (!has_turn(r, a, request, now))
+			continue;
 		take_turn(r, a, request);
 		leave(r, a, request);
 		answer(request);
@@ -242,7 +257,7 @@ int64_t registry_requests_wait(struct registry *r, int64_t now)
 	struct account *a;
 
 	DL_FOREACH(r->lines, a) {
-		wait = has_to_wait(a, now);
+		wait = a->line->free ? 0 : has_to_wait(a, now);
 		if (least < 0 || wait < least)
 			least = wait;
 	}

@@ -71,14 +71,16 @@ bool registry_takes_fds(const struct registry *r, uid_t uid, unsigned n);
 struct registry_request {
 	struct registry_request *prev, *next;
 	bool waits;
+	bool free;			/* waits for its turn alone */
 	unsigned more;			/* than one that it counts as */
 };
 
 /*
  * May a request of this uid, which has a connection, be answered at once?  Of a
  * uid one is answered in a turn, and in all as many as limits.request_rate and
- * request_burst let through, where one may count as several.  If not, it waits
- * behind the others of its uid.  now is in milliseconds.
+ * request_burst let through, where one may count as several, and what is free
+ * as none.  If not, it waits behind the others of its uid, what is free behind
+ * what is free.  now is in milliseconds.
  */
 bool registry_request(struct registry *r, uid_t uid,
 		      struct registry_request *request, int64_t now);

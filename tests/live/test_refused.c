@@ -897,6 +897,32 @@ static bool is_served(int sock, uint16_t code)
 	return false;
 }
 
+/* Nor more of those that the rate is not about. */
+START_TEST(one_return_a_turn)
+{
+	struct rig_options o = { .limits = { "log-lines=1000" } };
+	int many[CONNECTIONS], other;
+	struct wire_message m;
+
+	rig_start(&rig, &o);
+	for (int i = 0; i < CONNECTIONS; i++)
+		many[i] = connect_as(NOBODY);
+	other = connect_as(NOBODY - 1);
+	still_serves();			/* all of them are accepted */
+	kill(rig.daemon, SIGSTOP);
+	ck_assert_int_eq(waitpid(rig.daemon, NULL, WUNTRACED), rig.daemon);
+	for (int i = 0; i < CONNECTIONS; i++)
+		ask(many[i], WIRE_RECLAIM);
+	ask_in_vain(other, "other");
+	kill(rig.daemon, SIGCONT);
+	raw_receive(other, &m);
+	ck_assert_uint_lt(refused_before("`other`"), CONNECTIONS / 2);
+	for (int i = 0; i < CONNECTIONS; i++)
+		raw_receive(many[i], &m);
+	rig_end(&rig);
+}
+END_TEST
+
 START_TEST(root_gets_in_where_others_have_filled_it)
 {
 	struct rig_options o = { .limits = { "connections=" FEW } };
@@ -976,6 +1002,7 @@ int main(void)
 	tcase_add_test(t, who_asks_too_much_waits);
 	tcase_add_test(t, a_long_request_counts_as_several);
 	tcase_add_test(t, one_request_a_turn);
+	tcase_add_test(t, one_return_a_turn);
 	tcase_add_test(t, root_gets_in_where_others_have_filled_it);
 	tcase_add_test(t, root_is_answered_where_no_fds_are_left);
 	suite_add_tcase(s, t);

@@ -118,6 +118,37 @@ START_TEST(registry_answers_one_request_of_a_uid_a_turn)
 }
 END_TEST
 
+/* What is free goes before what is not, in order, one a turn, and owes nothing. */
+START_TEST(registry_makes_what_is_free_wait_for_its_turn_alone)
+{
+	struct registry_request req[2] = { 0 };
+	struct registry_request is_free[3] = {
+		{ .free = true }, { .free = true }, { .free = true },
+	};
+	struct registry r = { .turn = 1 };
+
+	limits.request_rate = limits.request_burst = 1;
+	n_answered = 0;
+	registry_connect(&r, 7);
+	ck_assert(registry_request(&r, 7, &req[0], 0));
+	ck_assert(!registry_request(&r, 7, &req[1], 0));
+	ck_assert_int_eq(registry_requests_wait(&r, 0), 1000);
+	ck_assert(!registry_request(&r, 7, &is_free[0], 0));
+	ck_assert(!registry_request(&r, 7, &is_free[1], 0));
+	ck_assert_int_eq(registry_requests_wait(&r, 0), 0);
+	ck_assert_uint_eq(turn_at(&r, 0), 1);
+	ck_assert_uint_eq(turn_at(&r, 0), 1);
+	ck_assert_uint_eq(turn_at(&r, 0), 0);
+	ck_assert(registry_request(&r, 7, &is_free[2], 0));
+	ck_assert_uint_eq(turn_at(&r, 999), 0);
+	ck_assert_uint_eq(turn_at(&r, 1000), 1);
+	ck_assert_ptr_eq(answered[0], &is_free[0]);
+	ck_assert_ptr_eq(answered[1], &is_free[1]);
+	ck_assert_ptr_eq(answered[2], &req[1]);
+	registry_disconnect(&r, 7);
+}
+END_TEST
+
 START_TEST(registry_lets_so_many_requests_through_and_remembers)
 {
 	struct registry_request req[3] = { 0 };
@@ -1286,6 +1317,8 @@ int main(void)
 	tcase_add_test(t, registry_account_lives_as_long_as_its_last_lease);
 	tcase_add_test(t, registry_answers_one_request_of_a_uid_a_turn);
 	tcase_add_test(t, registry_counts_a_long_request_as_several);
+	tcase_add_test(t,
+		       registry_makes_what_is_free_wait_for_its_turn_alone);
 	tcase_add_test(t,
 		       registry_lets_so_many_requests_through_and_remembers);
 	tcase_add_test(t, registry_cursor_survives_removal);
