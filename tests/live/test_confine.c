@@ -67,18 +67,70 @@ START_TEST(all_its_threads_have_one_capability)
 }
 END_TEST
 
+static void is_closed_to(const char *user)
+{
+	/* What it has in /proc is root's then. */
+	ck_assert_int_eq(sh_status("test $(stat -c %%u /proc/%d/environ) = 0",
+				   (int)rig.daemon), 0);
+	ck_assert_int_ne(sh_status("setpriv --reuid %s --regid %s "
+				   "--clear-groups cat /proc/%d/environ "
+				   ">/dev/null 2>&1", user, user,
+				   (int)rig.daemon), 0);
+}
+
 START_TEST(its_user_cannot_look_into_it)
 {
 	if (sanitized("its_user_cannot_look_into_it"))
 		return;
 	rig_start(&rig, NULL);
-	/* What it has in /proc is root's then. */
-	ck_assert_int_eq(sh_status("test $(stat -c %%u /proc/%d/environ) = 0",
-				   (int)rig.daemon), 0);
-	ck_assert_int_ne(sh_status("setpriv --reuid " RIG_USER " --regid "
-				   RIG_USER " --clear-groups cat "
-				   "/proc/%d/environ >/dev/null 2>&1",
-				   (int)rig.daemon), 0);
+	is_closed_to(RIG_USER);
+	rig_end(&rig);
+}
+END_TEST
+
+static bool serves_on(void *path)
+{
+	return sh_status("timeout 5 %s status --socket %s >/dev/null 2>&1",
+			 rig_built("tuntapctl"), (const char *)path) == 0;
+}
+
+/* As a service manager does: nothing that only a change of uid would do. */
+static pid_t start_with_one_capability(void)
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		close(STDERR_FILENO);
+		if (open(rig.log, O_WRONLY | O_APPEND) == STDERR_FILENO)
+			execlp("setpriv", "setpriv", "--pdeathsig", "KILL",
+			       "--reuid", "1", "--regid", "1",
+			       "--clear-groups", "--inh-caps", "+net_admin",
+			       "--ambient-caps", "+net_admin",
+			       rig_built("tuntapd-strict"), "--policy",
+			       rig.policy, "--socket", rig.socket,
+			       "--admin-socket", rig.admin, NULL);
+		_exit(127);
+	}
+	return pid;
+}
+
+START_TEST(who_starts_it_with_one_capability_gets_the_same)
+{
+	if (sanitized("who_starts_it_with_one_capability_gets_the_same"))
+		return;
+	rig_start(&rig, NULL);
+	rig_stop(&rig);
+	ck_assert_int_eq(chown(rig.dir, 1, 1), 0);
+	rig.daemon = start_with_one_capability();
+	ck_assert_msg(eventually(serves_on, rig.admin), "%s", rig_log(&rig));
+	is_in_status("Uid:\t1\t1\t1\t1");
+	is_in_status("CapInh:\t0000000000000000");
+	is_in_status("CapPrm:\t0000000000001000");
+	is_in_status("CapEff:\t0000000000001000");
+	is_in_status("CapAmb:\t0000000000000000");
+	is_in_status("NoNewPrivs:\t1");
+	is_in_status("Seccomp:\t2");
+	is_closed_to("1");
 	rig_end(&rig);
 }
 END_TEST
@@ -320,6 +372,10 @@ START_TEST(it_opens_its_own_files_alone)
 	comes_to(0, "open %d /dev/net/tun", O_RDWR);
 	comes_to(0, "open %d %s/10-test.conf", O_RDONLY, rig.policy);
 	comes_to(EACCES, "open %d %s/new", O_WRONLY | O_CREAT, rig.dir);
+	/* To read alone, be it its user's. */
+	ck_assert_int_eq(sh_status("chown " RIG_USER " %s/10-test.conf",
+				   rig.policy), 0);
+	comes_to(EACCES, "open %d %s/10-test.conf", O_WRONLY, rig.policy);
 	rig_end(&rig);
 }
 END_TEST
@@ -380,12 +436,15 @@ START_TEST(other_calls_are_refused)
 	ck_assert_int_ne(sh_status("ss -xap | grep 'pid=%d,' | grep u_dgr",
 				   (int)rig.daemon), 0);
 	comes_to(EPERM, "call %d 3 0 0", SYS_connect);
+	comes_to(EPERM, "call %d 3 0 0", SYS_bind);
 	comes_to(EPERM, "call %d %d", SYS_clone, SIGCHLD);
 	/* Of ioctls those that it makes devices with; not TIOCSTI. */
 	comes_to(EPERM, "call %d 2 %d 0", SYS_ioctl, TIOCSTI);
 	comes_to(EPERM, "call %d 2 %d 0", SYS_ioctl, (int)TUNSETPERSIST);
 	comes_to(EPERM, "call %d 0 4096 %d %d -1 0", SYS_mmap,
 		 PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS);
+	comes_to(EPERM, "call %d 0 4096 %d", SYS_mprotect,
+		 PROT_READ | PROT_EXEC);
 	comes_to(EPERM, "call %d 0", SYS_setuid);
 	comes_to(0, "call %d", SYS_getpid);
 	rig_end(&rig);
@@ -502,6 +561,7 @@ int main(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, all_its_threads_have_one_capability);
 	tcase_add_test(t, its_user_cannot_look_into_it);
+	tcase_add_test(t, who_starts_it_with_one_capability_gets_the_same);
 	tcase_add_test(t, it_is_told_whom_to_run_as);
 	tcase_add_loop_test(t, a_closed_node_gets_another_that_nobody_sees, 0,
 			    sizeof(modes) / sizeof(*modes));
