@@ -89,11 +89,26 @@ bool listen_are_passed(void)
 	return pid && strtoul(pid, NULL, 10) == (unsigned long)getpid();
 }
 
+static unsigned count_passed(void)
+{
+	const char *fds = listen_are_passed() ? getenv("LISTEN_FDS") : NULL;
+
+	return fds ? (unsigned)strtoul(fds, NULL, 10) : 0;
+}
+
+void listen_close_others(void)
+{
+	unsigned n = count_passed();
+
+	/* More than there can be is refused later. */
+	if (n <= LISTENERS_MAX)
+		os_close_from(PASSED_FIRST + (int)n);
+}
+
 int listen_passed(struct listeners *l, struct wire_refused *why)
 {
-	const char *fds = getenv("LISTEN_FDS");
 	const char *names = getenv("LISTEN_FDNAMES");
-	unsigned n = fds ? (unsigned)strtoul(fds, NULL, 10) : 0;
+	unsigned n = count_passed();
 	int error;
 
 	if (!listen_are_passed())

@@ -22,6 +22,11 @@ struct listeners {
 /* Does somebody pass sockets?  Then none are made. */
 bool listen_are_passed(void);
 /*
+ * Closes what else we were started with, but for the standard descriptors: it
+ * could be anything, and none of what is given up later takes it away.
+ */
+void listen_close_others(void);
+/*
  * Takes the passed sockets; a socket named "admin", or without names the
  * second, is the admin socket.  How many, or -errno.
  */

@@ -472,6 +472,7 @@ int main(int argc, char **argv)
 	struct options o;
 
 	parse_options(argc, argv, &o);
+	listen_close_others();
 	if (!o.check)
 		hold(SIGHUP, SIG_BLOCK);
 	start_resolver();

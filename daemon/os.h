@@ -38,6 +38,9 @@ void os_unclaim(void);
 int os_start(struct wire_refused *why);
 void os_stop(void);
 
+/* Closes this fd and all above it. */
+void os_close_from(int fd);
+
 /* An fd that is good for nothing but to be closed, or -errno. */
 int os_spare_fd(void);
 

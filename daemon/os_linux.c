@@ -67,6 +67,11 @@ static int ioctls(void)
 	return rtnl_fd(&os.requests);
 }
 
+void os_close_from(int fd)
+{
+	close_range((unsigned)fd, ~0u, 0);
+}
+
 /* No socket either. */
 int os_spare_fd(void)
 {
@@ -528,7 +533,7 @@ static void become_child(int keep)
 		signal(not_ours[i], SIG_IGN);
 	if (keep > STDERR_FILENO + 1)
 		close_range(STDERR_FILENO + 1, (unsigned)keep - 1, 0);
-	close_range((unsigned)keep + 1, ~0u, 0);
+	os_close_from(keep + 1);
 }
 
 int os_child(int keep)

@@ -401,6 +401,20 @@ START_TEST(no_path_opens_all_files)
 }
 END_TEST
 
+/* Open in whoever starts it. */
+START_TEST(it_has_nothing_of_who_starts_it)
+{
+	int fd = open("/etc/passwd", O_RDONLY); /* not O_CLOEXEC */
+
+	ck_assert_int_ge(fd, 0);
+	rig_start(&rig, NULL);
+	ck_assert_int_ne(sh_status("ls -l /proc/%d/fd | grep /etc/passwd",
+				   (int)rig.daemon), 0);
+	close(fd);
+	rig_end(&rig);
+}
+END_TEST
+
 /* A folder that is made anew is another one to the kernel. */
 START_TEST(a_policy_made_anew_is_read)
 {
@@ -572,6 +586,7 @@ int main(void)
 	tcase_add_test(t, it_opens_its_own_files_alone);
 	tcase_add_loop_test(t, no_path_opens_all_files, 0,
 			    sizeof(below_root) / sizeof(*below_root));
+	tcase_add_test(t, it_has_nothing_of_who_starts_it);
 	tcase_add_test(t, a_policy_made_anew_is_read);
 	tcase_add_test(t, other_calls_are_refused);
 	tcase_add_loop_test(t, what_must_never_happen_ends_it, 0,
