@@ -313,11 +313,12 @@ missing=
 if [ "${CI:-}" = true ]; then
 	sed -e 's/#.*//' -e 's/[ 	]*$//' -e '/^$/d' -e '/^ci\//d' \
 		tests/REQUIRED >"$log/required"
-	while read -r name; do
-		if grep -q "^[a-z]* $name:" "$log/skips"; then
+	while read -r name variant; do
+		in="${variant:-[a-z]+} $name"
+		if grep -qE "^$in:" "$log/skips"; then
 			missing="$missing $name (skipped)"
 		elif [ "$pattern" = '*' ] &&
-		     ! grep -qE "^[a-z]+ $name\$" "$log/passed" "$log/failed"
+		     ! grep -qE "^$in\$" "$log/passed" "$log/failed"
 		then
 			missing="$missing $name (never ran)"
 		fi
