@@ -68,6 +68,7 @@ static const int allowed[] = {
 /* By their numbers: others of the kind reach terminals and the host's links. */
 static const unsigned long ioctls[] = {
 	TUNSETIFF, TUNGETIFF, TUNSETOWNER, SIOCGIFINDEX, FIONREAD,
+	SIOCOUTQ,
 };
 
 /* What no fault of ours does, but somebody who has taken us over. */

@@ -18,14 +18,7 @@
 #include "os.h"
 #include "refuse.h"
 #include "slow_close.h"
-
-static void close_socket(int fd, bool bytes_only, uid_t uid)
-{
-	if (bytes_only)
-		close(fd);
-	else
-		slow_close(fd, uid);
-}
+#include "untaken.h"
 
 static void conn_free(struct conn *c)
 {
@@ -39,7 +32,8 @@ static void conn_free(struct conn *c)
 	/* The lease first: its uid keeps its account by it. */
 	if (c->held)
 		lease_end(c->held);
-	close_socket(c->fd, c->bytes_only, c->peer.uid);
+	if (!untaken_keep(c->fd, c->bytes_only, c->peer.uid, c->handed))
+		slow_close(c->fd, c->bytes_only, c->peer.uid);
 	registry_disconnect(&server->registry, c->peer.uid);
 	DL_DELETE(server->conns, c);
 	frame_in_reset(&c->in);
@@ -134,8 +128,10 @@ static int flush(struct conn *c)
 		 */
 		error = frame_send(c->fd, c->out, WIRE_HEADER_LEN, &c->out_off,
 				   c->held->fds, c->held->job.n_fds);
-		if (c->out_off > 0)
+		if (c->out_off > 0) {
+			c->handed = c->held->job.n_fds;
 			lease_handed_over(c->held);
+		}
 	}
 	if (!error)
 		error = frame_send(c->fd, c->out, c->out_len, &c->out_off,
@@ -343,7 +339,9 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
 int conn_start(struct server *server)
 {
 	turns = evtimer_new(server->base, on_turn, &server->registry);
-	return turns ? slow_close_serve(server) : -ENOMEM;
+	if (!turns || untaken_serve(server))
+		return -ENOMEM;
+	return slow_close_serve(server);
 }
 
 void conn_stop(struct server *server)
@@ -353,6 +351,7 @@ void conn_stop(struct server *server)
 		server->conns->held = NULL;
 		conn_free(server->conns);
 	}
+	untaken_stop();
 	slow_close_stop();
 	event_free(turns);
 	turns = NULL;
@@ -469,7 +468,7 @@ void conn_new(struct server *server, int fd, bool admin, bool fds_left)
 		if (c)
 			free(c->peer.groups);
 		free(c);
-		close_socket(fd, bytes_only, LOG_UID_UNKNOWN);
+		slow_close(fd, bytes_only, LOG_UID_UNKNOWN);
 		return;
 	}
 	c->server = server;

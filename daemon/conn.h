@@ -31,6 +31,7 @@ struct conn {
 	uint8_t *out;			/* out_len bytes, out_off of them sent */
 	size_t out_len, out_off;
 	struct held *held;		/* its lease, or NULL */
+	unsigned handed;		/* fds of it that were sent */
 	/* Goes on with an answer of many messages; NULL: there is none. */
 	void (*more)(struct conn *c);
 	struct registry_cursor cursor;	/* of a LIST under way */

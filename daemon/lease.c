@@ -16,6 +16,7 @@
 #include "os.h"
 #include "refuse.h"
 #include "token.h"
+#include "untaken.h"
 
 struct held *held_of(struct lease *lease)
 {
@@ -456,7 +457,8 @@ void lease_open(struct conn *c, const struct wire_open *open,
 	int error;
 
 	if (!registry_takes_fds(&c->server->registry, c->peer.uid,
-				open->queues)) {
+				open->queues) ||
+	    !untaken_has_room(c->peer.uid, open->queues)) {
 		refuse(&why, WIRE_E_BUSY, "create", "devices that could not "
 		       "be made, or that nobody took, are still being removed; "
 		       "try again");

@@ -69,6 +69,8 @@ void limits_print(FILE *to);
  */
 #define LIMIT_FDS_WAITING	256
 #define LIMIT_FDS_WAITING_UID	64
+/* fds that were sent to a uid on connections that have ended, see untaken.h. */
+#define LIMIT_FDS_UNTAKEN_UID	128
 /* fds that the daemon keeps for itself, */
 #define LIMIT_OWN_FDS		64
 /* and those of them that root's connections have where there are no others. */

@@ -259,5 +259,7 @@ bool os_bytes_only(int sock);
 
 /* accept4(2) with non-blocking and close-on-exec.  The fd or -errno. */
 int os_accept(int sock);
+/* The other end has received, or thrown away, all that was sent. */
+bool os_all_received(int sock);
 
 #endif

@@ -18,6 +18,7 @@
 #include <linux/if.h>
 #include <linux/if_arp.h>
 #include <linux/if_tun.h>
+#include <linux/sockios.h>
 
 #include "fault.h"
 #include "limits.h"
@@ -629,4 +630,11 @@ int os_accept(int sock)
 	int fd = accept4(sock, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 	return fd < 0 ? -errno : fd;
+}
+
+bool os_all_received(int sock)
+{
+	int unread = 0;
+
+	return ioctl(sock, SIOCOUTQ, &unread) < 0 || unread == 0;
 }

@@ -297,10 +297,14 @@ static void give_to_undertaker(int fd, uid_t uid)
 	hand_over_some();
 }
 
-void slow_close(int fd, uid_t uid)
+void slow_close(int fd, bool bytes_only, uid_t uid)
 {
 	int unread = 0;
 
+	if (bytes_only) {
+		close(fd);
+		return;
+	}
 	/* Nothing is added from now on, and who was here hears of the end. */
 	shutdown(fd, SHUT_RDWR);
 	/* No descriptor comes without a byte. */

@@ -8,6 +8,7 @@
 #ifndef TUNTAPD_SLOW_CLOSE_H
 #define TUNTAPD_SLOW_CLOSE_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "server.h"
@@ -21,9 +22,10 @@ int slow_close_start(void);
 int slow_close_serve(struct server *server);
 /*
  * Ends the connection, whatever it holds, without waiting for that; until it
- * has ended it counts as one of the uid's.
+ * has ended it counts as one of the uid's.  What never held descriptors is
+ * simply closed.
  */
-void slow_close(int fd, uid_t uid);
+void slow_close(int fd, bool bytes_only, uid_t uid);
 /* Likewise a listening socket, with those that nobody has accepted. */
 void slow_close_listener(int fd);
 /* The undertaker gets what there is, and goes. */

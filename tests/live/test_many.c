@@ -2,10 +2,12 @@
  * Many: a thousand opens and closes one after the other, two hundred at once.
  * No device, fd or byte is left.
  */
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "harness.h"
@@ -340,6 +342,88 @@ START_TEST(a_user_fills_his_own_share_alone)
 }
 END_TEST
 
+/* --- fds that nobody receives ------------------------------------------- */
+
+#define FILES	300		/* that the daemon may have open */
+#define OPENS	6		/* with so many fds that these are more */
+#define OTHER	(NOBODY - 1)
+
+static int connect_as(uid_t uid)
+{
+	int sock;
+
+	ck_assert_int_eq(seteuid(uid), 0);
+	sock = raw_connect(rig.socket);
+	ck_assert_int_eq(seteuid(0), 0);
+	return sock;
+}
+
+static void ask_for_device(int sock, uint16_t queues)
+{
+	struct wire_message m = raw_open_request();
+
+	m.open.queues = queues;
+	raw_send(sock, &m);
+}
+
+static bool is_readable(int sock)
+{
+	struct pollfd p = { .fd = sock, .events = POLLIN };
+
+	return poll(&p, 1, DEADLINE_MS) == 1;
+}
+
+static bool may_open_again(void *unused)
+{
+	int sock = connect_as(NOBODY);
+	struct wire_message m;
+
+	(void)unused;
+	ask_for_device(sock, 1);
+	raw_receive(sock, &m);
+	close(sock);
+	return m.type == WIRE_OPENED;
+}
+
+/*
+ * He opens, leaves the answer unread, has the daemon end the connection, and so
+ * on: what he has in his sockets the kernel counts as the daemon's.
+ */
+START_TEST(who_receives_no_fds_stops_nobody)
+{
+	static const char policy[] =
+		"[rule all]\naction = allow\nuser = any\nkind = tun\n"
+		"name = tt%u-*\nmax-devices = 1\nmax-queues = 64\n";
+	const struct rig_options o = { .policy = policy };
+	int sock[OPENS], other;
+	struct wire_message m;
+
+	rig_start(&rig, &o);
+	rig_may_open(&rig, FILES);
+	for (int i = 0; i < OPENS; i++) {
+		sock[i] = connect_as(NOBODY);
+		ask_for_device(sock[i], WIRE_QUEUES_MAX);
+		ck_assert(is_readable(sock[i]));
+		/* No frame begins so; if he is refused by now, fine. */
+		(void)!send(sock[i], "no frame", WIRE_HEADER_LEN, MSG_NOSIGNAL);
+		link_goes("tt65534-0");
+	}
+	other = connect_as(OTHER);
+	ask_for_device(other, 1);
+	raw_receive(other, &m);
+	ck_assert_uint_eq(m.type, WIRE_OPENED);
+	close(other);
+	/* He himself may not, until he has received or closed them. */
+	other = connect_as(NOBODY);
+	ask_for_device(other, 1);
+	ck_assert_uint_eq(refused(other), WIRE_E_BUSY);
+	for (int i = 0; i < OPENS; i++)
+		close(sock[i]);
+	ck_assert(eventually(may_open_again, NULL));
+	rig_end(&rig);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("many");
@@ -354,6 +438,7 @@ int main(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, who_waits_does_not_starve_who_does_not);
 	tcase_add_test(t, a_user_fills_his_own_share_alone);
+	tcase_add_test(t, who_receives_no_fds_stops_nobody);
 	suite_add_tcase(s, t);
 	return live_main("many", s);
 }
