@@ -146,6 +146,7 @@ START_TEST(registry_makes_what_is_free_wait_for_its_turn_alone)
 	ck_assert_ptr_eq(answered[1], &is_free[1]);
 	ck_assert_ptr_eq(answered[2], &req[1]);
 	registry_disconnect(&r, 7);
+	registry_forget(&r);
 }
 END_TEST
 
