@@ -184,6 +184,7 @@ $(B)/tests/unit/%: $(B)/obj/tests/unit/%.o $(B)/unit.a
 	$(Q)mkdir -p $(@D) && $(LINK) -o $@ $^ $(CHECK_LIBS) \
 	 $(DAEMON_LIBS) $(CTL_LIBS)
 $(B)/tests/unit/test_guard: $(call obj,$(wildcard tests/reference/guard_*.c))
+$(B)/tests/unit/test_offload: $(call obj,$(wildcard tests/reference/segment*.c))
 # Everything but the mains, to pick from.
 $(B)/unit.a: $(call obj,$(PROTO) $(POLICY) $(LIB) \
 		$(filter-out %/main.c,$(DAEMON)) \
@@ -202,6 +203,10 @@ $(B)/tests/hostile/hostile: $(call obj,$(HOSTILE)) $(B)/obj/tests/live/harness.o
 	$(call say,LINK)
 	$(Q)mkdir -p $(@D) && $(LINK) -o $@ $^ $(CHECK_LIBS) $(DAEMON_LIBS)
 
+# What is pure of the library, and the reading beside it.
+OFFLOAD	= $(addprefix libclient/,inet.c split.c join.c) \
+	  tests/reference/segment.c
+$(B)/replay/offload: $(call obj,$(OFFLOAD))
 $(B)/replay/%: $(B)/obj/tests/fuzz/fuzz_%.o $(B)/obj/tests/fuzz/replay.o $(TEST_OBJ)
 	$(call say,LINK)
 	$(Q)mkdir -p $(@D) && $(LINK) -o $@ $^
@@ -272,6 +277,7 @@ check-deps:
 
 # --- fuzzing, with clang -----------------------------------------------------
 
+$(B)/fuzz/offload: $(OFFLOAD)
 $(B)/fuzz/%: tests/fuzz/fuzz_%.c $(PROTO) $(POLICY)
 	$(call say,FUZZ)
 	$(Q)mkdir -p $(@D) && clang -std=c11 $(DEFS) -g -O1 \

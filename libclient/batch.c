@@ -5,10 +5,22 @@
 #include "device.h"
 #include "packet.h"
 
-/* A buffer with its headroom, so that the next one is aligned as well. */
-#define SLOT_ALIGN	64
-#define SLOT \
-	((TTD_HEADROOM + PACKET_MAX + SLOT_ALIGN - 1) / SLOT_ALIGN * SLOT_ALIGN)
+/*
+ * One packet lies behind the other, each with its headroom: what is read needs
+ * little room in the processor's caches, however long it could have been.  So
+ * many of the longest have room.
+ */
+#define ALIGN		64
+#define ALIGNED(n)	(((size_t)(n) + ALIGN - 1) / ALIGN * ALIGN)
+#define ROOM_ONE	ALIGNED(TTD_HEADROOM + PACKET_MAX)
+#define ROOM_PASS	(TTD_BATCH_MAX * ROOM_ONE)
+/* Of ordinary packets, and one that may be longer. */
+#define ROOM_ORDINARY	(TTD_BATCH_MAX * ALIGNED(TTD_HEADROOM + 2048) + ROOM_ONE)
+
+static size_t room_of(const struct ttd_device *dev)
+{
+	return dev->offload == TTD_OFFLOAD_PASS ? ROOM_PASS : ROOM_ORDINARY;
+}
 
 _Static_assert(TTD_HEADROOM >= PACKET_HEADER, "the header has no room");
 
@@ -16,10 +28,12 @@ _Static_assert(TTD_HEADROOM >= PACKET_HEADER, "the header has no room");
 static int read_some(struct queue *q, struct ttd_packet *packets, unsigned n)
 {
 	const unsigned header = q->dev->header;
+	const size_t room = room_of(q->dev);
+	size_t at = 0;
 	unsigned i;
 
-	for (i = 0; i < n; i++) {
-		uint8_t *data = q->batch + (size_t)i * SLOT + TTD_HEADROOM;
+	for (i = 0; i < n && at + ROOM_ONE <= room; i++) {
+		uint8_t *data = q->batch + at + TTD_HEADROOM;
 		ssize_t r = queue_read_inside(q, data - header,
 					      PACKET_MAX + header);
 
@@ -31,6 +45,7 @@ static int read_some(struct queue *q, struct ttd_packet *packets, unsigned n)
 		};
 		if (header)
 			packet_header_read(data - header, &packets[i]);
+		at += ALIGNED(TTD_HEADROOM + packets[i].len);
 	}
 	return (int)i;
 }
@@ -49,7 +64,7 @@ static int recv_inside(struct queue *q, struct ttd_packet *packets, unsigned n,
 
 	/* Pages that no packet reaches are never touched. */
 	if (!q->batch)
-		q->batch = malloc((size_t)TTD_BATCH_MAX * SLOT);
+		q->batch = malloc(room_of(q->dev));
 	if (!q->batch)
 		return -ENOMEM;
 	for (;;) {
@@ -98,11 +113,22 @@ static int check(const struct ttd_device *dev, const struct ttd_packet *p)
 	return 0;
 }
 
+/* How many there are before the first that cannot. */
+static unsigned check_all(const struct ttd_device *dev,
+			  const struct ttd_packet *packets, unsigned n)
+{
+	unsigned i = 0;
+
+	while (i < n && check(dev, &packets[i]) == 0)
+		i++;
+	return i;
+}
+
 int ttd_send_batch(struct ttd_device *dev, unsigned queue,
 		   struct ttd_packet *packets, unsigned n)
 {
 	struct queue *q;
-	unsigned i;
+	unsigned i, good;
 	int r = 0;
 
 	if (!dev || queue >= dev->n_queues || (!packets && n))
@@ -110,13 +136,14 @@ int ttd_send_batch(struct ttd_device *dev, unsigned queue,
 	q = &dev->queues[queue];
 	if (!gate_enter(&q->io))
 		return -ESHUTDOWN;
-	for (i = 0; i < n; i++) {
-		r = check(dev, &packets[i]);
-		if (r == 0)
-			r = queue_send_inside(q, &packets[i]);
+	good = check_all(dev, packets, n);
+	for (i = 0; i < good; i += (unsigned)r) {
+		r = queue_send_some_inside(q, packets + i, good - i);
 		if (r < 0)
 			break;
 	}
+	if (r >= 0 && i < n)
+		r = check(dev, &packets[i]);
 	gate_leave(&q->io, &dev->meet);
 	return i > 0 ? (int)i : r;
 }

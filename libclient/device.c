@@ -38,6 +38,7 @@ static void free_memory(struct ttd_device *dev)
 	for (unsigned i = 0; i < dev->n_queues; i++) {
 		free(dev->queues[i].buffer);
 		free(dev->queues[i].batch);
+		free(dev->queues[i].super);
 	}
 	os_wipe(dev->control.token, sizeof(dev->control.token));
 	free(dev);

@@ -31,6 +31,7 @@
 #include "../proto/wire.h"
 #include "control.h"
 #include "gate.h"
+#include "split.h"
 #include "tuntapd.h"
 
 struct queue {
@@ -42,7 +43,10 @@ struct queue {
 				   hinder ttd_take_fd(), others do */
 	atomic_bool in_run;	/* ttd_run() is on it */
 	uint8_t *buffer;	/* of loops, made by the first one */
-	uint8_t *batch;		/* TTD_BATCH_MAX of ttd_recv_batch(), likewise */
+	uint8_t *batch;		/* of ttd_recv_batch(), likewise */
+	uint8_t *super;		/* offload SPLIT: what a super-packet is kept in
+				   until all its packets have been read */
+	struct split split;	/* and how far that is; len 0: there is none */
 	uint64_t ignored;	/* handler results that were not 0 */
 	/* under meet.mutex: */
 	uint64_t running;	/* generation of the handler it runs; 0: none */
@@ -59,8 +63,10 @@ struct ttd_device {
 	unsigned ifindex;
 	enum ttd_layer layer;
 	enum ttd_offload offload;
-	unsigned header;	/* bytes of a virtio_net_hdr before each packet
-				   (PASS), else 0 */
+	bool vnet;		/* its fds have a virtio_net_hdr before each
+				   packet (PASS, SPLIT) */
+	bool udp;		/* and take super-packets of UDP */
+	unsigned header;	/* bytes of that which readers see (PASS), or 0 */
 	int sock;		/* the lease lives while this is connected; a
 				   new connection gets the old one's number */
 	int done[2];		/* pipe: [0] readable for ever at the end */
@@ -78,6 +84,7 @@ struct ttd_device {
 	unsigned runs;		/* ttd_run()s */
 	ttd_handler *handler;
 	void *arg;
+	bool whole;		/* it gets what the fd gives, header included */
 	bool starting;		/* someone makes the threads */
 	bool undo;		/* they shall go again */
 	struct ttd_prefix addr;	/* what a netdev's addr() tells; family 0: none */
@@ -117,6 +124,8 @@ void device_drop(struct ttd_device *dev);
 
 /* A packet's length or -errno; an error that ends the device has ended it. */
 ssize_t queue_read(struct queue *q, void *buf, size_t cap);
+/* The same of what the fd gives, its header included, whatever the offload. */
+ssize_t queue_read_whole(struct queue *q, void *buf, size_t cap);
 /* Waits for a packet as long as it takes, or for the end. */
 void queue_idle(struct queue *q);
 /* Inside its gate: the same; */
@@ -125,16 +134,20 @@ ssize_t queue_read_inside(struct queue *q, void *buf, size_t cap);
 int queue_wait_inside(struct queue *q, int64_t deadline);
 /* writes what is to be written, header included; */
 int queue_write_inside(struct queue *q, const void *buf, size_t len);
-/* and a packet, with the header that the device wants. */
+/* a packet, with the header that the device wants; */
 int queue_send_inside(struct queue *q, const struct ttd_packet *p);
+/* and several of the n, joined where the device takes that.  How many. */
+int queue_send_some_inside(struct queue *q, const struct ttd_packet *packets,
+			   unsigned n);
 
 /* loop.c */
 
 /*
- * ttd_set_handler(), whatever the offload: the handler gets what is read, with
- * dev->header bytes of a virtio_net_hdr before the packet.
+ * ttd_set_handler(), whatever the offload.  whole: the handler gets what the fd
+ * gives, a virtio_net_hdr included.
  */
-int device_set_handler(struct ttd_device *dev, ttd_handler *handler, void *arg);
+int device_set_handler(struct ttd_device *dev, ttd_handler *handler, void *arg,
+		       bool whole);
 
 /* This thread is in a handler of that device, however deep.  With the mutex. */
 bool in_handler(const struct ttd_device *dev);

@@ -39,18 +39,19 @@ bool in_handler(const struct ttd_device *dev)
  * over or the burst is (0), or the queue has ended (-ESHUTDOWN).  Generation
  * 0 never is over.
  */
-static int deliver(struct queue *q, ttd_handler *handler, void *arg,
+static int deliver(struct queue *q, ttd_handler *handler, void *arg, bool whole,
 		   uint64_t generation)
 {
 	struct ttd_device *dev = q->dev;
-	uint8_t *buf = q->buffer + TTD_HEADROOM - dev->header;
+	uint8_t *buf = q->buffer + TTD_HEADROOM - (whole ? PACKET_HEADER : 0);
 	ssize_t n = 0;
 
 	for (int i = 0; i < BURST; i++) {
 		n = 0;
 		if (generation && generation != atomic_load(&dev->generation))
 			break;
-		n = queue_read(q, buf, PACKET_MAX + dev->header);
+		n = whole ? queue_read_whole(q, buf, PACKET_MAX + PACKET_HEADER)
+			  : queue_read(q, buf, PACKET_MAX);
 		if (n <= 0)
 			break;
 		if (handler(arg, buf, (size_t)n) != 0)
@@ -76,13 +77,14 @@ static void push_burst(struct queue *q)
 	struct ttd_device *dev = q->dev;
 	ttd_handler *handler = dev->handler;
 	void *arg = dev->arg;
+	bool whole = dev->whole;
 	uint64_t generation = atomic_load(&dev->generation);
 	int r;
 
 	q->running = generation;
 	q->runner = pthread_self();
 	pthread_mutex_unlock(&dev->meet.mutex);
-	r = deliver(q, handler, arg, generation);
+	r = deliver(q, handler, arg, whole, generation);
 	pthread_mutex_lock(&dev->meet.mutex);
 	q->running = 0;
 	pthread_cond_broadcast(&dev->meet.cond);
@@ -210,13 +212,15 @@ static int may_set(struct ttd_device *dev, ttd_handler *handler)
  * Whatever comes of it, the old handler is gone on return: who is told that
  * the device has ended frees what it works with, too.
  */
-static int set_locked(struct ttd_device *dev, ttd_handler *handler, void *arg)
+static int set_locked(struct ttd_device *dev, ttd_handler *handler, void *arg,
+		      bool whole)
 {
 	int r = may_set(dev, handler);
 	uint64_t generation;
 
 	dev->handler = r == 0 ? handler : NULL;
 	dev->arg = arg;
+	dev->whole = whole;
 	atomic_store(&dev->pushing, dev->handler != NULL);
 	generation = atomic_fetch_add(&dev->generation, 1) + 1;
 	pthread_cond_broadcast(&dev->meet.cond);
@@ -231,17 +235,18 @@ int ttd_set_handler(struct ttd_device *dev, ttd_handler *handler, void *arg)
 		return -EINVAL;
 	if (handler && dev->header)
 		return -EOPNOTSUPP;
-	return device_set_handler(dev, handler, arg);
+	return device_set_handler(dev, handler, arg, false);
 }
 
-int device_set_handler(struct ttd_device *dev, ttd_handler *handler, void *arg)
+int device_set_handler(struct ttd_device *dev, ttd_handler *handler, void *arg,
+		       bool whole)
 {
 	int r;
 
 	if (!gate_enter(&dev->calls))	/* no thread is left that could run it */
 		return handler ? -ESHUTDOWN : 0;
 	pthread_mutex_lock(&dev->meet.mutex);
-	r = set_locked(dev, handler, arg);
+	r = set_locked(dev, handler, arg, whole);
 	pthread_mutex_unlock(&dev->meet.mutex);
 	gate_leave(&dev->calls, &dev->meet);
 	return r;
@@ -286,7 +291,7 @@ int ttd_run(struct ttd_device *dev, unsigned queue, ttd_handler *handler,
 	if (r <= 0)
 		return r;
 	while (!gate_is_shut(&q->io))
-		if (deliver(q, handler, arg, 0) == -EAGAIN)
+		if (deliver(q, handler, arg, false, 0) == -EAGAIN)
 			queue_idle(q);
 	pthread_mutex_lock(&dev->meet.mutex);
 	atomic_store(&q->in_run, false);

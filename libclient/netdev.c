@@ -104,7 +104,7 @@ int ttd_netdev_set_handler(struct ttd_netdev d, ttd_handler *handler, void *arg)
 
 	/* Unwiring, which a device with offload PASS knows too. */
 	if (dev && !handler)
-		return device_set_handler(dev, NULL, NULL);
+		return device_set_handler(dev, NULL, NULL, false);
 	return HAS(d, set_handler) ? d.ops->set_handler(d.self, handler, arg) :
 	       -EOPNOTSUPP;
 }
@@ -142,7 +142,7 @@ int ttd_netdev_set_addr(struct ttd_netdev d, const struct ttd_prefix *prefix)
 
 /* --- the wire ----------------------------------------------------------- */
 
-/* Between two with offload PASS: the header and the packet, as they came. */
+/* Between two whose fds have headers: those and the packets, as they came. */
 static int pass_on(void *peer, void *buf, size_t len)
 {
 	struct ttd_device *dev = peer;
@@ -166,8 +166,8 @@ static int lead(struct ttd_netdev from, struct ttd_netdev to)
 {
 	struct ttd_device *a = own(from), *b = own(to);
 
-	if (a && a->header)
-		return device_set_handler(a, pass_on, b);
+	if (a && b && a->vnet && b->vnet)
+		return device_set_handler(a, pass_on, b, true);
 	if (b)
 		return ttd_netdev_set_handler(from, send_on, b);
 	/*
@@ -193,6 +193,12 @@ static bool is_device(struct ttd_netdev d)
 	return true;
 }
 
+/* Its packets are more than an ordinary handler or send() understands. */
+static bool is_pass(const struct ttd_device *dev)
+{
+	return dev && dev->offload == TTD_OFFLOAD_PASS;
+}
+
 int ttd_connect(struct ttd_netdev a, struct ttd_netdev b)
 {
 	const struct ttd_device *da = own(a), *db = own(b);
@@ -203,7 +209,8 @@ int ttd_connect(struct ttd_netdev a, struct ttd_netdev b)
 		return -EINVAL;
 	if (!HAS(a, send) || !HAS(b, send) || !HAS(a, set_handler) ||
 	    !HAS(b, set_handler) ||
-	    (da && da->header != 0) != (db && db->header != 0))
+	    ((is_pass(da) || is_pass(db)) &&
+	     !(da && db && da->vnet && db->vnet)))
 		return -EOPNOTSUPP;
 	r = lead(a, b);
 	if (r < 0)

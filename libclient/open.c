@@ -228,7 +228,7 @@ static bool is_name(const char *name, const char *asked)
 static int check_answer(const struct opening *o, unsigned n_fds)
 {
 	const struct wire_opened *opened = &o->m.opened;
-	bool passed = o->options.offload == TTD_OFFLOAD_PASS;
+	bool may = o->options.offload != TTD_OFFLOAD_NONE;
 
 	if (o->m.type == WIRE_REFUSED && n_fds == 0)
 		return error_refused(o->error, &o->m.refused);
@@ -245,7 +245,7 @@ static int check_answer(const struct opening *o, unsigned n_fds)
 				   o->path, n_fds, opened->queues,
 				   o->options.queues);
 	if (!is_name(opened->name, o->options.name) || opened->ifindex == 0 ||
-	    opened->vnet_hdr > passed)
+	    opened->vnet_hdr > may)
 		return ANSWER_FAIL(o, -EPROTO, "tuntapd at %s opened a device "
 				   "without the name asked for, an index, or "
 				   "with an offload nobody asked for", o->path);
@@ -265,8 +265,10 @@ static int adopt(struct ttd_device *dev, const struct opening *o,
 	memcpy(dev->name, opened->name, sizeof(dev->name));
 	dev->ifindex = opened->ifindex;
 	dev->layer = (enum ttd_layer)o->options.layer;
-	dev->offload = opened->vnet_hdr ? TTD_OFFLOAD_PASS : TTD_OFFLOAD_NONE;
-	dev->header = opened->vnet_hdr ? PACKET_HEADER : 0;
+	dev->vnet = opened->vnet_hdr;
+	dev->offload = dev->vnet ? (enum ttd_offload)o->options.offload :
+		       TTD_OFFLOAD_NONE;
+	dev->header = dev->offload == TTD_OFFLOAD_PASS ? PACKET_HEADER : 0;
 	/* The first IPv4 address stays. */
 	for (size_t i = o->options.n_addrs; i > 0; i--)
 		device_store_addr(dev, &o->options.addrs[i - 1].local);
@@ -279,8 +281,8 @@ static int adopt(struct ttd_device *dev, const struct opening *o,
 	if (r < 0)
 		return error_set(o->error, r, "answer", "an fd from tuntapd "
 				 "cannot be used: %s", error_words(r, words));
-	if (dev->header)
-		packet_offload(dev->queues[0].fd);
+	if (dev->vnet)
+		dev->udp = packet_offload(dev->queues[0].fd);
 	/* The answer of the open was the first; none has its id again. */
 	dev->control.last_id = OPEN_ID;
 	memcpy(dev->control.token, opened->token, sizeof(dev->control.token));

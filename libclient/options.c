@@ -172,7 +172,9 @@ int options_encode(const struct ttd_options *o, struct wire_open *ret,
 	_Static_assert((int)TTD_TUN == (int)WIRE_TUN, "wire and API differ");
 	_Static_assert((int)TTD_TAP == (int)WIRE_TAP, "wire and API differ");
 	ret->layer = (uint8_t)o->layer;
-	ret->vnet_hdr = o->offload == TTD_OFFLOAD_PASS;
+	ret->vnet_hdr = o->offload == TTD_OFFLOAD_PASS ? WIRE_VNET_YES :
+			o->offload == TTD_OFFLOAD_SPLIT ? WIRE_VNET_IF_ALLOWED :
+			WIRE_VNET_NO;
 	if (o->flags & TTD_DOWN)
 		ret->flags |= WIRE_OPEN_DOWN;
 	if (o->flags & TTD_MAC_SET) {

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 
 #include "tuntapd.h"
 
@@ -35,11 +36,19 @@ static inline size_t packet_max(uint32_t layer)
  * than cap and is lost, or -errno; never waits.
  */
 ssize_t packet_read(int fd, void *buf, size_t cap);
+/*
+ * One packet behind its header, of which there is more in `rest` where it is
+ * longer than cap: rest has room for PACKET_MAX bytes from there on.
+ */
+ssize_t packet_read_apart(int fd, uint8_t header[PACKET_HEADER], void *buf,
+			  size_t cap, uint8_t *rest);
 /* 0 or -errno; never waits. */
 int packet_write(int fd, const void *buf, size_t len);
 /* The same of a packet whose header is somewhere else. */
 int packet_write_apart(int fd, const uint8_t header[PACKET_HEADER],
 		       const void *buf, size_t len);
+/* And of one in n pieces, len bytes together. */
+int packet_write_pieces(int fd, const struct iovec *pieces, int n, size_t len);
 
 /*
  * Between the header and what struct ttd_packet says of it.  What the kernel
@@ -52,9 +61,9 @@ void packet_header_write(uint8_t header[PACKET_HEADER],
 			 const struct ttd_packet *packet);
 /*
  * Lets the kernel hand over as much at a time as it can: super-packets of TCP
- * and UDP, else of TCP, else unfinished checksums, else neither.
+ * and UDP (true), else of TCP, else unfinished checksums, else neither.
  */
-void packet_offload(int fd);
+bool packet_offload(int fd);
 
 enum packet_verdict {
 	PACKET_LOST,		/* a matter of this packet or buffer alone */

@@ -39,6 +39,22 @@ ssize_t packet_read(int fd, void *buf, size_t cap)
 	return (size_t)n > cap ? -EMSGSIZE : n;
 }
 
+ssize_t packet_read_apart(int fd, uint8_t header[PACKET_HEADER], void *buf,
+			  size_t cap, uint8_t *rest)
+{
+	struct iovec iov[] = {
+		{ header, PACKET_HEADER }, { buf, cap }, { rest, PACKET_MAX },
+	};
+	ssize_t n;
+
+	do
+		n = readv(fd, iov, 3);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return errno == EWOULDBLOCK ? -EAGAIN : -errno;
+	return n > PACKET_HEADER ? n - PACKET_HEADER : -EIO;
+}
+
 int packet_write(int fd, const void *buf, size_t len)
 {
 	ssize_t n;
@@ -55,18 +71,24 @@ int packet_write(int fd, const void *buf, size_t len)
 int packet_write_apart(int fd, const uint8_t header[PACKET_HEADER],
 		       const void *buf, size_t len)
 {
-	struct iovec iov[] = {
+	const struct iovec iov[] = {
 		{ (void *)(uintptr_t)header, PACKET_HEADER },
 		{ (void *)(uintptr_t)buf, len },
 	};
-	ssize_t n;
+
+	return packet_write_pieces(fd, iov, 2, len + PACKET_HEADER);
+}
+
+int packet_write_pieces(int fd, const struct iovec *pieces, int n, size_t len)
+{
+	ssize_t written;
 
 	do
-		n = writev(fd, iov, 2);
-	while (n < 0 && errno == EINTR);
-	if (n < 0)
+		written = writev(fd, pieces, n);
+	while (written < 0 && errno == EINTR);
+	if (written < 0)
 		return errno == EWOULDBLOCK ? -EAGAIN : -errno;
-	return (size_t)n == len + PACKET_HEADER ? 0 : -EIO;
+	return (size_t)written == len ? 0 : -EIO;
 }
 
 /* The header is in the host's byte order (tun16_to_cpu, drivers/net/tun.c). */
@@ -102,7 +124,7 @@ void packet_header_write(uint8_t header[PACKET_HEADER],
 	memcpy(header, &h, sizeof(h));
 }
 
-void packet_offload(int fd)
+bool packet_offload(int fd)
 {
 	static const unsigned wishes[] = {
 		TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN |
@@ -113,7 +135,8 @@ void packet_offload(int fd)
 
 	for (size_t i = 0; i < sizeof(wishes) / sizeof(*wishes); i++)
 		if (ioctl(fd, TUNSETOFFLOAD, (unsigned long)wishes[i]) == 0)
-			return;
+			return wishes[i] & TUN_F_USO4;
+	return false;
 }
 
 /* tun_get of drivers/net/tun.c finds nothing once the device was deleted. */

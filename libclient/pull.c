@@ -1,10 +1,12 @@
 /* One packet at a time, and the other calls on a queue's own fd. */
 #include <errno.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "device.h"
+#include "join.h"
 #include "packet.h"
 
 /*
@@ -45,14 +47,86 @@ static int judge(struct queue *q, int error, bool writing)
 			  "reading from", dev->name, error_words(error, words));
 }
 
-/* A tun never gives a packet of no bytes. */
-ssize_t queue_read_inside(struct queue *q, void *buf, size_t cap)
-{
-	ssize_t n = packet_read(q->fd, buf, cap);
+/* --- reading ------------------------------------------------------------ */
 
+/* A tun never gives a packet of no bytes. */
+static ssize_t judge_read(struct queue *q, ssize_t n)
+{
 	if (n > 0 || n == -EAGAIN || n == -EMSGSIZE)
 		return n;
 	return judge(q, n < 0 ? (int)n : -EIO, false);
+}
+
+/* The next packet of the super-packet that was read. */
+static ssize_t read_split(struct queue *q, void *buf, size_t cap)
+{
+	if (split_len(&q->split) <= cap)
+		return split_next(&q->split, buf);
+	split_skip(&q->split);
+	return -EMSGSIZE;
+}
+
+/* What is longer is copied, be it a packet or a super-packet. */
+#define STRAIGHT	2048
+
+/*
+ * A packet that is one goes straight into the buffer; of a super-packet the
+ * beginning is there, and is put before the rest.  0: it was none that can be
+ * understood, and is dropped.
+ */
+static ssize_t read_anew(struct queue *q, uint8_t *buf, size_t cap)
+{
+	const size_t straight = cap < STRAIGHT ? cap : STRAIGHT;
+	uint8_t header[PACKET_HEADER];
+	struct ttd_packet p = { .data = buf };
+	ssize_t n = packet_read_apart(q->fd, header, buf, straight,
+				      q->super + straight);
+
+	if (n < 0)
+		return n;
+	p.len = (uint32_t)n;
+	packet_header_read(header, &p);
+	if (!p.gso_type) {
+		if (p.len > cap)
+			return -EMSGSIZE;
+		if (p.len > straight)
+			memcpy(buf + straight, q->super + straight,
+			       p.len - straight);
+		return split_finish(&p) ? 0 : n;
+	}
+	if (cap > 0)		/* or there is no buffer */
+		memcpy(q->super, buf, p.len < straight ? p.len : straight);
+	p.data = q->super;
+	if (split_begin(&q->split, &p, q->dev->layer == TTD_TAP) > 0)
+		return read_split(q, buf, cap);
+	return 0;
+}
+
+static ssize_t read_packets(struct queue *q, void *buf, size_t cap)
+{
+	ssize_t n;
+
+	if (cap > PACKET_MAX)
+		cap = PACKET_MAX;
+	if (split_len(&q->split))
+		return read_split(q, buf, cap);
+	if (!q->super)
+		q->super = malloc(STRAIGHT + PACKET_MAX);
+	if (!q->super)
+		return -ENOMEM;
+	do
+		n = read_anew(q, buf, cap);
+	while (n == 0);
+	return n;
+}
+
+ssize_t queue_read_inside(struct queue *q, void *buf, size_t cap)
+{
+	const struct ttd_device *dev = q->dev;
+
+	return judge_read(q, dev->vnet && !dev->header ?
+			  read_packets(q, buf, cap) :
+			  packet_read(q->fd, buf, cap));
 }
 
 ssize_t queue_read(struct queue *q, void *buf, size_t cap)
@@ -62,6 +136,25 @@ ssize_t queue_read(struct queue *q, void *buf, size_t cap)
 	if (!gate_enter(&q->io))
 		return -ESHUTDOWN;
 	n = queue_read_inside(q, buf, cap);
+	gate_leave(&q->io, &q->dev->meet);
+	return n;
+}
+
+/* What is left of a super-packet has a header that says nothing. */
+ssize_t queue_read_whole(struct queue *q, void *buf, size_t cap)
+{
+	uint32_t len = split_len(&q->split);
+	ssize_t n;
+
+	if (!gate_enter(&q->io))
+		return -ESHUTDOWN;
+	if (len && len + PACKET_HEADER <= cap) {
+		memset(buf, 0, PACKET_HEADER);
+		n = PACKET_HEADER +
+		    split_next(&q->split, (uint8_t *)buf + PACKET_HEADER);
+	} else {
+		n = judge_read(q, packet_read(q->fd, buf, cap));
+	}
 	gate_leave(&q->io, &q->dev->meet);
 	return n;
 }
@@ -149,28 +242,69 @@ ssize_t ttd_recv(struct ttd_device *dev, void *buf, size_t cap, int timeout_ms)
 	return n;
 }
 
+/* --- writing ------------------------------------------------------------ */
+
+static int judge_write(struct queue *q, int r)
+{
+	return r < 0 && r != -EAGAIN ? judge(q, r, true) : r;
+}
+
 int queue_write_inside(struct queue *q, const void *buf, size_t len)
 {
-	int r = packet_write(q->fd, buf, len);
-
-	return r < 0 && r != -EAGAIN ? judge(q, r, true) : r;
+	return judge_write(q, packet_write(q->fd, buf, len));
 }
 
 int queue_send_inside(struct queue *q, const struct ttd_packet *p)
 {
 	uint8_t header[PACKET_HEADER];
 	uint8_t *at = header;
-	int r;
 
-	if (!q->dev->header)
+	if (!q->dev->vnet)
 		return queue_write_inside(q, p->data, p->len);
 	if (p->flags & TTD_PKT_HEADROOM)
 		at = (uint8_t *)p->data - PACKET_HEADER;
 	packet_header_write(at, p);
 	if (at != header)
 		return queue_write_inside(q, at, p->len + PACKET_HEADER);
-	r = packet_write_apart(q->fd, header, p->data, p->len);
-	return r < 0 && r != -EAGAIN ? judge(q, r, true) : r;
+	return judge_write(q, packet_write_apart(q->fd, header, p->data,
+						 p->len));
+}
+
+/* The header of all of them, and each one's payload from where it is. */
+static int send_joined(struct queue *q, const struct join *j,
+		       const struct ttd_packet *packets, unsigned n)
+{
+	struct iovec pieces[2 + TTD_BATCH_MAX];
+	uint8_t header[PACKET_HEADER];
+
+	packet_header_write(header, &j->super);
+	pieces[0] = (struct iovec){ header, PACKET_HEADER };
+	pieces[1] = (struct iovec){ (void *)(uintptr_t)j->header,
+				    j->header_len };
+	for (unsigned i = 0; i < n; i++)
+		pieces[2 + i] = (struct iovec){
+			(uint8_t *)packets[i].data + j->header_len,
+			packets[i].len - j->header_len,
+		};
+	return judge_write(q, packet_write_pieces(q->fd, pieces, (int)n + 2,
+						  j->super.len +
+						  PACKET_HEADER));
+}
+
+int queue_send_some_inside(struct queue *q, const struct ttd_packet *packets,
+			   unsigned n)
+{
+	const struct ttd_device *dev = q->dev;
+	struct join j;
+	unsigned k = 1;
+	int r;
+
+	if (dev->vnet && !dev->header)
+		k = join_run(packets, n < TTD_BATCH_MAX ? n : TTD_BATCH_MAX,
+			     dev->layer == TTD_TAP, dev->udp, &j);
+	r = k > 1 ? send_joined(q, &j, packets, k) :
+	    queue_send_inside(q, packets);
+	return r < 0 ? r : (int)k;
 }
 
 int ttd_send(struct ttd_device *dev, const void *buf, size_t len)
@@ -237,6 +371,8 @@ int ttd_take_fd(struct ttd_device *dev, unsigned queue)
 
 	if (!dev || queue >= dev->n_queues)
 		return -EINVAL;
+	if (dev->offload == TTD_OFFLOAD_SPLIT)
+		return -EOPNOTSUPP;
 	if (!gate_enter(&dev->calls))
 		return -ESHUTDOWN;
 	pthread_mutex_lock(&dev->meet.mutex);

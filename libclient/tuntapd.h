@@ -52,10 +52,10 @@ enum ttd_layer {
 
 /* Whether the kernel may hand over more than a wire packet at a time. */
 enum ttd_offload {
-	TTD_OFFLOAD_SPLIT = 0,	/* the library cuts and joins; the program sees
-				   ordinary packets.  Becomes NONE where the
-				   kernel or the policy has no offload, and in
-				   this version always */
+	TTD_OFFLOAD_SPLIT = 0,	/* the library splits what the kernel hands over
+				   and joins what is sent in a batch; the
+				   program sees ordinary packets.  Becomes NONE
+				   where the policy has no offload */
 	TTD_OFFLOAD_NONE = 1,	/* bare packets */
 	TTD_OFFLOAD_PASS = 2	/* the program sees super-packets and unfinished
 				   checksums as struct ttd_packet tells them */
@@ -305,14 +305,17 @@ int ttd_send(struct ttd_device *dev, const void *buf, size_t len);
  * -EINVAL.
  * Their memory is the queue's, writable, with TTD_HEADROOM bytes before each
  * (TTD_PKT_HEADROOM), and lent until the next call of this function on this
- * queue, or ttd_free().  With offload PASS the fields of struct ttd_packet
+ * queue, or ttd_free(); behind each there may be the next.  With offload PASS
+ * the fields of struct ttd_packet
  * tell what the kernel's virtio_net_hdr said; else they are 0.
  */
 int ttd_recv_batch(struct ttd_device *dev, unsigned queue,
 		   struct ttd_packet *packets, unsigned n, int timeout_ms);
 
 /*
- * [1] Sends n packets on a queue, in order, and never waits.  How many were
+ * [1] Sends n packets on a queue, in order, and never waits.  With offload SPLIT
+ * packets of one flow that follow each other go as one super-packet, where that
+ * can be made into the same packets again.  How many were
  * sent; if not even the first one could be, its error as of ttd_send(), so
  * that calling again with the rest tells why it stopped.  What was lent by
  * ttd_recv_batch(), of any device, may be sent as it is, and goes without a
@@ -334,7 +337,8 @@ int ttd_fd(const struct ttd_device *dev, unsigned queue);
 
 /*
  * Hands the queue's own fd over, made blocking: bare packets without a header
- * (offload NONE, SPLIT) or with a struct virtio_net_hdr (PASS).  It is the
+ * (offload NONE) or with a struct virtio_net_hdr (PASS); -EOPNOTSUPP with SPLIT,
+ * as what this fd gives is not what the program was to see.  It is the
  * caller's from now on, close-on-exec.  Library I/O on that queue is
  * -ESHUTDOWN; the lease stays with the device.  -EBUSY while a handler is set
  * or another call uses the queue, -ESHUTDOWN, -EINVAL, -EMFILE, -ENOMEM.
@@ -552,12 +556,12 @@ int ttd_netdev_set_addr(struct ttd_netdev d, const struct ttd_prefix *prefix);
  * Wires two devices: what the host sends to one is sent on the other, both
  * ways, until either is closed or its handler is set anew.  Both must live as
  * long: before one is freed, ttd_netdev_set_handler(other, NULL, NULL), also
- * when either has ended.  Two devices of ours with offload PASS exchange
- * super-packets untouched.
+ * when either has ended.  Two devices of ours with offload SPLIT or PASS
+ * exchange super-packets untouched.
  * -EINVAL where the layers differ, both are the same, or one is NULL or has a
  * table with a layer, a size or a field that there is not; -EOPNOTSUPP where
- * one lacks set_handler() or send(), or alone has offload PASS; or what setting
- * a handler failed with, and then nothing is wired.
+ * one lacks set_handler() or send(), or one has offload PASS and the other is
+ * none of ours or has offload NONE; or what setting a handler failed with, and then nothing is wired.
  */
 int ttd_connect(struct ttd_netdev a, struct ttd_netdev b);
 

@@ -239,6 +239,9 @@ static int settle(struct question *q, struct wire_open *out)
 	if (r)
 		return r;
 	settle_mtu(q, out);
+	if (out->vnet_hdr == WIRE_VNET_IF_ALLOWED)
+		out->vnet_hdr =
+			q->rule->offload ? WIRE_VNET_YES : WIRE_VNET_NO;
 	return settle_name(q, out);
 }
 

@@ -193,7 +193,7 @@ static int check_mac(const struct question *q)
 
 static int check_offload(const struct question *q)
 {
-	if (!q->ask->vnet_hdr || q->rule->offload)
+	if (q->ask->vnet_hdr != WIRE_VNET_YES || q->rule->offload)
 		return 0;
 	return DENY(q, KEY_OFFLOAD, "offload (vnet_hdr) is asked for, and rule "
 		    "%s lacks `offload = yes`; ask for bare packets",

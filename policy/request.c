@@ -100,8 +100,8 @@ static int check_device(const struct wire_open *ask,
 	if (ask->flags & ~(WIRE_OPEN_DOWN | WIRE_OPEN_MAC_SET))
 		return INVALID(ret, "open flags 0x%x are not known",
 			       (unsigned)ask->flags);
-	if (ask->vnet_hdr > 1)
-		return INVALID(ret, "vnet_hdr %u is neither 0 nor 1",
+	if (ask->vnet_hdr > WIRE_VNET_IF_ALLOWED)
+		return INVALID(ret, "vnet_hdr %u is neither 0, 1 nor 2",
 			       ask->vnet_hdr);
 	if (ask->queues < 1 || ask->queues > WIRE_QUEUES_MAX)
 		return INVALID(ret, "%u queues; ask for 1 to %d", ask->queues,

@@ -39,6 +39,9 @@ enum wire_layer { WIRE_TAP = 2, WIRE_TUN = 3 };
 #define WIRE_ADDRESS_NODAD	1u	/* address.flags */
 #define WIRE_OPEN_DOWN		1u	/* open.flags */
 #define WIRE_OPEN_MAC_SET	2u
+enum wire_vnet {			/* open.vnet_hdr */
+	WIRE_VNET_NO, WIRE_VNET_YES, WIRE_VNET_IF_ALLOWED
+};
 #define WIRE_UID_CALLER		UINT32_MAX	/* check.uid */
 #define WIRE_UID_ANY		UINT32_MAX	/* close.uid */
 #define WIRE_SET_MTU		1u	/* set.what */

@@ -6,7 +6,7 @@
  *				{"policy": "fault", "line": L, "text": ...}
  *	{"uid": ..., "ask": ...}
  *				{"allowed": true, "rule", "name", "mtu",
- *				"metrics", "shadow"} or
+ *				"metrics", "vnet_hdr", "shadow"} or
  *				{"allowed": false, "code", "rule", "text"}
  *
  * A request stands for the last policy.  User u7 is uid 7, group g7 gid 7.
@@ -84,7 +84,7 @@ static void read_ask(const json_t *ask, struct wire_open *open)
 	open->mtu = number(ask, "mtu");
 	open->txqueuelen = number(ask, "txqueuelen");
 	open->queues = (uint16_t)number(ask, "queues");
-	open->vnet_hdr = json_is_true(json_object_get(ask, "vnet_hdr"));
+	open->vnet_hdr = (uint8_t)number(ask, "vnet_hdr");
 	read_mac(ask, open);
 	/* More than there is room for is for the evaluator to refuse. */
 	json_array_foreach(json_object_get(ask, "addresses"), i, value) {
@@ -168,9 +168,10 @@ static json_t *judge(const struct policy *policy, const json_t *in)
 	for (i = 0; i < out.n_routes; i++)
 		json_array_append_new(metrics,
 				      json_integer(out.routes[i].metric));
-	return json_pack("{s:b, s:s, s:s, s:I, s:o, s:b}", "allowed", 1,
+	return json_pack("{s:b, s:s, s:s, s:I, s:o, s:b, s:b}", "allowed", 1,
 			 "rule", decision.rule, "name", out.name,
 			 "mtu", (json_int_t)out.mtu, "metrics", metrics,
+			 "vnet_hdr", out.vnet_hdr == WIRE_VNET_YES,
 			 "shadow", (int)decision.terms.shadow);
 }
 

@@ -29,6 +29,11 @@ SET = "daemon/guard_set.c"
 # file, text as it stands (once), text instead
 MUTANTS = [
     # who, kind, name
+    (DECIDE, "q->rule->offload ? WIRE_VNET_YES : WIRE_VNET_NO",
+     "WIRE_VNET_YES"),
+    (DECIDE, "q->rule->offload ? WIRE_VNET_YES : WIRE_VNET_NO",
+     "WIRE_VNET_NO"),
+    (DECIDE, "out->vnet_hdr == WIRE_VNET_IF_ALLOWED", "false"),
     (DECIDE, "id == (group ? peer->gid : peer->uid)", "true"),
     (DECIDE, "id == (group ? peer->gid : peer->uid)", "id == peer->gid"),
     (DECIDE, "!group || id == peer->gid", "!group"),
@@ -95,7 +100,8 @@ MUTANTS = [
     (LIMITS, "ask > mtu->max", "ask >= mtu->max"),
     (LIMITS, "if (request_mtu_min(q->ask) > mtu->max)", "if (false)"),
     (LIMITS, "|| q->rule->mac_chosen)", "|| true)"),
-    (LIMITS, "!q->ask->vnet_hdr || q->rule->offload", "true"),
+    (LIMITS, "q->ask->vnet_hdr != WIRE_VNET_YES || q->rule->offload", "true"),
+    (LIMITS, "q->ask->vnet_hdr != WIRE_VNET_YES", "!q->ask->vnet_hdr"),
     (LIMITS, "q->usage->devices >= q->rule->max_devices",
      "q->usage->devices > q->rule->max_devices"),
     (LIMITS, "q->usage->all_devices < global->max_devices",

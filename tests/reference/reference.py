@@ -753,7 +753,7 @@ def check_limits(policy, rule, request):
             raise Refused(code, rule.where(key), key)
 
     limit(ask["mac"] is None or rule["mac"] == "chosen", "mac")
-    limit(not ask["vnet_hdr"] or rule["offload"] == "yes", "offload")
+    limit(ask["vnet_hdr"] != 1 or rule["offload"] == "yes", "offload")
     mtu = settle_mtu(rule, ask)
     limit(ask["queues"] <= rule["max-queues"], "max-queues")
     limit(len(ask["addresses"]) <= rule["max-addresses"], "max-addresses")
@@ -786,6 +786,7 @@ def check_limits(policy, rule, request):
         name = ask["name"]
         limit(name not in request["taken"], "name", "exists")
     return {"name": name, "mtu": mtu, "metrics": metrics,
+            "vnet_hdr": ask["vnet_hdr"] != 0 and rule["offload"] == "yes",
             "shadow": rule["shadow"] == "yes"}
 
 
@@ -1417,7 +1418,8 @@ class RequestMaker:
         ask = {"kind": rng.choice(rule["kind"]), "name": "", "mtu": 0,
                "txqueuelen": rng.choice([0, 0, 1, 500, 10000]),
                "queues": border(rng, 1, rule["max-queues"]),
-               "vnet_hdr": rule["offload"] == "yes" and self.chance(0.5),
+               "vnet_hdr": rng.choice([0, 2, 1 if rule["offload"] == "yes"
+                                       else 2]),
                "mac": None, "addresses": [], "routes": []}
         if self.chance(0.6):
             ask["name"] = self.name(rule, uid)
@@ -1546,7 +1548,7 @@ class RequestMaker:
         ask["txqueuelen"] = self.rng.choice([10000, 10001, 65535])
 
     def change_offload(self, request, ask, rule):
-        ask["vnet_hdr"] = True
+        ask["vnet_hdr"] = self.rng.choice([1, 1, 2])
 
     def change_mac(self, request, ask, rule):
         if self.chance(0.7) and "tap" in rule["kind"]:
@@ -1894,7 +1896,7 @@ def last_names(rng):
     request = {"uid": 1000, "gid": 100, "groups": [], "devices": 0,
                "all": 0, "taken": taken, "ask": {
                    "kind": "tun", "name": "", "mtu": 0, "txqueuelen": 0,
-                   "queues": 1, "vnet_hdr": False, "mac": None,
+                   "queues": 1, "vnet_hdr": 0, "mac": None,
                    "addresses": [], "routes": []}}
     return text, request
 

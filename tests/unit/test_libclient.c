@@ -308,7 +308,7 @@ static void play_offload(int conn)
 {
 	struct wire_message m = good_answer();
 
-	m.opened.vnet_hdr = 1;
+	m.opened.vnet_hdr = 2;
 	say(conn, &m, m.opened.queues);
 }
 
@@ -429,7 +429,7 @@ static void play_good(int conn)
 {
 	struct wire_message m = good_answer();
 
-	m.opened.vnet_hdr = asked.open.vnet_hdr;
+	m.opened.vnet_hdr = asked.open.vnet_hdr == WIRE_VNET_YES;
 	if (asked.open.name[0])
 		strcpy(m.opened.name, asked.open.name);
 	say(conn, &m, m.opened.queues);
@@ -482,7 +482,7 @@ START_TEST(everything_is_asked_for)
 	memcpy(o.mac, "\2\0\0\0\0\1", 6);
 	dev = open_good(&o);
 	ck_assert_int_eq(asked.open.layer, WIRE_TAP);
-	ck_assert_int_eq(asked.open.vnet_hdr, 0);
+	ck_assert_int_eq(asked.open.vnet_hdr, WIRE_VNET_IF_ALLOWED);
 	ck_assert_uint_eq(asked.open.flags,
 			  WIRE_OPEN_DOWN | WIRE_OPEN_MAC_SET);
 	ck_assert_str_eq(asked.open.name, "fifteen-letters");

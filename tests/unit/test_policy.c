@@ -1100,8 +1100,8 @@ START_TEST(layers_flags_and_vnet_hdr)
 	invalid("open flags 0x4");
 	ask.vnet_hdr = 1;
 	is_fine();
-	ask.vnet_hdr = 2;
-	invalid("vnet_hdr 2");
+	ask.vnet_hdr = 3;
+	invalid("vnet_hdr 3");
 	ask.txqueuelen = POLICY_TXQUEUELEN_MAX;
 	is_fine();
 	ask.txqueuelen = POLICY_TXQUEUELEN_MAX + 1;
@@ -1940,7 +1940,14 @@ START_TEST(offload_must_be_allowed)
 	refused(RULE("r", "user=any"), WIRE_E_POLICY, "policy", "t.conf:1",
 		"rule r lacks `offload = yes`");
 	allowed(RULE("r", "user=any") "offload=yes", "t.conf:1");
-	ck_assert_uint_eq(out.vnet_hdr, 1);
+	ck_assert_uint_eq(out.vnet_hdr, WIRE_VNET_YES);
+	/* Or wherever it is. */
+	ask.vnet_hdr = WIRE_VNET_IF_ALLOWED;
+	allowed(RULE("r", "user=any") "offload=yes", "t.conf:1");
+	ck_assert_uint_eq(out.vnet_hdr, WIRE_VNET_YES);
+	ask.vnet_hdr = WIRE_VNET_IF_ALLOWED;
+	allowed(RULE("r", "user=any"), "t.conf:1");
+	ck_assert_uint_eq(out.vnet_hdr, WIRE_VNET_NO);
 }
 END_TEST
 
