@@ -653,6 +653,7 @@ static int open_and_change_type(void)
 	struct ttd_error e;
 	int fd;
 
+	o.offload = TTD_OFFLOAD_NONE;
 	o.socket_path = rig.socket;
 	o.name = "tt0";
 	o.flags = TTD_DOWN;

@@ -127,6 +127,7 @@ static int open_as_ordered(const struct order *order, struct ttd_device **dev)
 	};
 	struct ttd_error e;
 
+	o.offload = TTD_OFFLOAD_NONE;
 	o.socket_path = rig.socket;
 	o.name = order->name;
 	o.flags = order->flags;
@@ -554,6 +555,7 @@ static int keep_many(void *unused)
 	for (int i = 0; i < MANY; i++) {
 		struct ttd_options options = TTD_OPTIONS_INIT(TTD_TUN);
 
+		options.offload = TTD_OFFLOAD_NONE;
 		snprintf(name, sizeof(name), "ttm%d", i);
 		options.name = name;
 		options.socket_path = rig.socket;

@@ -202,7 +202,8 @@ static int64_t now_ms(void)
 }
 
 /* Device number n has 10.99.n.1/24. */
-static struct ttd_device *open_device(uint32_t layer, uint32_t queues, int n)
+static struct ttd_device *open_with(uint32_t layer, uint32_t queues, int n,
+				    uint32_t offload)
 {
 	struct ttd_options o = TTD_OPTIONS_INIT(layer);
 	struct ttd_addr a = { .flags = 0 };
@@ -217,10 +218,22 @@ static struct ttd_device *open_device(uint32_t layer, uint32_t queues, int n)
 	o.addrs = &a;
 	o.n_addrs = 1;
 	o.queues = queues;
+	o.offload = offload;
 	o.timeout_ms = 20000;
 	r = ttd_open(&o, &dev, &e);
 	ck_assert_msg(r == 0, "%s", e.text);
 	return dev;
+}
+
+static struct ttd_device *open_device(uint32_t layer, uint32_t queues, int n)
+{
+	return open_with(layer, queues, n, TTD_OFFLOAD_SPLIT);
+}
+
+/* One whose fds can be taken. */
+static struct ttd_device *open_bare(uint32_t queues, int n)
+{
+	return open_with(TTD_TUN, queues, n, TTD_OFFLOAD_NONE);
 }
 
 static struct sockaddr_in behind(int n)
@@ -406,7 +419,7 @@ START_TEST(facts)
 	ck_assert_int_eq(ttd_name(dev, name), 0);
 	ck_assert_uint_eq(if_nametoindex(name), ttd_ifindex(dev));
 	ck_assert_uint_eq(ttd_queues(dev), 3);
-	ck_assert_int_eq(ttd_offload(dev), TTD_OFFLOAD_NONE);
+	ck_assert_int_eq(ttd_offload(dev), TTD_OFFLOAD_SPLIT);
 	ck_assert_int_eq(ttd_hwaddr(dev, mac), -EOPNOTSUPP);
 	must("ip link set %s down; ip link set %s name other0", name, name);
 	ck_assert_int_eq(ttd_name(dev, now), 0);
@@ -538,7 +551,7 @@ END_TEST
 START_TEST(close_wakes_all)
 {
 	int before = fds_open();
-	struct ttd_device *dev = open_device(TTD_TUN, 3, 1);
+	struct ttd_device *dev = open_bare(3, 1);
 	struct call recv = { .dev = dev }, done = { .dev = dev };
 	struct call run1 = { .dev = dev, .queue = 1 };
 	struct call run2 = { .dev = dev, .queue = 2 };
@@ -1360,7 +1373,7 @@ static int run_result(struct ttd_device *dev, unsigned queue)
 
 START_TEST(one_way_of_reading_at_a_time)
 {
-	struct ttd_device *dev = open_device(TTD_TUN, 2, 1);
+	struct ttd_device *dev = open_bare(2, 1);
 	struct call run = { .dev = dev, .queue = 0 };
 	char buf[10];
 
@@ -1375,7 +1388,7 @@ START_TEST(one_way_of_reading_at_a_time)
 	pthread_join(run.thread, NULL);
 	ttd_free(dev);
 
-	dev = open_device(TTD_TUN, 2, 1);
+	dev = open_bare(2, 1);
 	ck_assert_int_eq(ttd_set_handler(dev, count_handler, &run.count), 0);
 	ck_assert_int_eq(ttd_recv(dev, buf, sizeof(buf), 0), -EBUSY);
 	ck_assert_int_eq(run_result(dev, 1), -EBUSY);
@@ -1492,7 +1505,7 @@ END_TEST
 START_TEST(the_fd_is_taken)
 {
 	int before = fds_open(), fd, number;
-	struct ttd_device *dev = open_device(TTD_TUN, 1, 1);
+	struct ttd_device *dev = open_bare(1, 1);
 	struct call recv = { .dev = dev };
 	atomic_int n = 0;
 	char name[TTD_NAME_MAX], now[TTD_NAME_MAX], buf[100];
@@ -1506,7 +1519,7 @@ START_TEST(the_fd_is_taken)
 	pthread_join(recv.thread, NULL);
 	ttd_free(dev);
 
-	dev = open_device(TTD_TUN, 1, 1);
+	dev = open_bare(1, 1);
 	ttd_name(dev, name);
 	number = ttd_fd(dev, 0);
 	/* a push thread that waits without a handler is not in the way */
@@ -1548,10 +1561,20 @@ START_TEST(the_fd_is_taken)
 }
 END_TEST
 
+/* What the library splits and joins is nobody else's to read. */
+START_TEST(no_fd_is_taken_that_needs_the_library)
+{
+	struct ttd_device *dev = open_device(TTD_TUN, 1, 1);
+
+	ck_assert_int_eq(ttd_take_fd(dev, 0), -EOPNOTSUPP);
+	ttd_free(dev);
+}
+END_TEST
+
 START_TEST(one_of_two_fds_is_taken)
 {
 	int before = fds_open(), fd, one = 1;
-	struct ttd_device *dev = open_device(TTD_TUN, 2, 1);
+	struct ttd_device *dev = open_bare(2, 1);
 	struct call run = { .dev = dev };
 	char name[TTD_NAME_MAX];
 	pthread_t t;
@@ -1659,6 +1682,7 @@ int main(void)
 	tcase_add_test(t, no_thread_to_be_had);
 	tcase_add_test(t, nothing_is_allocated_per_packet);
 	tcase_add_test(t, the_fd_is_taken);
+	tcase_add_test(t, no_fd_is_taken_that_needs_the_library);
 	tcase_add_test(t, one_of_two_fds_is_taken);
 	tcase_add_test(t, a_child_leaves_the_lease_alone);
 	tcase_add_test(t, devices_one_after_another);

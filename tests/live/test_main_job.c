@@ -74,7 +74,7 @@ static void echo_with_node(mode_t mode)
 	contains(text, "inet6 fd09::1/64");
 	contains(text, "alias tuntapd:1:");
 	contains(text, "LOWER_UP");
-	contains(text, "tun type tun pi off vnet_hdr off");
+	contains(text, "tun type tun pi off vnet_hdr on");
 	free(text);
 	text = sh("ip route show dev ttecho; ip -6 route show dev ttecho");
 	contains(text, "10.9.0.0/24 proto 116 scope link src 10.9.0.1 metric 1000");
@@ -187,6 +187,7 @@ static int linger(struct rig *r, bool wait)
 	sigset_t told;
 	int fd, sig;
 
+	o.offload = TTD_OFFLOAD_NONE;
 	sigemptyset(&told);
 	sigaddset(&told, SIGUSR1);
 	sigprocmask(SIG_BLOCK, &told, NULL);
@@ -284,7 +285,7 @@ static int open_tap(void *arg)
 	text = sh("ip -d link show dev tt0");
 	contains(text, "02:00:00:aa:bb:cc");
 	contains(text, "qlen 777");
-	contains(text, "tap pi off vnet_hdr off multi_queue numqueues 4");
+	contains(text, "tap pi off vnet_hdr on multi_queue numqueues 4");
 	contains(text, "user root");
 	free(text);
 	ttd_free(dev);

@@ -25,6 +25,7 @@ static int open_one(struct ttd_device **ret)
 	struct ttd_error e;
 	int error;
 
+	o.offload = TTD_OFFLOAD_NONE;
 	o.socket_path = rig.socket;
 	o.timeout_ms = 30000;
 	error = ttd_open(&o, ret, &e);
@@ -226,6 +227,7 @@ static int end_and_keep(void *arg)
 	for (int i = 0; i < KEPT; i++) {
 		struct ttd_options o = TTD_OPTIONS_INIT(TTD_TUN);
 
+		o.offload = TTD_OFFLOAD_NONE;
 		snprintf(name, sizeof(name), "ttk%d", i);
 		o.socket_path = rig.socket;
 		o.name = name;
