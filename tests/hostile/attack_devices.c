@@ -286,6 +286,7 @@ static void give_to_others(struct attacker *me)
 
 		if (fd >= 0)
 			send_fds(sock, &fd, 1);
+		managed_many(me, "passed on", fd >= 0);
 		close(fd);
 		ttd_free(dev);
 	}

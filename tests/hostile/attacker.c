@@ -163,6 +163,7 @@ struct ttd_options attacker_options(void)
 	struct ttd_options o = TTD_OPTIONS_INIT(TTD_TUN);
 
 	o.flags = TTD_NO_THREAD;
+	o.offload = TTD_OFFLOAD_NONE;	/* its descriptors can be taken */
 	o.socket_path = rig.socket;
 	return o;
 }

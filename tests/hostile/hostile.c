@@ -196,6 +196,14 @@ static bool collect(struct row *row, unsigned attackers)
 	return cannot && attackers > 0;
 }
 
+/* Else it says nothing that others did not notice it. */
+static void did_something(const struct row *row)
+{
+	for (unsigned i = 0; i < TALLIES_MAX && row->tallies[i].what[0]; i++)
+		ck_assert_msg(row->tallies[i].n > 0, "the attackers managed 0 "
+			      "%s", row->tallies[i].what);
+}
+
 static void served(const struct measured *m)
 {
 	ck_assert_msg(m->failed_opens == 0, "%u of %u opens of the innocent "
@@ -246,6 +254,7 @@ static void under(const struct attack *a, struct row *row)
 	wait_for_calm();
 	attack_kill(attackers);
 	row->skipped = collect(row, attackers);
+	did_something(row);
 	rig_fds_return_to(&rig, fds);
 	host_unchanged(host);
 	row->rss_after = rss_kib();
