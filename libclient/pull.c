@@ -110,20 +110,27 @@ static ssize_t read_packets(struct queue *q, void *buf, size_t cap)
 		cap = PACKET_MAX;
 	if (split_len(&q->split))
 		return read_split(q, buf, cap);
-	if (!q->super)
-		q->super = malloc(STRAIGHT + PACKET_MAX);
-	if (!q->super)
-		return -ENOMEM;
 	do
 		n = read_anew(q, buf, cap);
 	while (n == 0);
 	return n;
 }
 
+/* The one that reads makes it: nobody else looks at it. */
+static bool queue_ready(struct queue *q)
+{
+	if (!q->super && q->dev->vnet && !q->dev->header)
+		q->super = malloc(STRAIGHT + PACKET_MAX);
+	return q->super || !q->dev->vnet || q->dev->header;
+}
+
 ssize_t queue_read_inside(struct queue *q, void *buf, size_t cap)
 {
 	const struct ttd_device *dev = q->dev;
 
+	/* Not judged: want of memory is no failure of the device. */
+	if (!queue_ready(q))
+		return -ENOMEM;
 	return judge_read(q, dev->vnet && !dev->header ?
 			  read_packets(q, buf, cap) :
 			  packet_read(q->fd, buf, cap));

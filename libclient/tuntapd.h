@@ -280,8 +280,8 @@ struct ttd_packet {		/* FROZEN, 32 bytes on 64-bit systems */
  * [1] One packet from queue 0, not with offload PASS (-EOPNOTSUPP).  Its
  * length; -EAGAIN (timeout_ms 0) or -ETIMEDOUT; -EMSGSIZE if it is longer than
  * cap, and it is dropped; -EFAULT if buf cannot be written to; -ESHUTDOWN;
- * -EBUSY while a handler is set or ttd_run() is on queue 0; -EINVAL.  A signal
- * does not end the wait.
+ * -EBUSY while a handler is set or ttd_run() is on queue 0; -ENOMEM; -EINVAL.  A
+ * signal does not end the wait.
  */
 ssize_t ttd_recv(struct ttd_device *dev, void *buf, size_t cap, int timeout_ms);
 
