@@ -64,6 +64,7 @@ UNIT	:= $(patsubst %.c,%,$(wildcard tests/unit/*.c))
 LIVE	:= $(patsubst %.c,%,$(wildcard tests/live/test_*.c))
 HOSTILE	:= $(wildcard tests/hostile/*.c)
 BENCH	:= $(patsubst %.c,%,$(wildcard tests/bench/bench_*.c))
+PLAYERS	:= ours raw traffic
 FUZZ	:= $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 obj	= $(patsubst %.c,$(B)/obj/%.o,$(1))
 pic	= $(patsubst %.c,$(B)/pic/%.o,$(1))
@@ -195,9 +196,16 @@ $(B)/tests/live/%: $(B)/obj/tests/live/%.o $(B)/obj/tests/live/harness.o $(B)/un
 	$(call say,LINK)
 	$(Q)mkdir -p $(@D) && $(LINK) -o $@ $^ $(CHECK_LIBS) $(DAEMON_LIBS)
 
-$(B)/tests/bench/%: $(B)/obj/tests/bench/%.o $(B)/obj/tests/live/harness.o $(B)/unit.a
+$(B)/tests/bench/bench_%: $(B)/obj/tests/bench/bench_%.o $(B)/obj/tests/live/harness.o $(B)/unit.a
 	$(call say,LINK)
 	$(Q)mkdir -p $(@D) && $(LINK) -o $@ $^ $(CHECK_LIBS) $(DAEMON_LIBS)
+
+# What bench.py lets run beside each other.
+$(B)/tests/bench/ours: $(B)/libtuntapd.a
+$(B)/tests/bench/raw: $(B)/obj/tests/bench/raw_split.o
+$(addprefix $(B)/tests/bench/,$(PLAYERS)): $(B)/tests/bench/%: $(B)/obj/tests/bench/%.o $(B)/obj/tests/bench/contestant.o
+	$(call say,LINK)
+	$(Q)mkdir -p $(@D) && $(LINK) -o $@ $(filter %.o,$^) $(filter %.a,$^) -pthread
 
 $(B)/tests/hostile/hostile: $(call obj,$(HOSTILE)) $(B)/obj/tests/live/harness.o $(B)/unit.a
 	$(call say,LINK)
@@ -216,7 +224,8 @@ $(B)/judge: $(B)/obj/tests/reference/judge.o $(TEST_OBJ)
 	$(call say,LINK)
 	$(Q)$(LINK) -o $@ $^ $(CTL_LIBS)
 
-tests: all $(B)/judge $(addprefix $(B)/,$(UNIT) $(LIVE) $(BENCH)) $(B)/tests/hostile/hostile \
+tests: all $(B)/judge $(addprefix $(B)/,$(UNIT) $(LIVE) $(BENCH)) \
+	$(addprefix $(B)/tests/bench/,$(PLAYERS)) $(B)/tests/hostile/hostile \
 	$(B)/tuntapd-fault $(B)/tuntapd-strict \
 	$(addprefix $(B)/replay/,$(FUZZ))
 .PHONY: tests
@@ -257,11 +266,14 @@ check-kernel: deps-ci
 .PHONY: check-kernel
 
 # Figures, on a quiet machine; see tests/bench/README.md.
+BENCH_WORDS = $(foreach word,$(BENCH_ONLY),--only '$(word)') \
+	$(if $(BENCH_ROUNDS),--rounds $(BENCH_ROUNDS)) \
+	--json $(B)/bench.json --markdown $(B)/bench.md --svg $(B)/bench.svg
 bench: deps
-	@$(MAKE) --no-print-directory tests
-	@for each in $(B)/tests/bench/bench_*; do \
-		case $$each in *.d) continue ;; esac; \
-		TUNTAPD_BUILD=$(B) CK_FORK=yes $$each || exit 1; done
+	@$(MAKE) --no-print-directory $(JOBS) tests
+	@python3 -B tests/bench/bench.py $(B) $(BENCH_WORDS)
+	@$(if $(BENCH_ONLY),:,TUNTAPD_BUILD=$(B) CK_FORK=yes \
+		$(B)/tests/bench/bench_guard)
 .PHONY: bench
 
 # Clients that mean harm; see tests/hostile/README.md.

@@ -1,0 +1,3 @@
+"""What the daemon does: opening, ending, routes, memory."""
+
+WORKLOADS = []

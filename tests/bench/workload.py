@@ -1,0 +1,40 @@
+"""Who takes part, and in what."""
+from rig import Failed
+
+
+class Player:
+    """Somebody who takes part: a program, and how it is to be started."""
+
+    def __init__(self, name, command, unprivileged=False, configures=False):
+        self.name = name
+        self.command = command
+        self.unprivileged = unprivileged
+        self.configures = configures    # its devices are ready when it is
+
+
+def own_players(build):
+    return [
+        Player("ours", [f"{build}/tests/bench/ours"], unprivileged=True,
+               configures=True),
+        Player("raw", [f"{build}/tests/bench/raw"]),
+    ]
+
+
+class Workload:
+    """name, unit, lower_is_better, settings; begin() and end().
+
+    begin(build, players, blink) returns two dictionaries: of whom takes part
+    a function that plays a round and returns its value, and of whom does not,
+    why.  blink: rounds as short as can be.
+    """
+
+    def each(self, players, start, mode=None):
+        """start(player) for each of them; what begin() returns."""
+        plays, not_run = {}, {}
+        for player in players:
+            label = f"{player.name} {mode}" if mode else player.name
+            try:
+                plays[label] = start(player)
+            except Failed as failed:
+                not_run[label] = str(failed)
+        return plays, not_run
