@@ -9,6 +9,7 @@
 
 #include <event2/event.h>
 
+#include "../policy/bounds.h"
 #include "lease.h"
 #include "limits.h"
 #include "log.h"
@@ -57,7 +58,7 @@ bool adopt_is_mark(const char *alias)
 static bool is_too_much(const struct os_found *f)
 {
 	return f->n_addresses > WIRE_ADDRESSES_MAX ||
-	       f->n_routes > WIRE_ROUTES_MAX;
+	       f->n_routes > POLICY_ROUTES_MAX;
 }
 
 /*
@@ -80,7 +81,7 @@ static bool adopt(void *arg, const struct os_found *f)
 			 "of ours; left alone", f->link.name, f->link.alias);
 		return true;
 	}
-	held = lease_new(server, &f->is, id, uid);
+	held = lease_new(server, &f->is, f->routes, f->n_routes, id, uid);
 	if (!held || source_set(held, &nobodys) ||
 	    registry_adopt(&server->registry, &held->lease,
 			   f->link.ifindex)) {
@@ -100,9 +101,9 @@ static bool adopt(void *arg, const struct os_found *f)
 	held->up = f->link.up;
 	if (is_too_much(f)) {
 		lease_revoke(held, "others gave it addresses or routes like "
-			     "ours: %u and %u now, a lease has at most %d and "
+			     "ours: %u and %zu now, a lease has at most %d and "
 			     "%d", f->n_addresses, f->n_routes,
-			     WIRE_ADDRESSES_MAX, WIRE_ROUTES_MAX);
+			     WIRE_ADDRESSES_MAX, POLICY_ROUTES_MAX);
 		return true;
 	}
 	log_line(LOG_INFO, "lease %s: %s (index %u) of uid %u waits for its "
@@ -182,6 +183,7 @@ static void take(struct conn *c, struct held *held, const struct os_link *now)
 	c->held = held;
 	held->lease.pid = c->peer.pid;
 	held->lease.state = WIRE_LEASE_HELD;
+	held->judged = 0;	/* for this one it is still to be */
 	watch_told(held, now);
 	memcpy(m.reclaimed.name, now->name, sizeof(m.reclaimed.name));
 	m.reclaimed.ifindex = now->ifindex;

@@ -5,17 +5,24 @@
 
 #include "../policy/bounds.h"
 #include "host.h"
+#include "judge.h"
 #include "lease.h"
+#include "limits.h"
 #include "log.h"
 #include "mirror.h"
 #include "os.h"
 #include "refuse.h"
 
-/* A request under way. */
+/*
+ * A request under way.  Of routes, `from` has those that go and `to` those that
+ * come: what is to stay is in the lease's, and joins both where the kernel may
+ * have dropped it.
+ */
 struct change {
 	struct conn *c;
 	struct held *held;
 	struct wire_open from, to;
+	unsigned gone, come;	/* of these routes, the first so many */
 	bool sets_mtu;
 	bool repairs;		/* and brings back what others took away */
 	bool judged;		/* anew: it has other terms from now on */
@@ -33,6 +40,7 @@ static int begin(struct conn *c)
 
 	ch->c = c;
 	ch->held = c->held;
+	ch->gone = ch->come = 0;
 	ch->sets_mtu = ch->repairs = ch->judged = false;
 	if (error)
 		return refuse(&ch->why, WIRE_E_FAILED, "change",
@@ -46,6 +54,38 @@ static int begin(struct conn *c)
 	return 0;
 }
 
+/* The flag of a default route that the lease has as its halves. */
+#define HALVES 1u
+
+/* The first n of these are the lease's, again. */
+static void put_routes(struct held *held, const struct wire_open *from,
+		       unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		struct wire_route r = from->routes[i];
+
+		if (r.flags & HALVES) {
+			r.dst.len = 1;
+			routes_add(&held->routes, &r);
+			r.dst.ip[0] = 0x80;
+		}
+		routes_add(&held->routes, &r);
+	}
+}
+
+/* Nothing of it: what was struck is there as before. */
+static void put_back(struct change *ch)
+{
+	put_routes(ch->held, &ch->from, ch->gone);
+	ch->gone = 0;
+}
+
+/* Is the policy another one than what it has was held against? */
+static bool is_new_to(const struct change *ch)
+{
+	return ch->held->judged != ch->c->server->generation;
+}
+
 /*
  * As policy_decide() is asked for a new device, but that its name is its own
  * and it counts already.  An MTU that is not asked for now is not the holder's
@@ -54,9 +94,9 @@ static int begin(struct conn *c)
 static int judge(struct change *ch, struct policy_terms *ret)
 {
 	static struct wire_open ask;	/* large; used up before we return */
+	struct policy_decision decision = { .code = 0 };
 	struct server *server = ch->c->server;
 	struct policy_usage usage = { .devices = 0 };
-	struct policy_decision decision = { .code = 0 };
 	int error;
 
 	ask = ch->to;
@@ -68,8 +108,7 @@ static int judge(struct change *ch, struct policy_terms *ret)
 		usage.devices--;
 		usage.all_devices--;
 	}
-	error = policy_decide(server->policy, &ch->c->peer, &ask, &usage, &ask,
-			      &decision);
+	error = judge_device(ch->held, &ask, &usage, is_new_to(ch), &decision);
 	if (error) {
 		refuse(&ch->why, decision.code, decision.step, "%s",
 		       decision.text);
@@ -96,18 +135,33 @@ static bool goes_down(const struct change *ch)
 	return !is_down(&ch->from) && is_down(&ch->to);
 }
 
+/* And about nothing else? */
+static bool is_about_routes(const struct change *ch)
+{
+	return ch->come + ch->gone > 0 && !ch->sets_mtu && !ch->repairs &&
+	       ch->from.flags == ch->to.flags &&
+	       ch->from.n_addresses == ch->to.n_addresses &&
+	       memcmp(ch->from.addresses, ch->to.addresses,
+		      sizeof(ch->to.addresses)) == 0;
+}
+
 /* The guards before and after; NULL where nothing of it changes. */
 static int make_guards(struct change *ch, struct os_state *from,
 		       struct os_state *to)
 {
 	struct held *held = ch->held;
+	const struct source *source = ch->judged ? &ch->source : &held->source;
 	unsigned ifindex = held->lease.ifindex;
-	int error = source_program(ch->judged ? &ch->source : &held->source,
-				   &ch->to, ifindex, 0, &to->guard, &ch->why);
+	int error;
 
+	/* Of routes alone nothing follows for what the rule names. */
+	if (!ch->judged && is_about_routes(ch) && !source->automatic)
+		return 0;
+	error = source_program(source, &ch->to, &held->routes, ifindex, 0,
+			       &to->guard, &ch->why);
 	/* What is there fitted once; if the host has more now, no undoing. */
-	if (!error && source_program(&held->source, &ch->from, ifindex, 1,
-				     &from->guard, NULL))
+	if (!error && source_program(&held->source, &ch->from, &held->routes,
+				     ifindex, 1, &from->guard, NULL))
 		from->guard = NULL;
 	return error;
 }
@@ -168,9 +222,73 @@ static void guard_anew(struct held *held)
 
 static void after_failure(struct change *ch, const struct os_state *to)
 {
+	struct held *held = ch->held;
+
 	take_in(ch, true);
-	if (to->guard && ch->held->lease.counted)
-		guard_anew(ch->held);
+	if (to->guard && held->lease.counted)
+		guard_anew(held);
+	/* Fewer were in the batch that undid it. */
+	if (held->routes.n > WIRE_ROUTES_MAX && !is_about_routes(ch))
+		remake_begin(held);
+}
+
+/* The lease is as the request made it. */
+static void commit(struct change *ch, const struct config *config,
+		   const struct guard_program *guard)
+{
+	struct held *held = ch->held;
+
+	for (unsigned i = 0; i < ch->come; i++)
+		routes_add(&held->routes, &ch->to.routes[i]);
+	if (ch->gone)
+		remake_again(held);
+	lease_configure(held, config);
+	if (ch->judged) {
+		source_take(held, &ch->source);
+		held->judged = held->server->generation;
+	}
+	if (guard)
+		source_in_force(&held->source, guard);
+	know(ch);
+	take_in(ch, false);
+	/* But one that changes nothing could hide a storm. */
+	if (memcmp(&ch->from, &ch->to, sizeof(ch->to)) != 0)
+		mirror_forgive(held->lease.ifindex);
+	mirror_readdress(held->lease.ifindex, ch->from.addresses,
+			 ch->from.n_addresses, ch->to.addresses,
+			 ch->to.n_addresses);
+}
+
+/* Those that stay are more than go into the request's batch: afterwards. */
+static int make_later(struct change *ch, struct lease_step **ret)
+{
+	struct lease_step *step = malloc(sizeof(*step));
+
+	*ret = step;
+	if (!step)
+		return refuse(&ch->why, WIRE_E_NO_MEMORY, "change",
+			      "out of memory");
+	step->from = ch->from;
+	step->to = ch->to;
+	return 0;
+}
+
+/* What the kernel may have dropped of what stays is asked for anew. */
+static int ask_for_kept(struct change *ch, const struct os_state *from,
+			const struct os_state *to, struct lease_step **later)
+{
+	/* On the way there, and on the way back where that fails. */
+	bool there = !is_down(&ch->to) && os_device_drops_routes(from, to);
+	bool back = !is_down(&ch->from) && os_device_drops_routes(to, from);
+
+	if (ch->held->routes.n == 0 || (!there && !back))
+		return 0;
+	if (lease_add_routes(ch->held, &ch->from) &&
+	    lease_add_routes(ch->held, &ch->to))
+		return 0;
+	ch->from.n_routes = (uint16_t)ch->gone;
+	ch->to.n_routes = (uint16_t)ch->come;
+	return there ? make_later(ch, later) : 0;
 }
 
 /* Brings the device there. */
@@ -180,46 +298,80 @@ static int carry_out(struct change *ch)
 	struct os_state from = { .open = &ch->from,
 				 .doubtful = ch->repairs };
 	struct os_state to = { .open = &ch->to };
+	struct lease_step *later = NULL;
 	struct config config;
 	int error = make_guards(ch, &from, &to);
-	bool changes;
 
 	if (error)
 		return error;
-	if (config_pack(&ch->to, &config))
+	if (routes_reserve(&held->routes, (uint32_t)ch->come + ch->gone) ||
+	    config_pack(&ch->to, &held->routes, ch->to.routes, ch->come,
+			&config))
 		return refuse(&ch->why, WIRE_E_NO_MEMORY, "change",
 			      "out of memory");
-	error = os_device_change(held->lease.ifindex, held->connected_metric,
-				 &from, &to, &ch->why);
+	error = ask_for_kept(ch, &from, &to, &later);
+	if (!error)
+		error = os_device_change(held->lease.ifindex,
+					 held->connected_metric, &from, &to,
+					 &ch->why);
 	if (error) {
+		free(later);
 		config_free(&config);
+		put_back(ch);
 		after_failure(ch, &to);
 		return error;
 	}
-	changes = !config_equal(&config, &held->config);
-	lease_configure(held, &config);
-	if (ch->judged)
-		source_take(held, &ch->source);
-	source_in_force(&held->source, to.guard);
-	know(ch);
-	take_in(ch, false);
-	/* But one that changes nothing could hide a storm. */
-	if (changes)
-		mirror_forgive(held->lease.ifindex);
-	mirror_readdress(held->lease.ifindex, ch->from.addresses,
-			 ch->from.n_addresses, ch->to.addresses,
-			 ch->to.n_addresses);
+	commit(ch, &config, to.guard);
+	if (later)
+		remake_for_holder(held, later);
 	return 0;
 }
 
+/* Unless that comes from remake.c. */
 static void answer(struct change *ch, int error)
 {
 	struct wire_message done = { .type = WIRE_DONE };
 
 	if (error)
+		put_back(ch);
+	if (error)
 		conn_refuse(ch->c, &ch->why);
-	else
+	else if (!ch->c->busy)
 		conn_answer(ch->c, &done);
+}
+
+void change_undo(struct held *held, const struct lease_step *step,
+		 struct wire_refused *why)
+{
+	const struct os_state after = { .open = &step->to };
+	const struct os_state before = { .open = &step->from };
+	const struct wire_open *from = &step->from;
+	struct wire_refused second;
+	struct config config;
+
+	for (unsigned i = 0; i < step->to.n_routes; i++)
+		routes_remove(&held->routes, &step->to.routes[i]);
+	if (routes_reserve(&held->routes, 2u * from->n_routes) ||
+	    config_pack(from, &held->routes, from->routes, from->n_routes,
+			&config)) {
+		lease_revoke(held, "out of memory while a request was undone");
+		return;
+	}
+	put_routes(held, from, from->n_routes);
+	if (os_device_change(held->lease.ifindex, held->connected_metric, &after,
+			     &before, &second))
+		refuse(why, why->code, why->step, "%.*s; and what had been "
+		       "done could not be undone (%.*s): close the device",
+		       (int)(WIRE_TEXT_MAX / 3), why->text,
+		       (int)(WIRE_TEXT_MAX / 3), second.text);
+	lease_configure(held, &config);
+	if (step->from.mtu != step->to.mtu)
+		held->mtu = held->news.mtu = from->mtu;
+	if (from->flags != step->to.flags)
+		held->up = held->news.up = !is_down(from);
+	guard_anew(held);
+	if (held->up)
+		remake_begin(held);
 }
 
 /* --- addresses and routes ----------------------------------------------- */
@@ -235,25 +387,6 @@ static int find_address(const struct wire_open *o, const struct wire_address *a)
 			return i;
 	}
 	return -1;
-}
-
-/* Of several routes that are meant, the one with the lowest metric; or -1. */
-static int find_route(const struct wire_open *o, const struct wire_route *r)
-{
-	int best = -1;
-
-	for (int i = 0; i < o->n_routes; i++) {
-		const struct wire_route *b = &o->routes[i];
-
-		if (!prefix_equal(&r->dst, &b->dst) ||
-		    (r->metric && r->metric != b->metric) ||
-		    (r->gateway.family &&
-		     !prefix_same_address(&r->gateway, &b->gateway)))
-			continue;
-		if (best < 0 || b->metric < o->routes[best].metric)
-			best = i;
-	}
-	return best;
 }
 
 static int no_ipv6(struct change *ch, const char *step, const struct prefix *p)
@@ -280,8 +413,7 @@ static int check_mtu(struct change *ch)
 		    find_address(&ch->from, &to->addresses[i]) < 0)
 			return no_ipv6(ch, "address", &to->addresses[i].local);
 	for (unsigned i = 0; i < to->n_routes; i++)
-		if (to->routes[i].dst.family == 6 &&
-		    find_route(&ch->from, &to->routes[i]) < 0)
+		if (to->routes[i].dst.family == 6)
 			return no_ipv6(ch, "route", &to->routes[i].dst);
 	return 0;
 }
@@ -295,14 +427,18 @@ static int grow(struct change *ch)
 	if (!error)
 		error = check_mtu(ch);
 	if (!error)
-		error = host_check(&ch->to, &ch->from, ch->held->lease.ifindex,
+		error = host_check(&ch->to, &ch->from, &ch->held->routes,
+				   ch->held->lease.ifindex,
 				   ch->held->connected_metric, &terms,
 				   &ch->why);
-	if (!error && source_with(&ch->held->source, &terms, &ch->source))
-		error = refuse(&ch->why, WIRE_E_NO_MEMORY, "change",
-			       "out of memory");
 	if (error)
 		return error;
+	/* The same policy gives it the same terms. */
+	if (!is_new_to(ch) && is_about_routes(ch))
+		return carry_out(ch);
+	if (source_with(&ch->held->source, &terms, &ch->source))
+		return refuse(&ch->why, WIRE_E_NO_MEMORY, "change",
+			      "out of memory");
 	ch->judged = true;
 	error = carry_out(ch);
 	if (error)
@@ -320,22 +456,26 @@ static int too_many(struct change *ch, const char *what, unsigned max)
  * The route that this one would be twice; a default route is its two halves.
  * Which metric it will have is not known where that is left open.
  */
-static int find_clash(const struct wire_open *o, const struct wire_route *r)
+static bool find_clash(const struct routes *routes, const struct wire_route *r,
+		       struct wire_route *ret)
 {
 	struct wire_route other = { .dst = r->dst, .metric = r->metric };
-	int at = find_route(o, &other);
 
-	if (at >= 0 || r->dst.len > 1)
-		return at;
+	if (routes_find(routes, &other, ret))
+		return true;
+	if (r->dst.len > 1)
+		return false;
 	memset(other.dst.ip, 0, sizeof(other.dst.ip));
 	other.dst.len = 0;
-	at = find_route(o, &other);
-	for (int half = 0; at < 0 && r->dst.len == 0 && half < 2; half++) {
+	if (routes_find(routes, &other, ret))
+		return true;
+	for (int half = 0; r->dst.len == 0 && half < 2; half++) {
 		other.dst.len = 1;
 		other.dst.ip[0] = half ? 0x80 : 0;
-		at = find_route(o, &other);
+		if (routes_find(routes, &other, ret))
+			return true;
 	}
-	return at;
+	return false;
 }
 
 static int append_addresses(struct change *ch, const struct wire_add *add)
@@ -358,28 +498,42 @@ static int append_addresses(struct change *ch, const struct wire_add *add)
 	return 0;
 }
 
+static int clash(struct change *ch, const struct wire_route *with)
+{
+	char text[PREFIX_TEXT_MAX];
+
+	return refuse(&ch->why, WIRE_E_EXISTS, "route", "the device has a "
+		      "route to %s already, with metric %u; remove it first, "
+		      "or ask for another metric",
+		      prefix_format(&with->dst, text), with->metric);
+}
+
+static int too_many_alike(struct change *ch, const struct wire_route *r)
+{
+	char text[PREFIX_TEXT_MAX];
+
+	return refuse(&ch->why, WIRE_E_TOO_LARGE, "route", "%s: a device has "
+		      "at most %d routes to one destination; remove some first",
+		      prefix_format(&r->dst, text), LIMIT_ROUTES_ALIKE);
+}
+
 /* With the metric that it will have, where the client leaves that open. */
 static int append_routes(struct change *ch, const struct wire_add *add)
 {
+	const struct routes *routes = &ch->held->routes;
 	struct wire_open *to = &ch->to;
-	char text[PREFIX_TEXT_MAX];
+	struct wire_route with;
 
-	if (to->n_routes + add->n_routes > WIRE_ROUTES_MAX)
-		return too_many(ch, "routes", WIRE_ROUTES_MAX);
 	for (unsigned i = 0; i < add->n_routes; i++) {
 		const struct wire_route *r = &add->routes[i];
-		int at = find_clash(&ch->from, r);
 
-		if (at >= 0)
-			return refuse(&ch->why, WIRE_E_EXISTS, "route",
-				      "the device has a route to %s already, "
-				      "with metric %u; remove it first, or ask "
-				      "for another metric",
-				      prefix_format(&ch->from.routes[at].dst,
-						    text),
-				      ch->from.routes[at].metric);
+		if (find_clash(routes, r, &with))
+			return clash(ch, &with);
+		if (routes_alike(routes, &r->dst) >= LIMIT_ROUTES_ALIKE)
+			return too_many_alike(ch, r);
 		to->routes[to->n_routes++] = *r;
 	}
+	ch->come = to->n_routes;
 	return 0;
 }
 
@@ -418,15 +572,21 @@ static int strike_addresses(struct change *ch, const struct wire_remove *remove)
 	return 0;
 }
 
-static bool strike_route(struct wire_open *to, const struct wire_route *r)
+static void note_gone(struct change *ch, const struct wire_route *r)
 {
-	int at = find_route(to, r);
+	ch->from.routes[ch->gone++] = *r;
+	ch->from.n_routes = (uint16_t)ch->gone;
+}
 
-	if (at < 0)
+/* Takes it out of the lease's, for now: see put_back(). */
+static bool strike_route(struct change *ch, const struct wire_route *r)
+{
+	struct wire_route found;
+
+	if (!routes_find(&ch->held->routes, r, &found))
 		return false;
-	to->n_routes--;
-	memmove(&to->routes[at], &to->routes[at + 1],
-		(size_t)(to->n_routes - at) * sizeof(to->routes[0]));
+	routes_remove(&ch->held->routes, &found);
+	note_gone(ch, &found);
 	return true;
 }
 
@@ -434,17 +594,26 @@ static bool strike_route(struct wire_open *to, const struct wire_route *r)
  * A default route is made as its halves, and after a restart nothing tells
  * whether it was asked for as one: then it is what both are.
  */
-static bool strike_halves(struct wire_open *to, const struct wire_route *r)
+static bool strike_halves(struct change *ch, const struct wire_route *r)
 {
+	struct routes *routes = &ch->held->routes;
 	struct wire_route low = *r, high;
 
 	if (r->dst.len > 0)
 		return false;
 	low.dst.len = 1;
+	if (!routes_find(routes, &low, &low))
+		return false;
 	high = low;
 	high.dst.ip[0] = 0x80;
-	return find_route(to, &low) >= 0 && find_route(to, &high) >= 0 &&
-	       strike_route(to, &low) && strike_route(to, &high);
+	if (!routes_find(routes, &high, &high))
+		return false;
+	routes_remove(routes, &low);
+	routes_remove(routes, &high);
+	low.dst.len = 0;
+	low.flags = HALVES;
+	note_gone(ch, &low);
+	return true;
 }
 
 static int strike_routes(struct change *ch, const struct wire_remove *remove)
@@ -454,7 +623,7 @@ static int strike_routes(struct change *ch, const struct wire_remove *remove)
 	for (unsigned i = 0; i < remove->n_routes; i++) {
 		const struct wire_route *r = &remove->routes[i];
 
-		if (!strike_route(&ch->to, r) && !strike_halves(&ch->to, r))
+		if (!strike_route(ch, r) && !strike_halves(ch, r))
 			return refuse(&ch->why, WIRE_E_NOT_FOUND, "route",
 				      "%s: nobody asked for this route (with "
 				      "this gateway and metric) on the device, "
@@ -475,6 +644,8 @@ void change_remove(struct conn *c, const struct wire_remove *remove)
 		error = strike_routes(&now, remove);
 	if (!error)
 		error = carry_out(&now);
+	if (!error)
+		routes_trim(&now.held->routes);
 	answer(&now, error);
 }
 

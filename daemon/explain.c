@@ -16,6 +16,7 @@ int explain_open(struct server *server, const struct peer *peer,
 		 struct policy_decision *ret_decision,
 		 struct wire_refused *why)
 {
+	static const struct routes none;
 	struct policy_usage usage = { .name_taken = mirror_name_taken };
 	int error = mirror_update();
 
@@ -32,7 +33,7 @@ int explain_open(struct server *server, const struct peer *peer,
 		memcpy(why->rule, ret_decision->rule, sizeof(why->rule));
 		return error;
 	}
-	return host_check(ret_open, NULL, 0, ret_decision->terms.metric,
+	return host_check(ret_open, NULL, &none, 0, ret_decision->terms.metric,
 			  &ret_decision->terms, why);
 }
 

@@ -33,13 +33,7 @@ int claims_init(struct claims *claims, size_t room)
 
 void claims_add(struct claims *claims, const struct prefix *prefix)
 {
-	struct prefix p = prefix_network(prefix);
-
-	/* Routes to one may be many, by their metrics. */
-	for (size_t i = 0; i < claims->n; i++)
-		if (prefix_equal(&claims->all[i].net.prefix, &p))
-			return;
-	claims->all[claims->n++].net.prefix = p;
+	claims->all[claims->n++].net.prefix = prefix_network(prefix);
 }
 
 void claims_free(struct claims *claims)
@@ -57,7 +51,7 @@ void follow_claims(struct held *held, struct claims *claims)
 
 		c->held = held;
 		c->named = claims->named;
-		/* Several leases may claim the same. */
+		/* Several leases may claim the same, and one by its metrics. */
 		do
 			c->net.serial = ++follow.serial;
 		while (!nets_add(&follow.claims, &c->net));
@@ -100,6 +94,11 @@ static void touch_by(const struct net *claim, const struct net *what)
 		follow_touch(c->held);
 }
 
+static bool claims_above(const struct prefix *p, int len, struct prefix *ret)
+{
+	return nets_above(&follow.claims, 0, 0, p, len, ret);
+}
+
 void follow_touched(const struct net *what)
 {
 	const struct prefix *p = &what->prefix;
@@ -112,8 +111,8 @@ void follow_touched(const struct net *what)
 		lease = registry_find(&follow.server->registry, what->ifindex);
 	if (lease)
 		follow_touch(held_of(lease));
-	for (bool more = nets_above(&follow.claims, p, p->len, &net); more;
-	     more = nets_above(&follow.claims, &net, net.len - 1, &net))
+	for (bool more = claims_above(p, p->len, &net); more;
+	     more = claims_above(&net, net.len - 1, &net))
 		for (n = nets_of(&follow.claims, &net, 0); n; n = nets_next(n))
 			touch_by(n, what);
 	/* All in it becomes the host's own, or does no longer. */

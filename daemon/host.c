@@ -72,13 +72,11 @@ static bool had_address(const struct wire_open *has,
 }
 
 /* With no larger metric, so that what it outranks was outranked before. */
-static bool had_route(const struct wire_open *has, const struct wire_route *r)
+static bool had_route(const struct routes *besides, const struct wire_route *r)
 {
-	for (unsigned i = 0; has && i < has->n_routes; i++)
-		if (prefix_equal(&r->dst, &has->routes[i].dst) &&
-		    has->routes[i].metric <= r->metric)
-			return true;
-	return false;
+	struct wire_route had = { .dst = r->dst };
+
+	return routes_find(besides, &had, &had) && had.metric <= r->metric;
 }
 
 /* It is the device's already, with another length or peer. */
@@ -146,11 +144,22 @@ static int check_rank(const struct prefix *dst, uint32_t metric,
 	return 0;
 }
 
+static int is_network(const struct wire_route *r, const struct wire_address *a,
+		      struct wire_refused *why)
+{
+	char text[PREFIX_TEXT_MAX], local[PREFIX_TEXT_MAX];
+
+	return refuse(why, WIRE_E_EXISTS, "route", "the device has a route to "
+		      "%s already, with metric %u, by its address %s; leave it "
+		      "out, or ask for another metric",
+		      prefix_format(&r->dst, text), r->metric,
+		      prefix_format(&a->local, local));
+}
+
 /* The route that an address brings along is one as well. */
 static int check_own(const struct wire_open *open, uint32_t metric,
 		     const struct wire_route *r, struct wire_refused *why)
 {
-	char text[PREFIX_TEXT_MAX], local[PREFIX_TEXT_MAX];
 	struct prefix part[2], net;
 	unsigned n = parts_of(&r->dst, part);
 
@@ -158,23 +167,49 @@ static int check_own(const struct wire_open *open, uint32_t metric,
 		return 0;
 	for (unsigned i = 0; i < open->n_addresses * n; i++) {
 		const struct wire_address *a = &open->addresses[i / n];
+		const struct wire_route half = { .dst = part[i % n],
+						 .metric = metric };
 
-		if (network_of(a, &net) && prefix_equal(&net, &part[i % n]))
-			return refuse(why, WIRE_E_EXISTS, "route", "the device "
-				      "has a route to %s already, with metric "
-				      "%u, by its address %s; leave it out, or "
-				      "ask for another metric",
-				      prefix_format(&part[i % n], text),
-				      metric, prefix_format(&a->local, local));
+		if (network_of(a, &net) && prefix_equal(&net, &half.dst))
+			return is_network(&half, a, why);
 	}
 	return 0;
 }
 
-int host_check(const struct wire_open *open, const struct wire_open *has,
-	       unsigned ifindex, uint32_t metric,
-	       const struct policy_terms *terms, struct wire_refused *why)
+/* No network of an address is as wide as a default route, or its half. */
+static int check_besides(const struct wire_address *a,
+			 const struct routes *besides, uint32_t metric,
+			 struct wire_refused *why)
+{
+	struct wire_route r = { .metric = metric };
+
+	if (!metric || !network_of(a, &r.dst) || !routes_find(besides, &r, &r))
+		return 0;
+	return is_network(&r, a, why);
+}
+
+static int check_address(const struct wire_address *a,
+			 const struct wire_open *has, unsigned ifindex,
+			 uint32_t metric, const struct policy_terms *terms,
+			 struct wire_refused *why)
 {
 	struct prefix net;
+	int error = 0;
+
+	if (!is_own(has, a))
+		error = check_owner(a, why);
+	if (!error)
+		error = check_shadows(a, ifindex, terms, why);
+	if (!error && network_of(a, &net))
+		error = check_rank(&net, metric, "address", ifindex, terms,
+				   why);
+	return error;
+}
+
+int host_check(const struct wire_open *open, const struct wire_open *has,
+	       const struct routes *besides, unsigned ifindex, uint32_t metric,
+	       const struct policy_terms *terms, struct wire_refused *why)
+{
 	int error = 0;
 
 	for (unsigned i = 0; i < open->n_addresses && !error; i++) {
@@ -182,19 +217,15 @@ int host_check(const struct wire_open *open, const struct wire_open *has,
 
 		if (had_address(has, a))
 			continue;
-		if (!is_own(has, a))
-			error = check_owner(a, why);
+		error = check_address(a, has, ifindex, metric, terms, why);
 		if (!error)
-			error = check_shadows(a, ifindex, terms, why);
-		if (!error && network_of(a, &net))
-			error = check_rank(&net, metric, "address", ifindex,
-					   terms, why);
+			error = check_besides(a, besides, metric, why);
 	}
 	for (unsigned i = 0; i < open->n_routes && !error; i++) {
 		const struct wire_route *r = &open->routes[i];
 
 		error = check_own(open, metric, r, why);
-		if (error || had_route(has, r))
+		if (error || had_route(besides, r))
 			continue;
 		error = check_shadow(&r->dst, "route", ifindex, terms, why);
 		if (!error)
@@ -204,7 +235,8 @@ int host_check(const struct wire_open *open, const struct wire_open *has,
 	return error;
 }
 
-int host_check_again(const struct wire_open *has, unsigned ifindex,
+int host_check_again(const struct wire_open *has,
+		     const struct routes *besides, unsigned ifindex,
 		     const struct policy_terms *terms,
 		     struct wire_refused *why)
 {
@@ -212,8 +244,10 @@ int host_check_again(const struct wire_open *has, unsigned ifindex,
 
 	for (unsigned i = 0; i < has->n_addresses && !error; i++)
 		error = check_shadows(&has->addresses[i], ifindex, terms, why);
-	for (unsigned i = 0; i < has->n_routes && !error; i++)
-		error = check_shadow(&has->routes[i].dst, "route", ifindex,
-				     terms, why);
+	for (uint32_t i = 0; i < besides->n && !error; i++) {
+		struct wire_route r = routes_get(besides, i);
+
+		error = check_shadow(&r.dst, "route", ifindex, terms, why);
+	}
 	return error;
 }

@@ -44,9 +44,11 @@ static void held_free(struct held *held)
 	gone(held);
 	event_del(&held->linger);
 	event_del(&held->changed);
+	remake_stop(held);
 	source_free(held);
 	count_waiting(held, 0);
 	config_free(&held->config);
+	routes_free(&held->routes);
 	for (unsigned i = 0; i < held->job.n_fds; i++)
 		close(held->fds[i]);
 	registry_remove(&held->server->registry, &held->lease);
@@ -234,6 +236,7 @@ void lease_end(struct held *held)
 	held->conn = NULL;
 	held->lease.state = WIRE_LEASE_ENDING;
 	event_del(&held->linger);
+	remake_stop(held);
 	if (held->working)
 		return;		/* goes on when the worker is done */
 	log_line(LOG_INFO, "lease %s: %s of uid %u ends", held->lease.id,
@@ -300,20 +303,65 @@ void lease_config(const struct held *held, struct wire_open *ret)
 		ret->flags |= WIRE_OPEN_DOWN;
 }
 
-int config_pack(const struct wire_open *open, struct config *ret)
+bool lease_add_routes(const struct held *held, struct wire_open *to)
+{
+	const struct routes *routes = &held->routes;
+
+	if (routes->n + to->n_routes > WIRE_ROUTES_MAX)
+		return false;
+	for (int gateways = 0; gateways <= 1; gateways++)
+		for (uint32_t i = 0; i < routes->n; i++) {
+			struct wire_route r = routes_get(routes, i);
+
+			if ((r.gateway.family != 0) == gateways)
+				to->routes[to->n_routes++] = r;
+		}
+	return true;
+}
+
+/*
+ * Of many routes none has a claim: everything claims such a lease.  That it is
+ * looked at in vain costs time, and none of its packets.
+ */
+static void claim_routes(struct claims *claims, const struct routes *kept,
+			 const struct wire_route *added, size_t n_added)
+{
+	static const struct prefix everything[] = {
+		{ .family = 4 }, { .family = 6 }
+	};
+
+	if (kept->n + n_added > WIRE_ROUTES_MAX) {
+		claims_add(claims, &everything[0]);
+		claims_add(claims, &everything[1]);
+		return;
+	}
+	for (uint32_t i = 0; i < kept->n; i++) {
+		struct wire_route r = routes_get(kept, i);
+
+		claims_add(claims, &r.dst);
+	}
+	for (size_t i = 0; i < n_added; i++)
+		claims_add(claims, &added[i].dst);
+}
+
+int config_pack(const struct wire_open *open, const struct routes *kept,
+		const struct wire_route *added, size_t n_added,
+		struct config *ret)
 {
 	static struct wire_message m = { .type = WIRE_OPEN };
 	static uint8_t frame[WIRE_FRAME_MAX];
+	size_t n = kept->n + n_added;
 	int len;
 
-	if (claims_init(&ret->claims, (size_t)open->n_addresses +
-				      open->n_routes))
+	if (n > WIRE_ROUTES_MAX)
+		n = 2;		/* see claim_routes() */
+	if (claims_init(&ret->claims, open->n_addresses + n))
 		return -ENOMEM;
 	for (unsigned i = 0; i < open->n_addresses; i++)
 		claims_add(&ret->claims, lease_far_end(&open->addresses[i]));
-	for (unsigned i = 0; i < open->n_routes; i++)
-		claims_add(&ret->claims, &open->routes[i].dst);
+	claim_routes(&ret->claims, kept, added, n_added);
 	m.open = *open;
+	m.open.n_routes = 0;
 	len = wire_encode(&m, frame, sizeof(frame));
 	ret->frame = len < 0 ? NULL : malloc((size_t)len);
 	if (!ret->frame) {
@@ -323,11 +371,6 @@ int config_pack(const struct wire_open *open, struct config *ret)
 	memcpy(ret->frame, frame, (size_t)len);
 	ret->len = (size_t)len;
 	return 0;
-}
-
-bool config_equal(const struct config *a, const struct config *b)
-{
-	return a->len == b->len && memcmp(a->frame, b->frame, a->len) == 0;
 }
 
 void config_free(struct config *config)
@@ -345,14 +388,28 @@ void lease_configure(struct held *held, const struct config *config)
 
 /* --- the beginning ------------------------------------------------------ */
 
+static int take_routes(struct held *held, const struct wire_route *routes,
+		       size_t n)
+{
+	if (routes_reserve(&held->routes, (uint32_t)n))
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++)
+		routes_add(&held->routes, &routes[i]);
+	return 0;
+}
+
 struct held *lease_new(struct server *server, const struct wire_open *open,
+		       const struct wire_route *routes, size_t n_routes,
 		       const char *id, uid_t uid)
 {
 	struct held *held = calloc(1, sizeof(*held) +
 				   open->queues * sizeof(int));
 	struct config config;
 
-	if (!held || config_pack(open, &config)) {
+	if (!held || take_routes(held, routes, n_routes) ||
+	    config_pack(open, &held->routes, NULL, 0, &config)) {
+		if (held)
+			routes_free(&held->routes);
 		free(held);
 		return NULL;
 	}
@@ -368,6 +425,7 @@ struct held *lease_new(struct server *server, const struct wire_open *open,
 	snprintf(held->alias, sizeof(held->alias), OS_ALIAS "%s:%u", id, uid);
 	evtimer_assign(&held->linger, server->base, on_linger, held);
 	evtimer_assign(&held->changed, server->base, watch_changed, held);
+	remake_init(held);
 	return held;
 }
 
@@ -375,6 +433,7 @@ void lease_free_new(struct held *held)
 {
 	source_free(held);
 	config_free(&held->config);
+	routes_free(&held->routes);
 	free(held);
 }
 
@@ -388,7 +447,8 @@ static struct held *reserve(struct conn *c, const struct wire_open *open,
 	if (token_new(token))
 		return NULL;
 	token_lease_id(token, id);
-	held = lease_new(c->server, open, id, c->peer.uid);
+	held = lease_new(c->server, open, open->routes, open->n_routes, id,
+			 c->peer.uid);
 	if (held && source_set(held, terms)) {
 		lease_free_new(held);
 		held = NULL;
@@ -396,6 +456,7 @@ static struct held *reserve(struct conn *c, const struct wire_open *open,
 	if (!held)
 		return NULL;
 	held->conn = c;
+	held->judged = c->server->generation;
 	held->connected_metric = terms->metric;
 	held->lease.pid = c->peer.pid;
 	held->lease.state = WIRE_LEASE_HELD;
@@ -437,7 +498,9 @@ static int make(struct held *held, const struct wire_open *open,
 		struct os_device *dev, struct wire_refused *why)
 {
 	const struct guard_program *guard;
-	int error = source_program(&held->source, open, 0, 0, &guard, why);
+	static const struct routes none;
+	int error = source_program(&held->source, open, &none, 0, 0, &guard,
+				   why);
 
 	if (!error)
 		error = os_device_open(open, held->alias,

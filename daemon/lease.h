@@ -7,12 +7,14 @@
  *	source.c	where its packets may come from
  *	follow.c	that, as the host changes
  *	adopt.c		what a daemon before this one left
+ *	remake.c	routes made again, a part at a time
  */
 #ifndef TUNTAPD_LEASE_H
 #define TUNTAPD_LEASE_H
 
 #include "conn.h"
 #include "os.h"
+#include "routes.h"
 #include "source.h"
 #include "worker.h"
 
@@ -27,13 +29,27 @@ struct lease_news {
 };
 
 /*
- * The OPEN that would make a device as it is, as a frame: its smallest form.
- * What it says of MTU and DOWN may be out of date.
+ * The OPEN that would make a device as it is, but without its routes, as a
+ * frame: its smallest form.  What it says of MTU and DOWN may be out of date.
  */
 struct config {
 	uint8_t *frame;
 	size_t len;
 	struct claims claims;	/* what leads to the device */
+};
+
+/* A request, by what it made of a device: to be undone. */
+struct lease_step {
+	struct wire_open from, to;	/* routes: those that went, that came */
+};
+
+/* Routes that the kernel dropped, and that are made again. */
+struct remake {
+	struct event go_on;
+	uint32_t next;		/* of the lease's routes */
+	bool running;
+	bool gateways;		/* those through one: behind the others */
+	struct lease_step *step;	/* its holder waits for that; or NULL */
 };
 
 /* A lease as the daemon keeps it. */
@@ -47,6 +63,9 @@ struct held {
 	bool working;		/* job is with the worker */
 	unsigned waiting;	/* fds counted by registry_fds() */
 	struct config config;
+	struct routes routes;	/* that it was given */
+	uint32_t judged;	/* generation of the policy that allows them */
+	struct remake remake;
 	struct source source;
 	uint32_t connected_metric;
 	uint8_t mac[6];		/* of a TAP, as it was made */
@@ -85,11 +104,14 @@ struct held *lease_held(struct lease *lease);
  */
 void lease_revoke(struct held *held, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
-/* How its device is, as far as was asked for. */
+/* How its device is, as far as was asked for, without its routes. */
 void lease_config(const struct held *held, struct wire_open *ret);
+/* Adds its routes, those without a gateway first.  False: one OPEN has no room. */
+bool lease_add_routes(const struct held *held, struct wire_open *to);
 /* 0 or -ENOMEM; for lease_configure() or config_free(). */
-int config_pack(const struct wire_open *open, struct config *ret);
-bool config_equal(const struct config *a, const struct config *b);
+int config_pack(const struct wire_open *open, const struct routes *kept,
+		const struct wire_route *added, size_t n_added,
+		struct config *ret);
 void config_free(struct config *config);
 /* It is so from now on; takes the config over. */
 void lease_configure(struct held *held, const struct config *config);
@@ -101,10 +123,11 @@ void lease_device_gone(const struct os_link *link, struct server *server);
 void lease_forget_all(struct server *server);
 
 /*
- * A lease with the given id, not reserved yet, for as many fds as it has
- * queues; NULL without memory.
+ * A lease with the given id and routes (those of open do not count), not
+ * reserved yet, for as many fds as it has queues; NULL without memory.
  */
 struct held *lease_new(struct server *server, const struct wire_open *open,
+		       const struct wire_route *routes, size_t n_routes,
 		       const char *id, uid_t uid);
 /* Of one that was not reserved. */
 void lease_free_new(struct held *held);
@@ -131,6 +154,24 @@ void watch_missed(struct server *server);
 unsigned watch_forgot(bool was_up, uint32_t old_mtu, bool up, uint32_t mtu);
 /* An event's: looks after what has changed of the device. */
 void watch_changed(evutil_socket_t fd, short what, void *held);
+
+/* remake.c */
+
+void remake_init(struct held *held);
+
+/*
+ * Makes its routes again, a part in a turn.  What comes in between begins it
+ * anew.
+ */
+void remake_begin(struct held *held);
+/*
+ * The same for a request, which is carried out but for this: it is answered at
+ * the end, or undone.  The step is from malloc(3), and taken over.
+ */
+void remake_for_holder(struct held *held, struct lease_step *step);
+/* Routes have gone: of those that are left some may have been passed over. */
+void remake_again(struct held *held);
+void remake_stop(struct held *held);
 
 /* adopt.c: leases that were here before, and those that others end */
 

@@ -42,11 +42,8 @@ int limits_set(const char *text, struct wire_refused *why);
 /* A line for each: its name and default, and what it is of. */
 void limits_print(FILE *to);
 
-/*
- * A request counts as one, and one more for each so many bytes: the longest are
- * those that take long, up to 10 ms.
- */
-#define LIMIT_REQUEST_BYTES	256
+/* A request counts as one, and one more for each so many bytes. */
+#define LIMIT_REQUEST_BYTES	4096
 /* Connections of root on the public socket, beyond those of all. */
 #define LIMIT_CONNECTIONS_ROOT	16
 #define LIMIT_GROUPS		4096	/* of a peer; who has more is refused */
@@ -109,7 +106,14 @@ void limits_print(FILE *to);
 /* How long one turn makes guards anew: one at least. */
 #define LIMIT_GUARDS_TURN_MS	5
 /* Prefixes that a guard is made from. */
-#define LIMIT_GUARD_NETS	65536
+#define LIMIT_GUARD_NETS	262144
+/*
+ * Routes of a device to one destination: the kernel goes through all of them
+ * for each one more.
+ */
+#define LIMIT_ROUTES_ALIKE	256
+/* Routes that are made again before others are served. */
+#define LIMIT_ROUTES_A_TURN	WIRE_ROUTES_MAX
 
 /* After a restart: how long devices wait to be taken back (--grace). */
 #define LIMIT_GRACE_SECONDS	10

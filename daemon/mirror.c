@@ -571,6 +571,11 @@ static const char *other_name(const struct net *net, unsigned except)
 	return link ? link->os.name : NULL;
 }
 
+static bool onlink_above(const struct prefix *p, int len, struct prefix *ret)
+{
+	return nets_above(&mirror.nets, NET_ADDRESS, NET_DIRECT, p, len, ret);
+}
+
 const char *mirror_onlink_owner(const struct prefix *p, unsigned except,
 				struct prefix *ret)
 {
@@ -578,8 +583,8 @@ const char *mirror_onlink_owner(const struct prefix *p, unsigned except,
 	const char *name;
 
 	/* From itself to ever wider ones, as far as there are any. */
-	for (bool more = nets_above(&mirror.nets, p, p->len, &net); more;
-	     more = nets_above(&mirror.nets, &net, net.len - 1, &net))
+	for (bool more = onlink_above(p, p->len, &net); more;
+	     more = onlink_above(&net, net.len - 1, &net))
 		for (struct net *n = nets_of(&mirror.nets, &net, NET_ADDRESS);
 		     n && n->kind <= NET_DIRECT; n = nets_next(n)) {
 			name = other_name(n, except);
@@ -597,16 +602,14 @@ const char *mirror_outranked(const struct prefix *p, unsigned except,
 	struct prefix net = prefix_network(p);
 	const char *name;
 
-	for (int kind = NET_DIRECT; kind <= NET_ROUTE; kind++)
-		for (struct net *n = nets_from(&mirror.nets, &net,
-					       (enum net_kind)kind, metric);
-		     n && (int)n->kind == kind; n = nets_next(n)) {
-			name = other_name(n, except);
-			if (!name || n->table != OS_TABLE_MAIN)
-				continue;
-			*ret_metric = n->metric;
-			return name;
-		}
+	for (struct net *n = nets_of(&mirror.nets, &net, NET_DIRECT);
+	     n && n->kind <= NET_ROUTE; n = nets_next(n)) {
+		name = n->metric < metric ? NULL : other_name(n, except);
+		if (!name || n->table != OS_TABLE_MAIN)
+			continue;
+		*ret_metric = n->metric;
+		return name;
+	}
 	return NULL;
 }
 
@@ -622,12 +625,17 @@ bool mirror_within(const struct prefix *network,
 	return true;
 }
 
+static bool local_above(const struct prefix *p, int len, struct prefix *ret)
+{
+	return nets_above(&mirror.nets, NET_LOCAL, NET_LOCAL, p, len, ret);
+}
+
 bool mirror_is_host(const struct prefix *network)
 {
 	struct prefix net;
 
-	for (bool more = nets_above(&mirror.nets, network, network->len, &net);
-	     more; more = nets_above(&mirror.nets, &net, net.len - 1, &net))
+	for (bool more = local_above(network, network->len, &net); more;
+	     more = local_above(&net, net.len - 1, &net))
 		for (struct net *n = nets_of(&mirror.nets, &net, NET_LOCAL);
 		     n && n->kind == NET_LOCAL; n = nets_next(n))
 			if (n->table == OS_TABLE_LOCAL && !net_is_short(&net))

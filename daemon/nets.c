@@ -48,23 +48,25 @@ static int compare(const struct net *a, const struct net *b)
 #define MADE static __attribute__((unused))
 RB_GENERATE_INTERNAL(nets_tree, net, node, compare, MADE)
 
-static unsigned *count(struct nets *nets, const struct prefix *p)
+static unsigned *count(struct nets *nets, const struct net *net)
 {
-	return &nets->count[p->family == 6][p->len];
+	const struct prefix *p = &net->prefix;
+
+	return &nets->count[net->kind][p->family == 6][p->len];
 }
 
 bool nets_add(struct nets *nets, struct net *net)
 {
 	if (RB_INSERT(nets_tree, &nets->tree, net))
 		return false;
-	++*count(nets, &net->prefix);
+	++*count(nets, net);
 	return true;
 }
 
 void nets_remove(struct nets *nets, struct net *net)
 {
 	RB_REMOVE(nets_tree, &nets->tree, net);
-	--*count(nets, &net->prefix);
+	--*count(nets, net);
 }
 
 struct net *nets_find(struct nets *nets, const struct net *key)
@@ -73,20 +75,14 @@ struct net *nets_find(struct nets *nets, const struct net *key)
 	return RB_FIND(nets_tree, &nets->tree, (struct net *)(uintptr_t)key);
 }
 
-struct net *nets_from(struct nets *nets, const struct prefix *prefix,
-		      enum net_kind kind, uint32_t metric)
+struct net *nets_of(struct nets *nets, const struct prefix *prefix,
+		    enum net_kind from)
 {
-	struct net key = { .prefix = *prefix, .kind = kind, .metric = metric };
+	struct net key = { .prefix = *prefix, .kind = from };
 	struct net *net = RB_NFIND(nets_tree, &nets->tree, &key);
 
 	return net && memcmp(&net->prefix, prefix, sizeof(*prefix)) == 0 ?
 	       net : NULL;
-}
-
-struct net *nets_of(struct nets *nets, const struct prefix *prefix,
-		    enum net_kind from)
-{
-	return nets_from(nets, prefix, from, 0);
 }
 
 struct net *nets_next(struct net *net)
@@ -114,12 +110,21 @@ struct net *nets_next_within(struct net *net, const struct prefix *network)
 	return if_within(RB_NEXT(nets_tree, NULL, net), network);
 }
 
-bool nets_above(const struct nets *nets, const struct prefix *prefix, int len,
-		struct prefix *ret)
+static bool some_have(const struct nets *nets, enum net_kind from,
+		      enum net_kind to, uint8_t family, int len)
+{
+	for (int kind = from; kind <= (int)to; kind++)
+		if (nets->count[kind][family == 6][len])
+			return true;
+	return false;
+}
+
+bool nets_above(const struct nets *nets, enum net_kind from, enum net_kind to,
+		const struct prefix *prefix, int len, struct prefix *ret)
 {
 	struct prefix above = *prefix;
 
-	while (len >= 0 && !nets->count[prefix->family == 6][len])
+	while (len >= 0 && !some_have(nets, from, to, prefix->family, len))
 		len--;
 	if (len < 0)
 		return false;

@@ -22,6 +22,7 @@ enum net_kind {
 	NET_ROUTE,		/* another route */
 	NET_NOWHERE		/* one that drops: blackhole and the like */
 };
+#define NET_KINDS	(NET_NOWHERE + 1)
 
 struct net {
 	/* Its place in the order; made from zeros. */
@@ -46,8 +47,8 @@ bool net_is_link_local(const struct prefix *p);
 /* Made from zeros. */
 struct nets {
 	RB_HEAD(nets_tree, net) tree;
-	/* How many there are of each length: few lengths are ever in use. */
-	unsigned count[2][NETS_LENGTHS];
+	/* How many of each kind have a length: few lengths are ever in use. */
+	unsigned count[NET_KINDS][2][NETS_LENGTHS];
 };
 
 /* False if one of that place is there already. */
@@ -58,20 +59,17 @@ struct net *nets_find(struct nets *nets, const struct net *key);
 /* The first one of that prefix, of this kind or a later one, or NULL. */
 struct net *nets_of(struct nets *nets, const struct prefix *prefix,
 		    enum net_kind from);
-/* Likewise, and of that kind with this metric or a larger one. */
-struct net *nets_from(struct nets *nets, const struct prefix *prefix,
-		      enum net_kind kind, uint32_t metric);
 /* The one behind it of the same prefix, or NULL. */
 struct net *nets_next(struct net *net);
 /* The first one in this network, itself included, and those behind it. */
 struct net *nets_within(struct nets *nets, const struct prefix *network);
 struct net *nets_next_within(struct net *net, const struct prefix *network);
 /*
- * The network that holds this prefix, of the longest length that some have and
- * that is not over len; there may be none of it.  False if no length is left.
- * *ret may be *prefix.
+ * The network that holds this prefix, of the longest length that some of these
+ * kinds have and that is not over len; there may be none of it.  False if no
+ * length is left.  *ret may be *prefix.
  */
-bool nets_above(const struct nets *nets, const struct prefix *prefix, int len,
-		struct prefix *ret);
+bool nets_above(const struct nets *nets, enum net_kind from, enum net_kind to,
+		const struct prefix *prefix, int len, struct prefix *ret);
 
 #endif

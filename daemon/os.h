@@ -84,6 +84,15 @@ int os_device_change(unsigned ifindex, uint32_t connected_metric,
 		     const struct os_state *from, const struct os_state *to,
 		     struct wire_refused *why);
 /*
+ * May the kernel drop routes on that way, which are to stay?  Then they are to
+ * be among those of both; or os_device_add_routes() makes them again.
+ */
+bool os_device_drops_routes(const struct os_state *from,
+			    const struct os_state *to);
+/* In one batch; that one is there already is fine. */
+int os_device_add_routes(unsigned ifindex, const struct wire_route *routes,
+			 unsigned n, struct wire_refused *why);
+/*
  * Puts a guard before a device that is there, or another one in its place.  0
  * or -errno (-ENODEV: the device is gone) with *why filled.
  */
@@ -210,13 +219,16 @@ unsigned os_link_tampered(const struct os_link *link, uint8_t layer,
 /* A device that bears a mark of ours, as a daemon before us left it. */
 struct os_found {
 	struct os_link link;
-	struct wire_open is;		/* the first of its addresses and */
-	unsigned n_addresses, n_routes;	/* routes, if it has more than fit */
+	struct wire_open is;		/* without routes; the first of its */
+	unsigned n_addresses;		/* addresses, if it has more than fit */
+	struct wire_route *routes;	/* n_routes of them */
+	size_t n_routes;
 	uint32_t connected_metric;	/* 0: it has no connected route */
 	bool guarded;
 };
 /*
- * Hands over each of them; false ends it.  0 or -errno.  Not described are
+ * Hands over each of them, which is the caller's no longer than that; false
+ * ends it.  0 or -errno.  Not described are
  * flags and routes that the kernel forgets of a device that is down.
  */
 int os_devices_find(bool (*found)(void *arg, const struct os_found *f),

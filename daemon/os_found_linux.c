@@ -181,68 +181,26 @@ static void describe_addresses(const struct device *d, struct os_found *ret)
 			ret->is.addresses[ret->is.n_addresses++] = a->wire;
 }
 
-/* Its other half, if it is one of a default route (rtnl_add_route()). */
-static const struct route *other_half(const struct device *d,
-				      const struct route *of)
-{
-	struct prefix dst = of->wire.dst;
-	const struct route *r;
-
-	dst.ip[0] ^= 0x80;
-	DL_FOREACH(d->routes, r)
-		if (dst.len == 1 && prefix_equal(&r->wire.dst, &dst) &&
-		    r->wire.metric == of->wire.metric &&
-		    prefix_equal(&r->wire.gateway, &of->wire.gateway))
-			return r;
-	return NULL;
-}
-
-/*
- * More than a device may have can be what one has: whoever asked for as many
- * asked for the default route, and not for its halves.
- */
-static void join_halves(const struct device *d, struct os_found *ret)
-{
-	struct wire_route *to = ret->is.routes;
-	const struct route *r;
-
-	ret->n_routes = ret->is.n_routes = 0;
-	DL_FOREACH(d->routes, r) {
-		bool half;
-
-		if (r->wire.metric == ret->connected_metric &&
-		    may_be_connected(d, r))
-			continue;
-		half = other_half(d, r);
-		if ((half && r->wire.dst.ip[0]) ||
-		    ret->n_routes++ >= WIRE_ROUTES_MAX)
-			continue;
-		*to = r->wire;
-		if (half)
-			to->dst.len = 0;
-		to++;
-		ret->is.n_routes++;
-	}
-}
-
 /* Routes to the networks of addresses follow from these, and are no others. */
-static void describe_routes(const struct device *d, struct os_found *ret)
+static int describe_routes(const struct device *d, struct os_found *ret)
 {
 	const struct route *r;
+	size_t n;
 
 	ret->connected_metric = connected_metric(d);
-	DL_FOREACH(d->routes, r) {
-		if (r->wire.metric == ret->connected_metric &&
-		    may_be_connected(d, r))
-			continue;
-		if (ret->n_routes++ < WIRE_ROUTES_MAX)
-			ret->is.routes[ret->is.n_routes++] = r->wire;
-	}
-	if (ret->n_routes > WIRE_ROUTES_MAX)
-		join_halves(d, ret);
+	DL_COUNT(d->routes, r, n);
+	ret->routes = calloc(n + 1, sizeof(*ret->routes));
+	if (!ret->routes)
+		return -ENOMEM;
+	DL_FOREACH(d->routes, r)
+		if (r->wire.metric != ret->connected_metric ||
+		    !may_be_connected(d, r))
+			ret->routes[ret->n_routes++] = r->wire;
+	return 0;
 }
 
-static void describe(const struct device *d, struct os_found *ret)
+/* 0 or -ENOMEM; its routes are to be freed. */
+static int describe(const struct device *d, struct os_found *ret)
 {
 	const struct os_link *link = &d->link;
 
@@ -257,7 +215,7 @@ static void describe(const struct device *d, struct os_found *ret)
 	};
 	memcpy(ret->is.name, link->name, sizeof(ret->is.name));
 	describe_addresses(d, ret);
-	describe_routes(d, ret);
+	return describe_routes(d, ret);
 }
 
 int os_devices_find(bool (*found)(void *arg, const struct os_found *f),
@@ -280,10 +238,15 @@ int os_devices_find(bool (*found)(void *arg, const struct os_found *f),
 	if (!error)
 		error = f.error;
 	HASH_ITER(hh, f.devices, d, next) {
+		bool more;
+
+		if (!error)
+			error = describe(d, &one);
 		if (error)
 			break;
-		describe(d, &one);
-		if (!found(arg, &one))
+		more = found(arg, &one);
+		free(one.routes);
+		if (!more)
 			break;
 	}
 	on_dump(&f, true);

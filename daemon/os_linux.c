@@ -420,6 +420,30 @@ int os_device_change(unsigned ifindex, uint32_t connected_metric,
 		      (int)(WIRE_TEXT_MAX / 3), second.text);
 }
 
+bool os_device_drops_routes(const struct os_state *from,
+			    const struct os_state *to)
+{
+	const struct rtnl_move m = { 0, 0, from->open, to->open,
+				     from->doubtful };
+
+	return rtnl_move_drops_routes(&m);
+}
+
+int os_device_add_routes(unsigned ifindex, const struct wire_route *routes,
+			 unsigned n, struct wire_refused *why)
+{
+	struct rtnl_batch batch;
+	int error;
+
+	if (rtnl_batch_init(&batch))
+		return refuse(why, WIRE_E_NO_MEMORY, "route", "out of memory");
+	for (unsigned i = 0; i < n; i++)
+		rtnl_add_route(&batch, ifindex, &routes[i], NULL, true);
+	error = rtnl_commit(&os.requests, &batch, NULL, why);
+	rtnl_batch_free(&batch);
+	return error;
+}
+
 int os_device_restore(unsigned ifindex, uint32_t connected_metric,
 		      const struct wire_open *is, struct wire_refused *why)
 {

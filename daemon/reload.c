@@ -10,6 +10,7 @@
 
 #include "conn.h"
 #include "host.h"
+#include "judge.h"
 #include "lease.h"
 #include "clock.h"
 #include "limits.h"
@@ -134,23 +135,24 @@ static bool is_outranked(const struct held *held, const struct wire_open *is,
 }
 
 /* Would the policy give this device, if these were there already? */
-static bool would_give(const struct server *server, const struct held *held,
-		       unsigned devices, unsigned all_devices)
+static bool would_give(const struct held *held, unsigned devices,
+		       unsigned all_devices)
 {
 	static struct wire_open ask;	/* large; used up before we return */
-	struct policy_usage usage = { devices, all_devices, NULL, NULL };
+	struct policy_usage usage = { .devices = devices,
+				      .all_devices = all_devices };
 	struct policy_decision decision = { .code = 0 };
 	struct wire_refused why;
 
 	lease_config(held, &ask);
-	if (policy_decide(server->policy, &held->conn->peer, &ask, &usage,
-			  &ask, &decision))
+	if (judge_device(held, &ask, &usage, true, &decision))
 		return would_end(held, decision.text, decision.rule);
 	if (is_outranked(held, &ask, &decision.terms))
 		return would_end(held, "the routes to the networks of its "
 				 "addresses have a metric that its rule does "
 				 "not allow", decision.rule);
-	if (host_check_again(&ask, held->lease.ifindex, &decision.terms, &why))
+	if (host_check_again(&ask, &held->routes, held->lease.ifindex,
+			     &decision.terms, &why))
 		return would_end(held, why.text, why.rule);
 	return true;
 }
@@ -210,7 +212,7 @@ static unsigned enforce(struct server *server)
 		if (!held)
 			continue;
 		own = kept_of(&kept, lease->uid);
-		if (would_give(server, held, own->devices, all)) {
+		if (would_give(held, own->devices, all)) {
 			own->devices++;
 			all++;
 		} else {

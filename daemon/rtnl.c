@@ -484,12 +484,13 @@ static const char *advice(const struct rtnl_row *row, int err)
 static int explain(const struct rtnl_row *row, const struct nlmsghdr *nlh,
 		   int err, struct wire_refused *why)
 {
-	char words[128];
+	char words[128], what[RTNL_WHAT_MAX];
 
 	extended_text(nlh, words, sizeof(words));
+	rtnl_row_what(row, what);
 	refuse(why, refuse_kernel_code(err), row->step,
-		      "%s%sthe kernel says: %s%s%s%s", row->what,
-		      row->what[0] ? ": " : "", strerror(err),
+		      "%s%sthe kernel says: %s%s%s%s", what,
+		      what[0] ? ": " : "", strerror(err),
 		      words[0] ? ", " : "", words, advice(row, err));
 	return -err;
 }

@@ -34,13 +34,17 @@ void rtnl_close(struct rtnl *rtnl);	/* a zeroed one is fine */
 /*
  * A batch.  Adding to a full one is remembered, and rtnl_commit() says so.
  */
-#define RTNL_WHAT_MAX	80
+#define RTNL_WHAT_MAX	128
 struct rtnl_row {			/* a message of a batch */
 	uint32_t seq;
 	const char *step;		/* what a refusal names */
 	char what[RTNL_WHAT_MAX];	/* "address 10.0.0.1/24", or "" */
+	struct wire_route route;	/* or this, which takes time to write */
+	bool removes;
 	const int *tolerate;		/* these are no failure; 0 ends them */
 };
+/* What was asked for, in words. */
+void rtnl_row_what(const struct rtnl_row *row, char ret[RTNL_WHAT_MAX]);
 struct rtnl_batch {
 	uint8_t *buf;
 	size_t len;
@@ -103,6 +107,8 @@ struct rtnl_move {
 	bool repair;
 };
 void rtnl_move(struct rtnl_batch *b, const struct rtnl_move *m);
+/* May the kernel drop routes on the way that neither of the two names? */
+bool rtnl_move_drops_routes(const struct rtnl_move *m);
 
 void rtnl_delete_link(struct rtnl_batch *b, unsigned ifindex);
 /* Asks for the link; its answer goes to rtnl_commit()'s ret_link. */

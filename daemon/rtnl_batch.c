@@ -50,6 +50,21 @@ void rtnl_batch_free(struct rtnl_batch *b)
 	*b = (struct rtnl_batch){ 0 };
 }
 
+void rtnl_row_what(const struct rtnl_row *row, char ret[RTNL_WHAT_MAX])
+{
+	const struct wire_route *r = &row->route;
+	char dst[PREFIX_TEXT_MAX], via[PREFIX_TEXT_MAX];
+
+	if (!r->dst.family)
+		memcpy(ret, row->what, RTNL_WHAT_MAX);
+	else
+		snprintf(ret, RTNL_WHAT_MAX, "%s%s via %s metric %u",
+			 row->removes ? "removing " : "",
+			 prefix_format(&r->dst, dst), r->gateway.family ?
+			 prefix_format(&r->gateway, via) : "the device",
+			 r->metric);
+}
+
 /* Begins a message with its family header; NULL when the batch is full. */
 static struct nlmsghdr *begin(struct rtnl_batch *b, const char *step,
 			      uint16_t type, uint16_t flags, size_t extra)
@@ -259,16 +274,13 @@ static struct nlmsghdr *begin_route(struct rtnl_batch *b, uint16_t type,
 {
 	struct nlmsghdr *nlh = begin(b, "route", type, flags,
 				     sizeof(struct rtmsg));
-	char dst[PREFIX_TEXT_MAX], via[PREFIX_TEXT_MAX];
 	struct rtmsg *rtm;
 
 	if (!nlh)
 		return NULL;
 	b->rows[b->n].tolerate = tolerate;
-	snprintf(b->rows[b->n].what, RTNL_WHAT_MAX, "%s%s via %s metric %u",
-		 type == RTM_DELROUTE ? "removing " : "",
-		 prefix_format(&r->dst, dst), r->gateway.family ?
-		 prefix_format(&r->gateway, via) : "the device", r->metric);
+	b->rows[b->n].route = *r;
+	b->rows[b->n].removes = type == RTM_DELROUTE;
 	rtm = mnl_nlmsg_get_payload(nlh);
 	rtm->rtm_family = af(&r->dst);
 	rtm->rtm_dst_len = r->dst.len;

@@ -297,3 +297,17 @@ void rtnl_move(struct rtnl_batch *b, const struct rtnl_move *m)
 	if (v.up)
 		add_routes(&v);
 }
+
+bool rtnl_move_drops_routes(const struct rtnl_move *m)
+{
+	if (m->repair || m->from->flags & WIRE_OPEN_DOWN ||
+	    (!is_enough(m->from->mtu) && is_enough(m->to->mtu)))
+		return true;
+	for (unsigned i = 0; i < m->from->n_addresses; i++) {
+		const struct wire_address *a = &m->from->addresses[i];
+
+		if (a->local.family == 4 && !has_address(m->to, a))
+			return true;
+	}
+	return false;
+}

@@ -67,6 +67,8 @@ void source_free(struct held *held)
 
 /* --- what goes into a guard --------------------------------------------- */
 
+#define NETS_KEPT	4096	/* between one guard and the next */
+
 /* Grown as needed and kept: guards are made one at a time. */
 static struct {
 	struct guard_net *nets;
@@ -120,12 +122,25 @@ static bool add_own(const struct prefix *p)
 	return true;
 }
 
+/* By first address, and a network before all that lies in it. */
+static int compare_nets(const void *left, const void *right)
+{
+	const struct prefix *a = &((const struct guard_net *)left)->net;
+	const struct prefix *b = &((const struct guard_net *)right)->net;
+	int r = (int)a->family - (int)b->family;
+
+	if (r == 0)
+		r = memcmp(a->ip, b->ip, sizeof(a->ip));
+	return r ? r : (int)a->len - (int)b->len;
+}
+
 static bool is_ours(const struct prefix *p)
 {
-	for (size_t i = 0; i < gather.n_ours; i++)
-		if (prefix_equal(&gather.nets[i].net, p))
-			return true;
-	return false;
+	const struct guard_net key = { .net = prefix_network(p) };
+
+	return gather.n_ours > 0 &&
+	       bsearch(&key, gather.nets, gather.n_ours, sizeof(key),
+		       compare_nets);
 }
 
 /*
@@ -161,42 +176,58 @@ static bool on_own(void *arg, const struct net *net)
 	return !net_is_link_local(&net->prefix) || add_own(&net->prefix);
 }
 
-static void add_ours(const struct source *s, const struct wire_open *is)
+/* What leads to it. */
+static void add_own_nets(const struct wire_open *is,
+			 const struct routes *besides)
+{
+	for (unsigned i = 0; i < is->n_addresses; i++)
+		add_net(lease_far_end(&is->addresses[i]), true);
+	for (unsigned i = 0; i < is->n_routes; i++)
+		add_net(&is->routes[i].dst, true);
+	for (uint32_t i = 0; i < besides->n; i++) {
+		struct wire_route r = routes_get(besides, i);
+
+		if (!add_net(&r.dst, true))
+			return;
+	}
+}
+
+static void add_ours(const struct source *s, const struct wire_open *is,
+		     const struct routes *besides)
 {
 	for (size_t i = 0; !s->automatic && i < s->named.n; i++)
 		add_net(&s->named.all[i].net.prefix, true);
-	for (unsigned i = 0; s->automatic && i < is->n_addresses; i++)
-		add_net(lease_far_end(&is->addresses[i]), true);
-	for (unsigned i = 0; s->automatic && i < is->n_routes; i++)
-		add_net(&is->routes[i].dst, true);
+	if (s->automatic)
+		add_own_nets(is, besides);
 	gather.n_ours = gather.n_nets;
+	if (gather.n_ours > 0)
+		qsort(gather.nets, gather.n_ours, sizeof(*gather.nets),
+		      compare_nets);
 	/* The kernel may not have told of them yet. */
 	for (unsigned i = 0; i < is->n_addresses; i++)
 		add_own(&is->addresses[i].local);
 }
 
-/* Is it in one of ours that is looked into anyhow? */
-static bool is_looked_into(size_t i)
+/*
+ * What others have in ours, and what of ours is the host's own altogether.  What
+ * lies in one of ours is behind it: it is looked into with that.
+ */
+static bool add_theirs(void)
 {
-	const struct prefix *p = &gather.nets[i].net;
+	struct prefix widest = { .family = 0 };
 
-	for (size_t j = 0; j < gather.n_ours; j++) {
-		const struct prefix *q = &gather.nets[j].net;
+	for (size_t i = 0; i < gather.n_ours; i++) {
+		struct prefix p = gather.nets[i].net;	/* they may move */
 
-		if (prefix_contains(q, p) && (q->len < p->len || j < i))
-			return true;
+		if (mirror_is_host(&p) && !add_net(&p, false))
+			return false;
+		if (prefix_contains(&widest, &p))
+			continue;
+		widest = p;
+		if (!mirror_within(&p, on_theirs, NULL))
+			return false;
 	}
-	return false;
-}
-
-/* What others have in our i-th, and what of it is the host's own altogether. */
-static bool add_theirs(size_t i)
-{
-	struct prefix p = gather.nets[i].net;	/* they may move */
-
-	if (mirror_is_host(&p) && !add_net(&p, false))
-		return false;
-	return is_looked_into(i) || mirror_within(&p, on_theirs, NULL);
+	return true;
 }
 
 static int build(const struct wire_open *is, struct guard_program *ret)
@@ -216,8 +247,18 @@ static int build(const struct wire_open *is, struct guard_program *ret)
 	return n < 0 ? n : 0;
 }
 
+/* What a device with very many routes took is not kept for all others. */
+static void forget_many(void)
+{
+	if (gather.room_nets <= NETS_KEPT)
+		return;
+	free(gather.nets);
+	gather.nets = NULL;
+	gather.room_nets = 0;
+}
+
 int source_program(const struct source *s, const struct wire_open *is,
-		   unsigned ifindex, int which,
+		   const struct routes *besides, unsigned ifindex, int which,
 		   const struct guard_program **ret, struct wire_refused *why)
 {
 	static struct guard_program programs[2];
@@ -230,13 +271,12 @@ int source_program(const struct source *s, const struct wire_open *is,
 	gather.too_many = gather.no_memory = false;
 	gather.s = s;
 	gather.ifindex = ifindex;
-	add_ours(s, is);
-	for (size_t i = 0; i < gather.n_ours; i++)
-		if (!add_theirs(i))
-			break;
+	add_ours(s, is, besides);
+	(void)add_theirs();	/* what it lacks is noted */
 	if (is->layer == WIRE_TAP)
 		mirror_own(ifindex, on_own, NULL);
 	error = build(is, &programs[which]);
+	forget_many();
 	if (error == -E2BIG)
 		return refuse(why, WIRE_E_TOO_LARGE, "guard", "inside of what "
 			      "leads to the device the host has more networks "
@@ -274,7 +314,8 @@ int source_renew(struct held *held, struct wire_refused *why)
 	int error;
 
 	lease_config(held, &is);
-	error = source_program(s, &is, held->lease.ifindex, 0, &program, why);
+	error = source_program(s, &is, &held->routes, held->lease.ifindex, 0,
+			       &program, why);
 	if (error || !program || digest(program) == s->digest)
 		return error;
 	error = os_device_guard(held->lease.ifindex, program, why);

@@ -8,6 +8,7 @@
 
 #include "follow.h"
 #include "guard.h"
+#include "routes.h"
 
 struct held;
 
@@ -38,13 +39,13 @@ void source_drop(struct source *with);
 void source_free(struct held *held);
 
 /*
- * The guard of a device that is, or will be, so: *ret is the program, or NULL
- * if the source is not guarded.  ifindex 0: it is not there yet.  which: 0 or 1,
+ * The guard of a device that is, or will be, so, and has these routes besides:
+ * *ret is the program, or NULL if the source is not guarded.  ifindex 0: it is not there yet.  which: 0 or 1,
  * the program is valid until the next call with the same.  0 or -errno with
  * *why filled: a refusal at the step `guard`.
  */
 int source_program(const struct source *s, const struct wire_open *is,
-		   unsigned ifindex, int which,
+		   const struct routes *besides, unsigned ifindex, int which,
 		   const struct guard_program **ret, struct wire_refused *why);
 /* The program is in force. */
 void source_in_force(struct source *s, const struct guard_program *program);

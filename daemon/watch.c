@@ -73,6 +73,8 @@ static void restore(struct held *held)
 	struct wire_refused why;
 
 	lease_config(held, &is);
+	if (!lease_add_routes(held, &is))
+		remake_begin(held);
 	if (os_device_restore(held->lease.ifindex, held->connected_metric, &is,
 			      &why))
 		log_line(LOG_WARNING, "lease %s: %s was set up again, but not "

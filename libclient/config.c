@@ -82,26 +82,137 @@ static int change_addrs(struct ttd_device *dev, uint8_t type,
 	return ask(dev, m, NULL, error);
 }
 
+/* --- routes --------------------------------------------------------------- */
+
+_Static_assert(TTD_ROUTES_AT_ONCE == WIRE_ROUTES_MAX, "wire and API differ");
+
+/* A list of routes, in parts that a message holds. */
+struct parts {
+	uint8_t type;
+	const struct ttd_route *routes;
+	size_t n;
+	const size_t *which;	/* the i-th part is this one; NULL: the i-th */
+};
+
+static size_t count_parts(size_t n)
+{
+	return (n + WIRE_ROUTES_MAX - 1) / WIRE_ROUTES_MAX;
+}
+
+/* The routes were looked at before: they can be encoded. */
+static void make_part(void *arg, size_t i, struct wire_message *m)
+{
+	const struct parts *p = arg;
+	size_t first = (p->which ? p->which[i] : i) * WIRE_ROUTES_MAX;
+	size_t n = p->n - first;
+
+	if (n > WIRE_ROUTES_MAX)
+		n = WIRE_ROUTES_MAX;
+	m->type = p->type;
+	m->add.n_addresses = 0;
+	m->add.n_routes = (uint16_t)n;
+	routes_encode(p->routes, first, n, m->add.routes, NULL);
+}
+
+/*
+ * Takes away what may have been made, the last part first.  Of a part without
+ * an answer nobody knows: if it was not made, taking it away is refused, which
+ * is as good.
+ */
+static int take_back(struct ttd_device *dev, const struct parts *added,
+		     const struct stream *s)
+{
+	struct parts p = *added;
+	size_t *which = calloc(s->sent, sizeof(*which)), n = 0;
+	bool *done = calloc(s->sent, sizeof(*done));
+	struct stream back = { .make = make_part, .arg = &p, .go_on = true,
+			       .done = done };
+	struct ttd_error why;
+	int r = -ENOMEM;
+
+	if (!which || !done)
+		goto out;
+	for (size_t i = s->sent; i-- > 0;)
+		if (s->done[i] || i >= s->answered)
+			which[n++] = i;
+	p.type = WIRE_REMOVE;
+	p.which = which;
+	back.n = n;
+	r = n > 0 ? control_ask_all(dev, &back, &why) : 0;
+	/* What had an answer is there, unless its removal was refused. */
+	for (size_t i = 0; i < n && back.answered == n; i++)
+		if (s->done[which[i]] && !done[i])
+			goto out;
+	if (back.answered == n)
+		r = 0;
+out:
+	free(which);
+	free(done);
+	return r;
+}
+
+static int not_taken_back(struct ttd_error *e)
+{
+	struct ttd_error first = *e;
+
+	error_set(e, first.code, first.step, "%.*s; and some of the routes of "
+		  "this call may be there: they could not be taken away again",
+		  (int)sizeof(first.text) - ERROR_WORDS_MAX, first.text);
+	memcpy(e->rule, first.rule, sizeof(e->rule));
+	return first.code;
+}
+
+/* Inside the gate. */
+static int ask_in_parts(struct ttd_device *dev, struct parts *p,
+			struct ttd_error *error)
+{
+	struct stream s = { .make = make_part, .arg = p,
+			    .n = count_parts(p->n) };
+	struct ttd_error own;
+	int r;
+
+	if (!error)
+		error = &own;
+	s.done = calloc(s.n, sizeof(*s.done));
+	if (!s.done)
+		return error_set(error, -ENOMEM, "request", "out of memory");
+	r = control_ask_all(dev, &s, error);
+	/* One part alone is made or it is not. */
+	if (r < 0 && r != -ESHUTDOWN && p->type == WIRE_ADD && s.n > 1 &&
+	    s.sent > 0 && take_back(dev, p, &s) < 0)
+		r = not_taken_back(error);
+	free(s.done);
+	return r;
+}
+
+int device_change_routes(struct ttd_device *dev, uint8_t type,
+			 const struct ttd_route *routes, size_t n,
+			 struct ttd_error *error)
+{
+	struct parts p = { .type = type, .routes = routes, .n = n };
+	int r;
+
+	if (!gate_enter(&dev->calls))
+		return error_set(error, -ESHUTDOWN, "device",
+				 "it is being freed");
+	r = ask_in_parts(dev, &p, error);
+	gate_leave(&dev->calls, &dev->meet);
+	return r;
+}
+
 static int change_routes(struct ttd_device *dev, uint8_t type,
 			 const struct ttd_route *routes, size_t n,
 			 struct ttd_error *error)
 {
-	struct wire_message *m;
 	int r;
 
 	if (!dev || (!routes && n))
 		return REFUSE(error, "the %s is NULL", dev ? "list of routes" :
 			      "device");
-	m = message(type, error);
-	if (!m)
-		return -ENOMEM;
-	r = routes_encode(routes, n, m->add.routes, error);
-	if (r < 0 || n == 0) {
-		free(m);
+	r = routes_check(routes, n, error);
+	if (r < 0 || n == 0)
 		return r;
-	}
-	m->add.n_routes = (uint16_t)n;
-	return ask(dev, m, NULL, error);
+	return device_change_routes(dev, type, routes, n, error);
 }
 
 int ttd_add_addrs(struct ttd_device *dev, const struct ttd_addr *addrs,

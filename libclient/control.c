@@ -12,6 +12,7 @@
 
 #define RETRY_MS	100	/* until a poll(2) that failed is over */
 #define DRAIN_MAX	64	/* frames until others get the mutexes again */
+#define UNDER_WAY_MAX	16	/* requests of a stream without an answer */
 
 /* --- what the daemon says ----------------------------------------------- */
 
@@ -52,10 +53,38 @@ static void take_event(struct ttd_device *dev, const struct wire_event *e)
 	}
 }
 
+static uint16_t behind(uint16_t id)
+{
+	return id == UINT16_MAX ? 1 : (uint16_t)(id + 1);
+}
+
+/* They come in the order in which was asked. */
+static void take_one_of_many(struct ttd_device *dev)
+{
+	struct control *c = &dev->control;
+	struct stream *s = c->stream;
+
+	if (c->m.id != c->next_id || s->answered == s->sent)
+		return;
+	c->next_id = behind(c->next_id);
+	if (c->m.type == WIRE_DONE) {
+		s->done[s->answered] = true;
+	} else if (!s->refused) {
+		s->refused = true;
+		*c->reply = c->m;
+	}
+	s->answered++;
+	pthread_cond_broadcast(&dev->meet.cond);
+}
+
 static void take_answer(struct ttd_device *dev)
 {
 	struct control *c = &dev->control;
 
+	if (c->stream) {
+		take_one_of_many(dev);
+		return;
+	}
 	/* Else it answers what nobody waits for any more. */
 	if (c->m.id != c->last_id)
 		return;
@@ -218,9 +247,16 @@ static int take_turn(struct ttd_device *dev, int64_t deadline,
 	 * tuntapd answers in order, so that all 65535 ids would have to be
 	 * outstanding before an old answer could be taken for a new one.
 	 */
-	if (++c->last_id == 0)
-		c->last_id = 1;
+	c->last_id = behind(c->last_id);
 	return 0;
+}
+
+static void end_turn(struct ttd_device *dev)
+{
+	dev->control.reply = NULL;
+	dev->control.stream = NULL;
+	dev->control.asking = false;
+	pthread_cond_broadcast(&dev->meet.cond);
 }
 
 /* With the mutex and the turn.  Waits for a daemon to ask. */
@@ -368,13 +404,119 @@ int control_ask(struct ttd_device *dev, struct wire_message *m, uint8_t wanted,
 	r = send_request(dev, m, frame, deadline, error);
 	if (r == 0)
 		r = await_answer(dev, deadline, error);
-	c->reply = NULL;
-	c->asking = false;
-	pthread_cond_broadcast(&dev->meet.cond);
+	end_turn(dev);
 	if (r == 0)
 		r = judge(dev, m, wanted, error);
 out:
 	pthread_mutex_unlock(&dev->meet.mutex);
+	free(frame);
+	return r;
+}
+
+/* --- many at once --------------------------------------------------------- */
+
+/* With the mutex and the turn: the next one.  As send_frame(). */
+static int send_next(struct ttd_device *dev, struct wire_message *m,
+		     uint8_t frame[WIRE_FRAME_MAX], int64_t deadline,
+		     struct ttd_error *error)
+{
+	struct control *c = &dev->control;
+	struct stream *s = c->stream;
+	int len, r;
+
+	s->make(s->arg, s->sent, m);
+	m->id = s->sent == 0 ? c->last_id : behind(c->last_id);
+	len = wire_encode(m, frame, WIRE_FRAME_MAX);
+	if (len < 0)
+		return error_set(error, len, "request", "the request cannot be "
+				 "put into a message");
+	/* The answer may be there before we are told that all is out. */
+	c->last_id = m->id;
+	s->sent++;
+	r = send_frame(dev, frame, (size_t)len, deadline, error);
+	if (r != 0)
+		s->sent--;
+	return r;
+}
+
+/* With the mutex and the turn: waits for one answer more. */
+static int await_one(struct ttd_device *dev, int64_t deadline,
+		     struct ttd_error *error)
+{
+	struct control *c = &dev->control;
+	size_t before = c->stream->answered;
+	int r;
+
+	while (c->stream->answered == before) {
+		r = check(dev, error);
+		if (r < 0)
+			return r;
+		if (c->broken)
+			return broken(dev, error);
+		if (control_wait(dev, deadline) < 0 &&
+		    c->stream->answered == before && !c->broken)
+			return late(dev, error);
+	}
+	return 0;
+}
+
+/* Is the next one to be sent before an answer is waited for? */
+static bool may_send(const struct stream *s)
+{
+	return s->sent < s->n && s->sent - s->answered < UNDER_WAY_MAX &&
+	       (!s->refused || s->go_on);
+}
+
+/* With the mutex and the turn, on the connection that there is. */
+static int run_stream(struct ttd_device *dev, struct wire_message *m,
+		      uint8_t frame[WIRE_FRAME_MAX], struct ttd_error *error)
+{
+	struct control *c = &dev->control;
+	struct stream *s = c->stream;
+	int r = 0;
+
+	while (r == 0 && (may_send(s) || s->answered < s->sent)) {
+		int64_t deadline = deadline_in(c->timeout_ms);
+
+		r = may_send(s) ? send_next(dev, m, frame, deadline, error) :
+		    await_one(dev, deadline, error);
+	}
+	/* 1: it broke.  With none of them out all can be asked anew. */
+	return r > 0 && s->sent > 0 ? broken(dev, error) : r;
+}
+
+int control_ask_all(struct ttd_device *dev, struct stream *s,
+		    struct ttd_error *error)
+{
+	struct control *c = &dev->control;
+	int64_t deadline = deadline_in(c->timeout_ms);
+	struct wire_message *m = calloc(2, sizeof(*m));
+	uint8_t *frame = malloc(WIRE_FRAME_MAX);
+	int r = -ENOMEM;
+
+	if (!m || !frame) {
+		error_set(error, r, "request", "out of memory");
+		goto out;
+	}
+	pthread_mutex_lock(&dev->meet.mutex);
+	r = take_turn(dev, deadline, error);
+	if (r == 0) {
+		c->wish = (struct wire_set){ .what = 0 };
+		c->next_id = c->last_id;
+		c->reply = &m[1];
+		do {
+			r = await_daemon(dev, deadline, error);
+			c->stream = s;
+			if (r == 0)
+				r = run_stream(dev, m, frame, error);
+		} while (r > 0);
+		end_turn(dev);
+	}
+	pthread_mutex_unlock(&dev->meet.mutex);
+	if (r == 0 && s->refused)
+		r = judge(dev, &m[1], WIRE_DONE, error);
+out:
+	free(m);
 	free(frame);
 	return r;
 }

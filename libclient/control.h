@@ -36,6 +36,21 @@ struct told {
 	bool up;
 };
 
+/*
+ * Requests of one call, many of them: several are under way at a time.  Begin
+ * with .make, .arg, .n, and .done of n zeros.
+ */
+struct stream {
+	/* The i-th of them, into a message that was used before. */
+	void (*make)(void *arg, size_t i, struct wire_message *m);
+	void *arg;
+	size_t n;
+	bool go_on;		/* also after one that was refused */
+	bool *done;		/* each: it was carried out */
+	size_t sent, answered;
+	bool refused;		/* one of them, of which there is the answer */
+};
+
 struct control {
 	/* set at open: */
 	bool threaded;		/* the thread looks after it */
@@ -58,6 +73,8 @@ struct control {
 	struct wire_set wish;	/* what that request makes of `told` */
 	struct wire_message *reply;	/* where the answer to it goes; or NULL */
 	bool answered;
+	struct stream *stream;	/* it is of one, whose answers are counted; */
+	uint16_t next_id;	/* of the next one */
 	bool broken;		/* its connection ended */
 	/* Of each type the last one; order 0: told, or there was none. */
 	struct ttd_event events[EVENT_TYPES];
@@ -93,6 +110,13 @@ int control_wait(struct ttd_device *dev, int64_t deadline);
  */
 int control_ask(struct ttd_device *dev, struct wire_message *m, uint8_t wanted,
 		struct ttd_error *error);
+
+/*
+ * Asks for all of a stream, which are to be answered by DONE.  0 or -errno with
+ * error filled.  It may take the time-out for each answer.
+ */
+int control_ask_all(struct ttd_device *dev, struct stream *stream,
+		    struct ttd_error *error);
 
 /* The socket to listen to, or -1: it has ended, or the daemon is away. */
 int control_socket(const struct ttd_device *dev);

@@ -169,11 +169,22 @@ int options_read(const struct ttd_options *from, struct ttd_options *ret,
 		 struct ttd_error *error);
 int options_encode(const struct ttd_options *o, struct wire_open *ret,
 		   struct ttd_error *error);
+/* Of the routes, how many go with the open itself: the others follow. */
+size_t first_routes(const struct ttd_options *o);
 /* ret holds as many as one message does; -E2BIG for more. */
 int addrs_encode(const struct ttd_addr *addrs, size_t n,
 		 struct wire_address *ret, struct ttd_error *error);
-int routes_encode(const struct ttd_route *routes, size_t n,
+/* From the first one on, so many as one message holds at most. */
+int routes_encode(const struct ttd_route *routes, size_t first, size_t n,
 		  struct wire_route *ret, struct ttd_error *error);
+/* Can all of them be encoded? */
+int routes_check(const struct ttd_route *routes, size_t n,
+		 struct ttd_error *error);
+
+/* config.c: ADD or REMOVE of any number of routes that were checked. */
+int device_change_routes(struct ttd_device *dev, uint8_t type,
+			 const struct ttd_route *routes, size_t n,
+			 struct ttd_error *error);
 
 /* prefix.c */
 

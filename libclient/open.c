@@ -319,6 +319,17 @@ static int open_with(struct opening *o, struct ttd_device *dev)
 	return r;
 }
 
+/* Routes that the request had no room for. */
+static int add_rest(const struct opening *o, struct ttd_device *dev)
+{
+	size_t first = first_routes(&o->options);
+
+	if (first == o->options.n_routes)
+		return 0;
+	return device_change_routes(dev, WIRE_ADD, o->options.routes + first,
+				    o->options.n_routes - first, o->error);
+}
+
 static const char *socket_path(const struct ttd_options *options)
 {
 	const char *path = options->socket_path;
@@ -361,6 +372,11 @@ int ttd_open(const struct ttd_options *options, struct ttd_device **ret,
 	r = open_with(o, dev);
 	if (r < 0) {
 		device_release(dev);
+		goto out;
+	}
+	r = add_rest(o, dev);
+	if (r < 0) {
+		ttd_free(dev);
 		goto out;
 	}
 	*ret = dev;

@@ -136,37 +136,53 @@ int addrs_encode(const struct ttd_addr *addrs, size_t n,
 	return 0;
 }
 
-int routes_encode(const struct ttd_route *routes, size_t n,
+static int route_encode(const struct ttd_route *a, size_t i,
+			struct wire_route *w, struct ttd_error *e)
+{
+	int r;
+
+	if (a->flags || !all_zero(a->reserved, sizeof(a->reserved)))
+		return REFUSE(e, -EINVAL, "routes[%zu] has an unknown flag, or "
+			      "a reserved field that is not 0", i);
+	r = read_prefix(&a->dst, false, &w->dst, "routes", i, "dst", e);
+	if (r == 0)
+		r = read_prefix(&a->gateway, true, &w->gateway, "routes", i,
+				"gateway", e);
+	w->metric = a->metric;
+	w->flags = 0;
+	return r;
+}
+
+int routes_encode(const struct ttd_route *routes, size_t first, size_t n,
 		  struct wire_route *ret, struct ttd_error *e)
 {
-	if (n > WIRE_ROUTES_MAX)
-		return REFUSE(e, -E2BIG, "%zu routes; one request holds %d",
-			      n, WIRE_ROUTES_MAX);
-	for (size_t i = 0; i < n; i++) {
-		const struct ttd_route *a = &routes[i];
-		struct wire_route *w = &ret[i];
-		int r;
+	int r = 0;
 
-		if (a->flags || !all_zero(a->reserved, sizeof(a->reserved)))
-			return REFUSE(e, -EINVAL, "routes[%zu] has an unknown "
-				      "flag, or a reserved field that is not 0",
-				      i);
-		r = read_prefix(&a->dst, false, &w->dst, "routes", i, "dst", e);
-		if (r == 0)
-			r = read_prefix(&a->gateway, true, &w->gateway,
-					"routes", i, "gateway", e);
-		if (r < 0)
-			return r;
-		w->metric = a->metric;
-		w->flags = 0;
-	}
-	return 0;
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = route_encode(&routes[first + i], first + i, &ret[i], e);
+	return r;
+}
+
+int routes_check(const struct ttd_route *routes, size_t n, struct ttd_error *e)
+{
+	struct wire_route unused;
+	int r = 0;
+
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = route_encode(&routes[i], i, &unused, e);
+	return r;
+}
+
+size_t first_routes(const struct ttd_options *o)
+{
+	return o->n_routes < WIRE_ROUTES_MAX ? o->n_routes : WIRE_ROUTES_MAX;
 }
 
 /* ret is all zero. */
 int options_encode(const struct ttd_options *o, struct wire_open *ret,
 		   struct ttd_error *error)
 {
+	size_t n_routes = first_routes(o);
 	int r;
 
 	_Static_assert((int)TTD_TUN == (int)WIRE_TUN, "wire and API differ");
@@ -188,10 +204,12 @@ int options_encode(const struct ttd_options *o, struct wire_open *ret,
 	ret->queues = (uint16_t)o->queues;
 	r = addrs_encode(o->addrs, o->n_addrs, ret->addresses, error);
 	if (r == 0)
-		r = routes_encode(o->routes, o->n_routes, ret->routes, error);
+		r = routes_check(o->routes, o->n_routes, error);
+	if (r == 0)
+		r = routes_encode(o->routes, 0, n_routes, ret->routes, error);
 	if (r < 0)
 		return r;
 	ret->n_addresses = (uint16_t)o->n_addrs;
-	ret->n_routes = (uint16_t)o->n_routes;
+	ret->n_routes = (uint16_t)n_routes;
 	return 0;
 }

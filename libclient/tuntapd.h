@@ -92,6 +92,7 @@ int ttd_prefix_parse(const char *text, struct ttd_prefix *ret);
 /* Length written without NUL; -ENOSPC if cap is too small, -EINVAL. */
 int ttd_prefix_format(const struct ttd_prefix *prefix, char *buf, size_t cap);
 
+#define TTD_ROUTES_AT_ONCE 256	/* as a whole or not, see ttd_add_routes() */
 #define TTD_ADDR_NODAD	1u	/* IPv6: use it at once, detect no duplicate */
 
 struct ttd_addr {		/* FROZEN, 56 bytes */
@@ -137,7 +138,7 @@ struct ttd_options {		/* sized; begin with TTD_OPTIONS_INIT */
 				   one that the policy allows */
 	const struct ttd_addr *addrs;
 	size_t n_addrs;
-	const struct ttd_route *routes;
+	const struct ttd_route *routes;	/* any number, see ttd_add_routes() */
 	size_t n_routes;
 	uint32_t mtu;		/* bytes; 0: the kernel's default */
 	uint32_t queues;	/* 0: 1 */
@@ -162,7 +163,8 @@ struct ttd_options {		/* sized; begin with TTD_OPTIONS_INIT */
  *	-EACCES			policy; error->rule is the rule's file:line
  *	-EDQUOT			one device more than the policy allows
  *	-EINVAL			a value makes no sense; error->text says which
- *	-E2BIG			more addresses or routes than one request holds
+ *	-E2BIG			more addresses than one request holds, or more
+ *				than a source guard does
  *	-EEXIST			the name or a route is taken, or a prefix lies in
  *				the network of another interface
  *	-EADDRINUSE		the host has an address already
@@ -391,6 +393,15 @@ int ttd_add_addrs(struct ttd_device *dev, const struct ttd_addr *addrs,
 int ttd_del_addrs(struct ttd_device *dev, const struct ttd_addr *addrs,
 		  size_t n, struct ttd_error *error);
 /*
+ * Any number of routes.  More than TTD_ROUTES_AT_ONCE go to the daemon in parts
+ * of so many, each of which is made as a whole or not at all, while others are
+ * served in between.  If one is refused, error->text names the route where there
+ * is one to name, and what was made of the parts before is taken away again: to
+ * the caller it is all of them or none, but for the moments in between.  The
+ * same if the daemon goes away and is back in time; if not, or if taking away
+ * fails, error->text says that some may be there.  timeout_ms is what the answer
+ * to each part may take.
+ *
  * Nothing is ever replaced, neither the host's routes nor the device's own.
  * On a device that is down they are kept, and made when it comes up.
  * 0.0.0.0/0 and ::/0 are made as their two halves, so that the host's own
@@ -400,7 +411,10 @@ int ttd_add_routes(struct ttd_device *dev, const struct ttd_route *routes,
 		   size_t n, struct ttd_error *error);
 /*
  * By destination, and by gateway and metric where they are not 0; of several
- * the one with the lowest metric.
+ * the one with the lowest metric.  Of more than TTD_ROUTES_AT_ONCE each part is
+ * taken away as a whole or not at all: where one is refused, as the device has
+ * not all of its routes, those of the parts before are gone, and of the next up
+ * to 16 parts some may be.
  */
 int ttd_del_routes(struct ttd_device *dev, const struct ttd_route *routes,
 		   size_t n, struct ttd_error *error);

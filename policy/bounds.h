@@ -18,6 +18,7 @@
 #define POLICY_RULE_NAME_MAX	47
 #define POLICY_PATTERN_MAX	63
 #define POLICY_DEVICES_MAX	65535	/* what max-devices may say */
+#define POLICY_ROUTES_MAX	131072	/* and max-routes */
 /* A file's name as refusals show it: ":4294967295" still fits behind. */
 #define POLICY_LABEL_MAX	(WIRE_RULE_MAX - 11)
 

@@ -2,46 +2,48 @@
  * Many prefixes that are one: 10.0.0.0/8 and 11.0.0.0/8 lead as much of the
  * world in as 10.0.0.0/7 does.
  */
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "rules.h"
 
-struct list {
-	struct prefix p[WIRE_ADDRESSES_MAX + WIRE_ROUTES_MAX];
-	size_t n;
-};
-
 /* By first address, and what contains others before them. */
-static bool is_before(const struct prefix *a, const struct prefix *b)
+static int compare(const void *left, const void *right)
 {
+	const struct prefix *a = left, *b = right;
 	int r;
 
 	if (a->family != b->family)
-		return a->family < b->family;
+		return a->family < b->family ? -1 : 1;
 	r = memcmp(a->ip, b->ip, prefix_bytes(a->family));
-	return r ? r < 0 : a->len < b->len;
+	return r ? r : (int)a->len - (int)b->len;
 }
 
-static void insert(struct list *list, struct prefix p)
+/* All that leads to the device, in order; NULL without memory. */
+static struct prefix *collect(const struct wire_open *ask,
+			      const struct policy_usage *usage, size_t *ret_n)
 {
-	size_t i = list->n++;
+	uint32_t others = usage->destinations ? usage->routes : 0;
+	struct prefix *p = calloc((size_t)ask->n_routes + ask->n_addresses +
+				  others + 1, sizeof(*p));
+	size_t n = 0;
 
-	for (; i > 0 && is_before(&p, &list->p[i - 1]); i--)
-		list->p[i] = list->p[i - 1];
-	list->p[i] = p;
-}
-
-static void collect(struct list *list, const struct wire_open *ask)
-{
-	list->n = 0;
+	if (!p)
+		return NULL;
 	for (size_t i = 0; i < ask->n_routes; i++)
-		insert(list, prefix_network(&ask->routes[i].dst));
+		p[n++] = prefix_network(&ask->routes[i].dst);
 	for (size_t i = 0; i < ask->n_addresses; i++) {
 		const struct wire_address *a = &ask->addresses[i];
 
-		insert(list, prefix_network(a->peer.family ? &a->peer :
-					    &a->local));
+		p[n++] = prefix_network(a->peer.family ? &a->peer : &a->local);
 	}
+	if (others > 0)
+		usage->destinations(usage->routes_arg, p + n);
+	n += others;
+	qsort(p, n, sizeof(*p), compare);
+	*ret_n = n;
+	return p;
 }
 
 /*
@@ -66,23 +68,27 @@ static bool join(struct prefix *low, const struct prefix *high)
  * as can be.  They are in order and apart, so that only the last of them can
  * contain the next one, or be the other half of it.
  */
-bool cover_default(const struct wire_open *ask, struct prefix *ret)
+int cover_default(const struct wire_open *ask,
+		  const struct policy_usage *usage, struct prefix *ret)
 {
-	struct list list;
-	struct prefix *made = list.p;
-	size_t n = 0;
+	size_t n_all, n = 0;
+	struct prefix *made = collect(ask, usage, &n_all);
+	const struct prefix *all = made;
+	int r = 0;
 
-	collect(&list, ask);
-	for (size_t i = 0; i < list.n; i++) {
-		if (n > 0 && prefix_contains(&made[n - 1], &list.p[i]))
+	if (!made)
+		return -ENOMEM;
+	for (size_t i = 0; i < n_all && !r; i++) {
+		if (n > 0 && prefix_contains(&made[n - 1], &all[i]))
 			continue;
-		made[n++] = list.p[i];
+		made[n++] = all[i];
 		while (n > 1 && join(&made[n - 2], &made[n - 1]))
 			n--;
 		if (request_is_default(&made[n - 1])) {
 			*ret = made[n - 1];
-			return true;
+			r = 1;
 		}
 	}
-	return false;
+	free(made);
+	return r;
 }

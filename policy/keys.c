@@ -35,7 +35,7 @@ static const struct key_row rule_keys[N_RULE_KEYS] = {
 				AT(max_addresses),
 				.min = 0, .max = WIRE_ADDRESSES_MAX },
 	[KEY_MAX_ROUTES] = { "max-routes", &value_number, AT(max_routes),
-			     .min = 0, .max = WIRE_ROUTES_MAX },
+			     .min = 0, .max = POLICY_ROUTES_MAX },
 	[KEY_MAC] = { "mac", &value_word, AT(mac_chosen),
 		      .yes = "chosen", .no = "random" },
 	[KEY_DHCP] = { "dhcp", &value_word, AT(dhcp),

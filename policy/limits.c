@@ -116,6 +116,7 @@ static int check_default_route(const struct question *q)
 				      "say `default-route = yes`";
 	char text[PREFIX_TEXT_MAX];
 	struct prefix covered;
+	int r;
 
 	if (q->rule->default_route)
 		return 0;
@@ -129,7 +130,11 @@ static int check_default_route(const struct question *q)
 				    prefix_format(dst, text), q->rule->name,
 				    way_out);
 	}
-	if (cover_default(q->ask, &covered))
+	r = cover_default(q->ask, q->usage, &covered);
+	if (r < 0)
+		return policy_refuse(q->ret, WIRE_E_NO_MEMORY, "policy",
+				     "out of memory");
+	if (r > 0)
 		return DENY(q, KEY_DEFAULT_ROUTE, "the routes and networks "
 			    "together cover %s, which as one route would be "
 			    "the most of a default route, and rule %s does not "
@@ -159,7 +164,8 @@ static int check_counts(const struct question *q)
 		r = check_count(q, "addresses", KEY_MAX_ADDRESSES,
 				ask->n_addresses, rule->max_addresses);
 	if (r == 0)
-		r = check_count(q, "routes", KEY_MAX_ROUTES, ask->n_routes,
+		r = check_count(q, "routes", KEY_MAX_ROUTES,
+				ask->n_routes + q->usage->routes,
 				rule->max_routes);
 	return r;
 }

@@ -33,6 +33,15 @@ struct policy_usage {
 	/* Is this interface name in use?  NULL: none is. */
 	bool (*name_taken)(void *arg, const char *name);
 	void *arg;
+	/*
+	 * Routes that the device has besides those that are asked about: how
+	 * many, and their destinations, which are within the rule's.  NULL: few
+	 * and long ones, that together with those asked about, and with the
+	 * networks of addresses, cannot make up a default route.
+	 */
+	uint32_t routes;
+	void (*destinations)(void *routes_arg, struct prefix *ret);
+	void *routes_arg;
 };
 
 /* What holds for a device as long as it is there. */

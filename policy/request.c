@@ -5,6 +5,7 @@
  */
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "names.h"
@@ -286,22 +287,65 @@ static bool same_destination(const struct prefix *a, const struct prefix *b)
 		(a->len == 1 && b->len == 0));
 }
 
+/*
+ * An order in which those of the same destination and metric stand together, in
+ * the order in which they were asked for; a default route beside its halves.
+ */
+static int compare_routes(const void *left, const void *right)
+{
+	const struct wire_route *const *a = left, *const *b = right;
+	const struct prefix *p = &(*a)->dst, *q = &(*b)->dst;
+	bool whole = p->len <= 1 && q->len <= 1;
+	int r = (int)p->family - (int)q->family;
+
+	if (r == 0 && (p->len <= 1) != (q->len <= 1))
+		return p->len <= 1 ? -1 : 1;
+	if (r == 0 && !whole)
+		r = memcmp(p->ip, q->ip, prefix_bytes(p->family));
+	if (r == 0 && !whole)
+		r = (int)p->len - (int)q->len;
+	if (r == 0 && (*a)->metric != (*b)->metric)
+		r = (*a)->metric < (*b)->metric ? -1 : 1;
+	return r ? r : (*a > *b) - (*a < *b);
+}
+
+static bool same_route(const struct wire_route *a, const struct wire_route *b)
+{
+	return a->metric == b->metric && same_destination(&a->dst, &b->dst);
+}
+
+/* Default routes and their halves, of one metric: three are all there are. */
+static bool is_again(const struct wire_route *const *sorted, size_t i)
+{
+	for (size_t back = 1; back <= i && back <= 2; back++)
+		if (same_route(sorted[i - back], sorted[i]))
+			return true;
+	return false;
+}
+
+/* The first that was there before; a list in order needs no sorting. */
 int request_check_routes(const struct wire_open *ask,
 			 struct policy_decision *ret)
 {
+	const struct wire_route *sorted[WIRE_ROUTES_MAX], *again = NULL;
 	char text[PREFIX_TEXT_MAX];
+	bool in_order = true;
 
-	for (size_t i = 0; i < ask->n_routes; i++)
-		for (size_t j = 0; j < i; j++)
-			if (same_destination(&ask->routes[i].dst,
-					     &ask->routes[j].dst) &&
-			    ask->routes[i].metric == ask->routes[j].metric)
-				return INVALID(ret, "route %s is asked for "
-					"twice with metric %u",
-					prefix_format(&ask->routes[i].dst,
-						      text),
-					(unsigned)ask->routes[i].metric);
-	return 0;
+	for (size_t i = 0; i < ask->n_routes; i++) {
+		sorted[i] = &ask->routes[i];
+		if (i > 0 && compare_routes(&sorted[i - 1], &sorted[i]) > 0)
+			in_order = false;
+	}
+	if (!in_order)
+		qsort(sorted, ask->n_routes, sizeof(*sorted), compare_routes);
+	for (size_t i = 1; i < ask->n_routes; i++)
+		if (is_again(sorted, i) && (!again || sorted[i] < again))
+			again = sorted[i];
+	if (!again)
+		return 0;
+	return INVALID(ret, "route %s is asked for twice with metric %u",
+		       prefix_format(&again->dst, text),
+		       (unsigned)again->metric);
 }
 
 int request_check(const struct wire_open *ask, struct policy_decision *ret)

@@ -136,9 +136,11 @@ bool request_is_default(const struct prefix *p);
 
 /*
  * cover.c: do the routes and the on-link prefixes of addresses together make
- * what one of them alone may not be?  If so *ret is a prefix that they cover.
+ * what one of them alone may not be?  1: yes, and *ret is a prefix that they
+ * cover; 0: no; -ENOMEM.
  */
-bool cover_default(const struct wire_open *ask, struct prefix *ret);
+int cover_default(const struct wire_open *ask,
+		  const struct policy_usage *usage, struct prefix *ret);
 
 /* limits.c: all limits of the question's rule. */
 int rule_limits(const struct question *q);

@@ -87,7 +87,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static struct wire_open ask, out;
 	struct peer peer = { .uid = 1000, .gid = 100 };
 	unsigned tries = 0, warnings = 0;
-	struct policy_usage usage = { 1, 7, is_taken, &tries };
+	struct policy_usage usage = {
+		.devices = 1, .all_devices = 7, .name_taken = is_taken,
+		.arg = &tries
+	};
 	struct policy_decision decision;
 	struct policy_fault fault = { "" };
 	struct policy *policy = NULL;

@@ -140,8 +140,9 @@ static json_t *judge(const struct policy *policy, const json_t *in)
 	struct peer peer = { .uid = number(in, "uid"), .gid = number(in, "gid"),
 			     .groups = groups };
 	struct policy_usage usage = {
-		number(in, "devices"), number(in, "all"), name_taken,
-		json_object_get(in, "taken")
+		.devices = number(in, "devices"),
+		.all_devices = number(in, "all"), .name_taken = name_taken,
+		.arg = json_object_get(in, "taken")
 	};
 	struct policy_decision decision = { .code = 0 };
 	const json_t *value;

@@ -386,7 +386,7 @@ RULE_KEYS = {
     "max-devices": (number(1, 65535), 2),
     "max-queues": (number(1, 64), 4),
     "max-addresses": (number(0, 64), 4),
-    "max-routes": (number(0, 256), 32),
+    "max-routes": (number(0, 131072), 32),
     "mac": (words("random", "chosen"), "random"),
     "dhcp": (yes_or_no, "yes"),
     "offload": (yes_or_no, "no"),
@@ -1132,7 +1132,7 @@ class PolicyMaker:
                 ("max-devices", "3 # three"), ("max-devices", "3;three"),
                 ("max-queues", "0"), ("max-queues", "65"),
                 ("max-queues", "0x4"), ("max-addresses", "65"),
-                ("max-addresses", "1.5"), ("max-routes", "257"),
+                ("max-addresses", "1.5"), ("max-routes", "131073"),
                 ("max-routes", "99999999999999999999"),
                 ("mac", "02:00:5e:10:00:01"), ("mac", "fixed"),
                 ("dhcp", "maybe"), ("offload", "on"),
@@ -1150,7 +1150,7 @@ class PolicyMaker:
                 ("max-devices", "1"), ("max-devices", "65535"),
                 ("max-queues", "64"), ("max-addresses", "64"),
                 ("max-addresses", "0"), ("max-routes", "0"),
-                ("max-routes", "256"), ("user", "4294967294"),
+                ("max-routes", "131072"), ("user", "4294967294"),
                 ("address", "10.0.0.0/32"), ("route", "::/128"),
             ]))
 

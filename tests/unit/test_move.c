@@ -45,8 +45,10 @@ static void tell_row(const struct nlmsghdr *nlh, const struct rtnl_row *row)
 	const struct ifinfomsg *ifi = mnl_nlmsg_get_payload(nlh);
 	const struct rtmsg *rtm = mnl_nlmsg_get_payload(nlh);
 	char line[RTNL_WHAT_MAX + 64], source[INET6_ADDRSTRLEN] = "";
+	char what[RTNL_WHAT_MAX];
 	char sign = row->tolerate ? '=' : '+';
 
+	rtnl_row_what(row, what);
 	switch (nlh->nlmsg_type) {
 	case RTM_SETLINK:
 		ck_assert_int_eq(ifi->ifi_index, IFINDEX);
@@ -54,7 +56,7 @@ static void tell_row(const struct nlmsghdr *nlh, const struct rtnl_row *row)
 			snprintf(line, sizeof(line), "%s",
 				 ifi->ifi_flags & IFF_UP ? "up" : "down");
 		else
-			snprintf(line, sizeof(line), "%s", row->what);
+			snprintf(line, sizeof(line), "%s", what);
 		break;
 	case RTM_NEWROUTE:
 		ck_assert_uint_eq(rtm->rtm_protocol, RTNL_PROTOCOL);
@@ -62,18 +64,18 @@ static void tell_row(const struct nlmsghdr *nlh, const struct rtnl_row *row)
 				  NLM_F_EXCL | NLM_F_REPLACE),
 				  NLM_F_CREATE | NLM_F_EXCL);
 		mnl_attr_parse(nlh, sizeof(*rtm), take_source, source);
-		snprintf(line, sizeof(line), "%c %s%s%s", sign, row->what,
+		snprintf(line, sizeof(line), "%c %s%s%s", sign, what,
 			 source[0] ? " src " : "", source);
 		break;
 	case RTM_NEWADDR:
-		snprintf(line, sizeof(line), "%c %s", sign, row->what);
+		snprintf(line, sizeof(line), "%c %s", sign, what);
 		break;
 	default:
 		ck_assert(nlh->nlmsg_type == RTM_DELADDR ||
 			  nlh->nlmsg_type == RTM_DELROUTE);
 		ck_assert_ptr_nonnull(row->tolerate);
 		snprintf(line, sizeof(line), "- %s",
-			 row->what + strlen("removing "));
+			 what + strlen("removing "));
 	}
 	say(line);
 }

@@ -1,0 +1,139 @@
+/*
+ * Routes that the kernel dropped of a device and that are more than one batch
+ * holds: made again, a part in a turn, so that others are served in between.
+ * That one is there already is fine.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include <event2/event.h>
+
+#include "change.h"
+#include "lease.h"
+#include "limits.h"
+#include "log.h"
+#include "os.h"
+#include "refuse.h"
+
+/* In a turn of its own: it is not the loop's next event that is ours. */
+static void soon(struct held *held)
+{
+	const struct timeval now = { 0, 0 };
+
+	event_add(&held->remake.go_on, &now);
+}
+
+/* The next ones of the kind whose turn it is; 0: there are no more. */
+static unsigned next_part(struct held *held,
+			  struct wire_route part[LIMIT_ROUTES_A_TURN])
+{
+	struct remake *remake = &held->remake;
+	unsigned n = 0;
+
+	for (; remake->next < held->routes.n && n < LIMIT_ROUTES_A_TURN;
+	     remake->next++) {
+		struct wire_route r = routes_get(&held->routes, remake->next);
+
+		if ((r.gateway.family != 0) == remake->gateways)
+			part[n++] = r;
+	}
+	if (n > 0 || remake->gateways)
+		return n;
+	remake->gateways = true;
+	remake->next = 0;
+	return next_part(held, part);
+}
+
+/* The holder's request is answered.  why NULL: it is carried out. */
+static void answer(struct held *held, const struct wire_refused *why)
+{
+	struct wire_message done = { .type = WIRE_DONE };
+	struct conn *c = held->conn;
+
+	free(held->remake.step);
+	held->remake.step = NULL;
+	if (!c)
+		return;
+	if (why)
+		conn_refuse(c, why);
+	else
+		conn_answer(c, &done);
+	conn_resume(c);		/* may end the lease, and free it */
+}
+
+static void fail(struct held *held, struct wire_refused *why)
+{
+	held->remake.running = false;
+	if (!held->remake.step) {
+		/* What is down gets its routes when it comes up. */
+		if (held->up)
+			log_line(LOG_WARNING, "lease %s: not all routes of %s "
+				 "came back: %s", held->lease.id,
+				 held->lease.name, why->text);
+		return;
+	}
+	if (lease_is_there(held))
+		change_undo(held, held->remake.step, why);
+	answer(held, why);
+}
+
+static void on_go(evutil_socket_t fd, short what, void *arg)
+{
+	static struct wire_route part[LIMIT_ROUTES_A_TURN];
+	struct held *held = arg;
+	struct wire_refused why;
+	unsigned n;
+
+	(void)fd;
+	(void)what;
+	if (!lease_is_there(held)) {
+		refuse(&why, WIRE_E_ENDED, "device", "the device %s is gone",
+		       held->lease.name);
+		fail(held, &why);
+		return;
+	}
+	n = next_part(held, part);
+	if (n > 0 && os_device_add_routes(held->lease.ifindex, part, n, &why)) {
+		fail(held, &why);
+	} else if (n > 0) {
+		soon(held);
+	} else {
+		held->remake.running = false;
+		if (held->remake.step)
+			answer(held, NULL);
+	}
+}
+
+void remake_init(struct held *held)
+{
+	evtimer_assign(&held->remake.go_on, held->server->base, on_go, held);
+}
+
+void remake_begin(struct held *held)
+{
+	held->remake.running = true;
+	held->remake.next = 0;
+	held->remake.gateways = false;
+	soon(held);
+}
+
+void remake_for_holder(struct held *held, struct lease_step *step)
+{
+	held->remake.step = step;
+	held->conn->busy = true;
+	remake_begin(held);
+}
+
+void remake_again(struct held *held)
+{
+	if (held->remake.running)
+		remake_begin(held);
+}
+
+void remake_stop(struct held *held)
+{
+	event_del(&held->remake.go_on);
+	held->remake.running = false;
+	free(held->remake.step);
+	held->remake.step = NULL;
+}

@@ -1,0 +1,299 @@
+#include "routes.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../policy/bounds.h"
+
+/* One more than an index into all[], so that 0 is none. */
+#define NONE	0u
+
+#define ROOM_FIRST	16
+
+/* As small as can be, as there may be many. */
+struct routes_entry {
+	uint8_t dst[16], gateway[16];
+	uint32_t metric;
+	uint32_t next;			/* of the same hash, or NONE */
+	uint8_t family, len;
+	bool has_gateway;
+};
+
+/* --- hashing ------------------------------------------------------------- */
+
+/* Whose they are knows none of it, and so cannot ask for what falls together. */
+static uint64_t secret[3];
+
+/* Both halves of a product: each bit of it depends on all that went in. */
+static uint64_t mix(uint64_t a, uint64_t b)
+{
+	__extension__ typedef unsigned __int128 wide;
+	wide product = (wide)a * b;
+
+	return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+static uint32_t hash(const uint8_t dst[16], uint8_t family, uint8_t len)
+{
+	uint64_t word[2];
+
+	memcpy(word, dst, sizeof(word));
+	return (uint32_t)mix(mix(word[0] ^ secret[0], word[1] ^ secret[1]) ^
+			     ((uint64_t)family << 8 | len), secret[2]);
+}
+
+static uint32_t *head_of(const struct routes *routes, const uint8_t dst[16],
+			 uint8_t family, uint8_t len)
+{
+	return &routes->heads[hash(dst, family, len) & (routes->n_heads - 1)];
+}
+
+static uint32_t *head(const struct routes *routes, const struct routes_entry *e)
+{
+	return head_of(routes, e->dst, e->family, e->len);
+}
+
+/* --- room ---------------------------------------------------------------- */
+
+void routes_free(struct routes *routes)
+{
+	free(routes->all);
+	free(routes->heads);
+	*routes = (struct routes){ .n = 0 };
+}
+
+static void link_all(struct routes *routes)
+{
+	memset(routes->heads, 0, routes->n_heads * sizeof(*routes->heads));
+	for (uint32_t i = 0; i < routes->n; i++) {
+		uint32_t *to = head(routes, &routes->all[i]);
+
+		routes->all[i].next = *to;
+		*to = i + 1;
+	}
+}
+
+/* As many heads as there is room for routes, in powers of 2. */
+static int grow(struct routes *routes, uint32_t room)
+{
+	struct routes_entry *all = reallocarray(routes->all, room,
+						sizeof(*all));
+	uint32_t *heads;
+
+	if (!all)
+		return -ENOMEM;
+	routes->all = all;
+	heads = reallocarray(routes->heads, room, sizeof(*heads));
+	if (!heads)
+		return -ENOMEM;
+	routes->heads = heads;
+	routes->room = routes->n_heads = room;
+	link_all(routes);
+	return 0;
+}
+
+int routes_reserve(struct routes *routes, uint32_t more)
+{
+	uint32_t room = routes->room ? routes->room : ROOM_FIRST;
+
+	if (more == 0 || routes->n + more <= routes->room)
+		return 0;
+	if (secret[2] == 0 && getentropy(secret, sizeof(secret)) < 0)
+		return -ENOMEM;
+	secret[2] |= 1;
+	while (room < routes->n + more)
+		room *= 2;
+	return grow(routes, room);
+}
+
+void routes_trim(struct routes *routes)
+{
+	uint32_t room = routes->room;
+
+	if (routes->n == 0) {
+		routes_free(routes);
+		return;
+	}
+	while (room > ROOM_FIRST && routes->n <= room / 4)
+		room /= 2;
+	if (room < routes->room)
+		(void)grow(routes, room);	/* or it stays as it is */
+}
+
+/* --- what they lead to ---------------------------------------------------- */
+
+/* Of IPv6 what is longer than this counts as that. */
+#define IPV6_BITS	64
+#define IPV4_BITS	32
+
+static uint64_t share_of(const struct prefix *p)
+{
+	unsigned bits = p->family == 4 ? IPV4_BITS : IPV6_BITS;
+
+	/* A /0 of IPv6 would be 2 to the 64th. */
+	if (p->len == 0)
+		return UINT64_C(1) << (bits - 1);
+	return UINT64_C(1) << (p->len < bits ? bits - p->len : 0);
+}
+
+void routes_share(struct routes_share *to, const struct prefix *p)
+{
+	uint64_t *sum = p->family == 4 ? &to->ipv4 : &to->ipv6;
+	uint64_t share = share_of(p);
+
+	*sum = *sum > UINT64_MAX - share ? UINT64_MAX : *sum + share;
+}
+
+bool routes_share_is_large(const struct routes_share *share)
+{
+	return share->ipv4 >> (IPV4_BITS - POLICY_SHORTEST_IPV4 + 1) ||
+	       share->ipv6 >> (IPV6_BITS - POLICY_SHORTEST_IPV6 + 1);
+}
+
+/* --- one of them ---------------------------------------------------------- */
+
+void routes_add(struct routes *routes, const struct wire_route *r)
+{
+	struct routes_entry *e = &routes->all[routes->n++];
+	uint32_t *to;
+
+	*e = (struct routes_entry){
+		.metric = r->metric, .family = r->dst.family,
+		.len = r->dst.len, .has_gateway = r->gateway.family != 0,
+	};
+	memcpy(e->dst, r->dst.ip, sizeof(e->dst));
+	memcpy(e->gateway, r->gateway.ip, sizeof(e->gateway));
+	to = head(routes, e);
+	e->next = *to;
+	*to = routes->n;
+	routes_share(&routes->share, &r->dst);
+}
+
+static bool leads_to(const struct routes_entry *e, const struct prefix *dst)
+{
+	return e->family == dst->family && e->len == dst->len &&
+	       memcmp(e->dst, dst->ip, sizeof(e->dst)) == 0;
+}
+
+/* Where the number of the i-th one is kept: in a head, or in another one. */
+static uint32_t *place_of(struct routes *routes, uint32_t i)
+{
+	uint32_t *at = head(routes, &routes->all[i]);
+
+	while (*at != i + 1)
+		at = &routes->all[*at - 1].next;
+	return at;
+}
+
+/* What overflowed is what no sum of what is left can be: counted anew. */
+static void less_share(struct routes *routes, const struct prefix *dst)
+{
+	uint64_t *sum = dst->family == 4 ? &routes->share.ipv4 :
+			&routes->share.ipv6;
+
+	if (*sum != UINT64_MAX) {
+		*sum -= share_of(dst);
+		return;
+	}
+	routes->share = (struct routes_share){ .ipv4 = 0 };
+	for (uint32_t i = 0; i < routes->n; i++) {
+		struct wire_route r = routes_get(routes, i);
+
+		routes_share(&routes->share, &r.dst);
+	}
+}
+
+/* The last one takes the place of the i-th. */
+static void take_out(struct routes *routes, uint32_t i)
+{
+	uint32_t last = routes->n - 1;
+
+	*place_of(routes, i) = routes->all[i].next;
+	if (i != last) {
+		*place_of(routes, last) = i + 1;
+		routes->all[i] = routes->all[last];
+	}
+	routes->n--;
+}
+
+bool routes_remove(struct routes *routes, const struct wire_route *r)
+{
+	uint32_t at;
+
+	if (routes->n == 0)
+		return false;
+	at = *head_of(routes, r->dst.ip, r->dst.family, r->dst.len);
+	for (; at != NONE; at = routes->all[at - 1].next) {
+		struct routes_entry *e = &routes->all[at - 1];
+
+		if (e->metric != r->metric || !leads_to(e, &r->dst))
+			continue;
+		take_out(routes, at - 1);
+		less_share(routes, &r->dst);
+		return true;
+	}
+	return false;
+}
+
+struct wire_route routes_get(const struct routes *routes, uint32_t i)
+{
+	const struct routes_entry *e = &routes->all[i];
+	struct wire_route r = {
+		.dst = { .family = e->family, .len = e->len },
+		.metric = e->metric,
+	};
+
+	memcpy(r.dst.ip, e->dst, sizeof(e->dst));
+	if (!e->has_gateway)
+		return r;
+	memcpy(r.gateway.ip, e->gateway, sizeof(e->gateway));
+	r.gateway.family = e->family;
+	r.gateway.len = (uint8_t)prefix_bits(e->family);
+	return r;
+}
+
+/* May it be the one that r means? */
+static bool is_meant(const struct routes_entry *e, const struct wire_route *r)
+{
+	if (!leads_to(e, &r->dst) || (r->metric && r->metric != e->metric))
+		return false;
+	return !r->gateway.family ||
+	       (e->has_gateway && r->gateway.family == e->family &&
+		memcmp(e->gateway, r->gateway.ip,
+		       prefix_bytes(e->family)) == 0);
+}
+
+bool routes_find(const struct routes *routes, const struct wire_route *r,
+		 struct wire_route *ret)
+{
+	const struct routes_entry *best = NULL;
+	uint32_t at;
+
+	if (routes->n == 0)
+		return false;
+	at = *head_of(routes, r->dst.ip, r->dst.family, r->dst.len);
+	for (; at != NONE; at = routes->all[at - 1].next) {
+		const struct routes_entry *e = &routes->all[at - 1];
+
+		if (is_meant(e, r) && (!best || e->metric < best->metric))
+			best = e;
+	}
+	if (best)
+		*ret = routes_get(routes, (uint32_t)(best - routes->all));
+	return best;
+}
+
+unsigned routes_alike(const struct routes *routes, const struct prefix *dst)
+{
+	unsigned n = 0;
+	uint32_t at;
+
+	if (routes->n == 0)
+		return 0;
+	at = *head_of(routes, dst->ip, dst->family, dst->len);
+	for (; at != NONE; at = routes->all[at - 1].next)
+		n += leads_to(&routes->all[at - 1], dst);
+	return n;
+}

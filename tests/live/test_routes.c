@@ -1,0 +1,480 @@
+/*
+ * A hundred thousand routes in one call: all of them or none, whoever asks in
+ * between is served, and what happens to a device happens to them.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "harness.h"
+
+#define MANY		100000
+#define SOME		3000	/* more than go into one batch */
+#define CALL_MS		20000	/* of a call; on a slow machine too */
+#define ANSWERS_MIN	5	/* others get at least, meanwhile */
+
+#define POLICY(more) \
+	"[rule nobody]\n" \
+	"action = allow\n" \
+	"user = 65534, 0\n" \
+	"kind = tun\n" \
+	"name = tt*\n" \
+	"address = 10.9.0.0/16, fd09::/16\n" \
+	"route = 10.0.0.0/8, fd00::/8\n" \
+	"max-devices = 100\n" more
+
+static const char named[] =
+	POLICY("max-routes = 131072\nsource = 10.0.0.0/8\n");
+static const char automatic[] = POLICY("max-routes = 131072\n");
+static const char few[] = POLICY("max-routes = 2999\nsource = 10.0.0.0/8\n");
+
+static struct rig rig;
+static struct ttd_device *dev;
+static struct ttd_error why;
+static struct ttd_route routes[MANY];
+
+/* The i-th of many that merge, or do not. */
+static struct ttd_route nth(unsigned i, unsigned apart)
+{
+	struct ttd_route r = { .dst = { .family = 4, .len = 32 } };
+	uint32_t ip = (10u << 24 | 16u << 16) + i * apart;
+
+	for (int byte = 0; byte < 4; byte++)
+		r.dst.ip[byte] = (uint8_t)(ip >> (24 - 8 * byte));
+	return r;
+}
+
+static void fill(unsigned apart)
+{
+	for (unsigned i = 0; i < MANY; i++)
+		routes[i] = nth(i, apart);
+}
+
+static void begin(const char *policy)
+{
+	const struct rig_options o = { .policy = policy };
+
+	fill(1);
+	rig_start(&rig, &o);
+}
+
+static struct ttd_options options(const char *name)
+{
+	struct ttd_options o = TTD_OPTIONS_INIT(TTD_TUN);
+
+	o.socket_path = rig.socket;
+	o.name = name;
+	o.timeout_ms = CALL_MS;
+	return o;
+}
+
+static void open_device(void)
+{
+	struct ttd_options o = options("tt0");
+	struct ttd_error e;
+
+	ck_assert_msg(ttd_open(&o, &dev, &e) == 0, "%s: %s", e.step, e.text);
+}
+
+static void end(void)
+{
+	ttd_free(dev);
+	link_goes("tt0");
+	rig_end(&rig);
+}
+
+/* As the kernel has them; those to networks of addresses are not among them. */
+static unsigned in_kernel(void)
+{
+	char *text = sh("ip route show dev tt0 proto 116 | grep -vc /");
+	unsigned n = (unsigned)atoi(text);
+
+	free(text);
+	return n;
+}
+
+static bool has(void *n)
+{
+	return in_kernel() == *(unsigned *)n;
+}
+
+#define ck_soon_has(number) do { \
+	unsigned n_ = (number); \
+	ck_assert_msg(eventually(has, &n_), "%u, not %u", in_kernel(), n_); \
+} while (0)
+
+static void does(int r, const struct ttd_error *e)
+{
+	ck_assert_msg(r == 0, "%s: %s", e->step, e->text);
+}
+
+/* With &why for its error. */
+#define DOES(call) does(call, &why)
+
+static unsigned long long now_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (unsigned long long)ts.tv_sec * 1000000 +
+	       (unsigned long long)ts.tv_nsec / 1000;
+}
+
+/* --- one call ------------------------------------------------------------- */
+
+/* As a user, who is held to a rate. */
+static int many_routes(void *unused)
+{
+	struct ttd_error e;
+	struct ttd_options o = options("tt0");
+	unsigned long long begun;
+
+	(void)unused;
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (ttd_open(&o, &dev, &e))
+		return printf("open: %s\n", e.text);
+	puts("open");
+	if (getchar() == EOF)
+		return 2;
+	begun = now_us();
+	if (ttd_add_routes(dev, routes, MANY, &e))
+		return printf("add: %s\n", e.text);
+	printf("added in %llu us\n", now_us() - begun);
+	if (getchar() == EOF)
+		return 3;
+	begun = now_us();
+	if (ttd_del_routes(dev, routes, MANY, &e))
+		return printf("del: %s\n", e.text);
+	printf("removed in %llu us\n", now_us() - begun);
+	pause();
+	return 0;
+}
+
+/* Opens and closes until it is told to stop; how often. */
+struct other {
+	pthread_t thread;
+	_Atomic int stop;
+	unsigned n;
+	unsigned long long longest;
+};
+
+static void *others_turn(void *arg)
+{
+	struct other *other = arg;
+	struct ttd_options o = options("tt1");
+	struct ttd_device *d;
+	struct ttd_error e;
+
+	while (!other->stop) {
+		unsigned long long begun = now_us();
+		unsigned long long took;
+
+		does(ttd_open(&o, &d, &e), &e);
+		took = now_us() - begun;
+		other->n++;
+		if (took > other->longest)
+			other->longest = took;
+		ttd_free(d);
+		link_goes("tt1");
+	}
+	return NULL;
+}
+
+START_TEST(others_are_served_while_a_user_adds_many)
+{
+	struct client c = { .pid = -1 };
+	struct other other = { .stop = 0 };
+	int p[2];
+
+	begin(named);
+	ck_assert_int_eq(pipe(p), 0);
+	ck_assert_int_eq(dup2(p[0], STDIN_FILENO), STDIN_FILENO);
+	client_start(&c, many_routes, NULL);
+	ck_assert_str_eq(client_line(&c, ""), "open");
+	pthread_create(&other.thread, NULL, others_turn, &other);
+	ck_assert_int_eq(write(p[1], "\n", 1), 1);
+	puts(client_line(&c, "add"));
+	other.stop = 1;
+	pthread_join(other.thread, NULL);
+	printf("%u opens meanwhile, %llu us the longest\n", other.n,
+	       other.longest);
+	ck_assert_uint_ge(other.n, ANSWERS_MIN);
+	ck_assert_uint_eq(in_kernel(), MANY);
+	ck_assert_int_eq(write(p[1], "\n", 1), 1);
+	puts(client_line(&c, "removed"));
+	ck_assert_uint_eq(in_kernel(), 0);
+	client_kill(&c, SIGKILL);
+	link_goes("tt0");
+	rig_end(&rig);
+}
+END_TEST
+
+/* The last one is the one that cannot be. */
+static const struct {
+	const char *last, *via, *says;
+	int error;
+} wrong[] = {
+	{ "192.168.7.0/24", NULL, "192.168.7.0/24", -EACCES },
+	{ "10.16.0.7/32", NULL, "10.16.0.7/32", -EEXIST },
+	{ "10.200.0.0/24", "10.77.0.1", "10.200.0.0/24", -ENETUNREACH },
+};
+
+START_TEST(one_refused_of_many_leaves_none)
+{
+	struct ttd_route *last = &routes[MANY - 1];
+	struct ttd_route kept = nth(MANY, 1);
+
+	begin(named);
+	open_device();
+	DOES(ttd_add_routes(dev, &kept, 1, &why));
+	last->dst = prefix(wrong[_i].last);
+	if (wrong[_i].via)
+		last->gateway = prefix(wrong[_i].via);
+	ck_assert_int_eq(ttd_add_routes(dev, routes, MANY, &why),
+			 wrong[_i].error);
+	ck_assert_msg(strstr(why.text, wrong[_i].says) != NULL, "%s", why.text);
+	ck_assert_ptr_null(strstr(why.text, "may be there"));
+	/* And of what was there before, nothing went. */
+	ck_assert_uint_eq(in_kernel(), 1);
+	fill(1);
+	DOES(ttd_add_routes(dev, routes, SOME, &why));
+	ck_assert_uint_eq(in_kernel(), SOME + 1);
+	end();
+}
+END_TEST
+
+START_TEST(an_open_has_many_or_is_none)
+{
+	struct ttd_options o = options("tt0");
+
+	begin(named);
+	o.routes = routes;
+	o.n_routes = SOME;
+	DOES(ttd_open(&o, &dev, &why));
+	ck_assert_uint_eq(in_kernel(), SOME);
+	ttd_free(dev);
+	link_goes("tt0");
+	routes[SOME - 1].dst = prefix("192.168.7.0/24");
+	ck_assert_int_eq(ttd_open(&o, &dev, &why), -EACCES);
+	ck_assert_msg(strstr(why.text, "192.168.7.0/24") != NULL, "%s", why.text);
+	link_goes("tt0");
+	rig_end(&rig);
+}
+END_TEST
+
+/* --- what happens to the device ------------------------------------------- */
+
+START_TEST(many_come_back_with_up)
+{
+	begin(named);
+	open_device();
+	DOES(ttd_add_routes(dev, routes, SOME, &why));
+	DOES(ttd_set_up(dev, 0, &why));
+	ck_assert_uint_eq(in_kernel(), 0);
+	/* What comes and goes while it is down is made, or not, with up. */
+	DOES(ttd_add_routes(dev, routes + SOME, SOME, &why));
+	DOES(ttd_del_routes(dev, routes, 1000, &why));
+	ck_assert_uint_eq(in_kernel(), 0);
+	DOES(ttd_set_up(dev, 1, &why));
+	ck_assert_uint_eq(in_kernel(), 2 * SOME - 1000);
+	/* An administrator's, too. */
+	ck_assert_int_eq(sh_status("ip link set tt0 down"), 0);
+	ck_assert_int_eq(sh_status("ip link set tt0 up"), 0);
+	ck_soon_has(2 * SOME - 1000);
+	/* And what he takes away comes back with up. */
+	ck_assert_int_eq(sh_status("ip route flush dev tt0 proto 116"), 0);
+	ck_assert_uint_eq(in_kernel(), 0);
+	DOES(ttd_set_up(dev, 1, &why));
+	ck_assert_uint_eq(in_kernel(), 2 * SOME - 1000);
+	end();
+}
+END_TEST
+
+/* With the last IPv4 address the kernel drops every IPv4 route. */
+START_TEST(many_stay_when_the_last_address_goes)
+{
+	struct ttd_addr a = { .local = prefix("10.9.0.1/24") };
+
+	begin(named);
+	open_device();
+	DOES(ttd_add_addrs(dev, &a, 1, &why));
+	DOES(ttd_add_routes(dev, routes, SOME, &why));
+	DOES(ttd_del_addrs(dev, &a, 1, &why));
+	ck_assert_uint_eq(in_kernel(), SOME);
+	end();
+}
+END_TEST
+
+/* One that stays needs the address that goes. */
+START_TEST(a_request_that_many_hinder_is_undone)
+{
+	struct ttd_addr a = { .local = prefix("10.9.0.1/24") };
+
+	begin(named);
+	open_device();
+	DOES(ttd_add_addrs(dev, &a, 1, &why));
+	routes[7].gateway = prefix("10.9.0.2");
+	DOES(ttd_add_routes(dev, routes, SOME, &why));
+	ck_assert_int_eq(ttd_del_addrs(dev, &a, 1, &why), -ENETUNREACH);
+	ck_assert_msg(strstr(why.text, "10.16.0.7/32") != NULL, "%s", why.text);
+	ck_assert_int_eq(sh_status("ip addr show dev tt0 | "
+				   "grep -q 10.9.0.1/24"), 0);
+	ck_soon_has(SOME);
+	/* All of it is known still. */
+	DOES(ttd_del_routes(dev, routes, SOME, &why));
+	ck_assert_uint_eq(in_kernel(), 0);
+	DOES(ttd_del_addrs(dev, &a, 1, &why));
+	end();
+}
+END_TEST
+
+static void wait_for(enum ttd_event_type type)
+{
+	struct ttd_event ev = TTD_EVENT_INIT;
+
+	do
+		ck_assert_int_eq(ttd_next_event(dev, &ev, CALL_MS), 0);
+	while (ev.type != (uint32_t)type);
+}
+
+START_TEST(many_are_known_after_a_restart)
+{
+	const struct rig_options o = { .policy = named };
+
+	begin(named);
+	open_device();
+	DOES(ttd_add_routes(dev, routes, MANY, &why));
+	rig_kill(&rig, SIGKILL);
+	rig_daemon(&rig, &o);
+	wait_for(TTD_EVENT_DAEMON_BACK);
+	ck_assert_uint_eq(in_kernel(), MANY);
+	DOES(ttd_set_up(dev, 0, &why));
+	ck_assert_uint_eq(in_kernel(), 0);
+	DOES(ttd_set_up(dev, 1, &why));
+	ck_assert_uint_eq(in_kernel(), MANY);
+	DOES(ttd_del_routes(dev, routes, MANY, &why));
+	ck_assert_uint_eq(in_kernel(), 0);
+	end();
+}
+END_TEST
+
+struct adding {
+	pthread_t thread;
+	int result;
+	struct ttd_error error;
+};
+
+static void *add_many(void *arg)
+{
+	struct adding *a = arg;
+
+	a->result = ttd_add_routes(dev, routes, MANY, &a->error);
+	return NULL;
+}
+
+static bool has_some(void *unused)
+{
+	(void)unused;
+	return sh_status("ip route show dev tt0 proto 116 | grep -q /32 || "
+			 "ip route show dev tt0 proto 116 | grep -q 10.16") ==
+	       0;
+}
+
+START_TEST(a_daemon_that_goes_in_between_leaves_none)
+{
+	const struct rig_options o = { .policy = named };
+	struct adding a;
+
+	begin(named);
+	open_device();
+	pthread_create(&a.thread, NULL, add_many, &a);
+	ck_assert(eventually(has_some, NULL));
+	rig_kill(&rig, SIGKILL);
+	rig_daemon(&rig, &o);
+	pthread_join(a.thread, NULL);
+	/* It may have been too fast for us. */
+	if (a.result == 0)
+		ck_assert_uint_eq(in_kernel(), MANY);
+	else
+		ck_assert_int_eq(a.result, -EPIPE);
+	if (a.result != 0)
+		ck_assert_uint_eq(in_kernel(), 0);
+	end();
+}
+END_TEST
+
+/* --- the policy and the guard --------------------------------------------- */
+
+static void reload_with(const char *policy)
+{
+	char path[128];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/10-test.conf", rig.policy);
+	f = fopen(path, "w");
+	ck_assert_ptr_nonnull(f);
+	fputs(policy, f);
+	ck_assert_int_eq(fclose(f), 0);
+	ck_assert_int_eq(sh_status("%s reload --enforce --socket %s",
+				   rig_built("tuntapctl"), rig.admin), 0);
+}
+
+START_TEST(many_are_held_against_a_new_policy)
+{
+
+	begin(named);
+	open_device();
+	DOES(ttd_add_routes(dev, routes, SOME, &why));
+	reload_with(named);
+	ck_assert_int_eq(ttd_status(dev, NULL), TTD_OPEN);
+	ck_assert_uint_eq(in_kernel(), SOME);
+	reload_with(few);
+	wait_for(TTD_EVENT_ENDED);
+	ck_assert_int_eq(ttd_status(dev, &why), TTD_REVOKED);
+	end();
+}
+END_TEST
+
+START_TEST(a_guard_holds_many_that_merge)
+{
+
+	begin(automatic);
+	open_device();
+	DOES(ttd_add_routes(dev, routes, 10000, &why));
+	ck_assert_uint_eq(in_kernel(), 10000);
+	/* And not many that do not: none of them is left. */
+	fill(16);
+	for (unsigned i = 0; i < 10000; i++)
+		routes[i].dst.ip[1] += 100;
+	ck_assert_int_eq(ttd_add_routes(dev, routes, 10000, &why), -E2BIG);
+	ck_assert_str_eq(why.step, "guard");
+	ck_assert_uint_eq(in_kernel(), 10000);
+	end();
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("routes");
+	TCase *t = tcase_create("live");
+
+	tcase_set_timeout(t, 60);
+	tcase_add_test(t, others_are_served_while_a_user_adds_many);
+	tcase_add_loop_test(t, one_refused_of_many_leaves_none, 0,
+			    sizeof(wrong) / sizeof(*wrong));
+	tcase_add_test(t, an_open_has_many_or_is_none);
+	tcase_add_test(t, many_come_back_with_up);
+	tcase_add_test(t, many_stay_when_the_last_address_goes);
+	tcase_add_test(t, a_request_that_many_hinder_is_undone);
+	tcase_add_test(t, many_are_known_after_a_restart);
+	tcase_add_test(t, a_daemon_that_goes_in_between_leaves_none);
+	tcase_add_test(t, many_are_held_against_a_new_policy);
+	tcase_add_test(t, a_guard_holds_many_that_merge);
+	suite_add_tcase(s, t);
+	return live_main("routes", s);
+}
