@@ -106,6 +106,152 @@ START_TEST(routes_and_more_are_asked_for)
 }
 END_TEST
 
+/* --- many routes ---------------------------------------------------------- */
+
+#define PARTS		40	/* more than are under way at a time */
+#define MANY		((PARTS - 1) * WIRE_ROUTES_MAX + 7)
+
+static struct ttd_route many[MANY];
+
+/* Of each part the daemon has: whether it is there.  By its first route. */
+static struct {
+	int there[PARTS];
+	unsigned adds, removes;
+	int refuse;		/* the part that is refused; -1: none */
+	bool refuse_removes;	/* and every removal */
+} parts;
+
+static unsigned part_of(const struct wire_add *a)
+{
+	return (a->routes[0].dst.ip[1] << 8 | a->routes[0].dst.ip[2]);
+}
+
+static void play_parts(int conn, const struct wire_message *m)
+{
+	bool add = m->type == WIRE_ADD;
+	unsigned part = part_of(&m->add);
+
+	ck_assert(add || m->type == WIRE_REMOVE);
+	ck_assert_uint_lt(part, PARTS);
+	ck_assert_uint_eq(m->add.n_routes, part == PARTS - 1 ? 7 :
+			  WIRE_ROUTES_MAX);
+	if (add)
+		parts.adds++;
+	else
+		parts.removes++;
+	if (add ? (int)part == parts.refuse :
+	    parts.refuse_removes || !parts.there[part]) {
+		refuse(conn, m->id, WIRE_E_NOT_FOUND, "not this one");
+		return;
+	}
+	parts.there[part] += add ? 1 : -1;
+	done(conn, m->id);
+}
+
+static struct ttd_device *open_for_many(uint32_t flags)
+{
+	struct ttd_device *dev;
+
+	memset(&parts, 0, sizeof(parts));
+	parts.refuse = -1;
+	for (unsigned i = 0; i < MANY; i++) {
+		many[i].dst = prefix("10.0.0.0/32");
+		many[i].dst.ip[1] = (uint8_t)(i / WIRE_ROUTES_MAX >> 8);
+		many[i].dst.ip[2] = (uint8_t)(i / WIRE_ROUTES_MAX);
+		many[i].dst.ip[3] = (uint8_t)i;
+	}
+	daemon_start();
+	dev = open_one(flags, TIMEOUT_MS);
+	set_play(play_parts);
+	return dev;
+}
+
+static unsigned parts_there(void)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < PARTS; i++) {
+		ck_assert(parts.there[i] == 0 || parts.there[i] == 1);
+		n += (unsigned)parts.there[i];
+	}
+	return n;
+}
+
+START_TEST(many_routes_go_in_parts)
+{
+	struct ttd_device *dev = open_for_many(modes[_i]);
+	uint32_t mtu;
+
+	ck_assert_int_eq(ttd_add_routes(dev, many, MANY, NULL), 0);
+	ck_assert_uint_eq(parts_there(), PARTS);
+	ck_assert_uint_eq(parts.adds, PARTS);
+	ck_assert_int_eq(ttd_del_routes(dev, many, MANY, NULL), 0);
+	ck_assert_uint_eq(parts_there(), 0);
+	ck_assert_uint_eq(parts.removes, PARTS);
+	/* And then single ones, as ever. */
+	set_play(play_good);
+	ck_assert_int_eq(ttd_get_mtu(dev, &mtu), 0);
+	ttd_free(dev);
+	daemon_stop();
+}
+END_TEST
+
+static const int refused_parts[] = { 0, 1, PARTS / 2, PARTS - 1 };
+#define N_REFUSED (int)(sizeof(refused_parts) / sizeof(*refused_parts))
+
+/* Also those that were under way behind it. */
+START_TEST(a_part_that_is_refused_leaves_none)
+{
+	struct ttd_device *dev = open_for_many(modes[_i % MODES]);
+	struct ttd_error e;
+
+	parts.refuse = refused_parts[_i / MODES];
+	ck_assert_int_eq(ttd_add_routes(dev, many, MANY, &e), -ENOENT);
+	ck_assert_str_eq(e.text, "not this one");
+	ck_assert_str_eq(e.rule, "/etc/tuntapd/policy.d/10-a.conf:7");
+	ck_assert_uint_eq(parts_there(), 0);
+	ck_assert_uint_eq(parts.removes, parts.adds - 1);
+	/* What is not taken away again is said. */
+	parts.refuse = PARTS - 1;
+	parts.refuse_removes = true;
+	ck_assert_int_eq(ttd_add_routes(dev, many, MANY, &e), -ENOENT);
+	ck_assert_ptr_nonnull(strstr(e.text, "not this one; and some of the "
+				     "routes of this call may be there"));
+	ck_assert_uint_eq(parts_there(), PARTS - 1);
+	ttd_free(dev);
+	daemon_stop();
+}
+END_TEST
+
+/* It takes the part, and goes before it has said so. */
+static void play_parts_and_go(int conn, const struct wire_message *m)
+{
+	if (m->type == WIRE_ADD && part_of(&m->add) == PARTS / 2) {
+		parts.there[PARTS / 2]++;
+		shutdown(conn, SHUT_RDWR);
+		d.play = play_parts;
+	} else {
+		play_parts(conn, m);
+	}
+}
+
+START_TEST(a_daemon_that_goes_amid_parts_leaves_none)
+{
+	struct ttd_device *dev = open_for_many(modes[_i]);
+	struct ttd_error e;
+
+	set_play(play_parts_and_go);
+	ck_assert_int_eq(ttd_add_routes(dev, many, MANY, &e), -EPIPE);
+	ck_assert_str_eq(e.step, "answer");
+	ck_assert_uint_eq(parts_there(), 0);
+	ck_assert_ptr_null(strstr(e.text, "may be there"));
+	ttd_free(dev);
+	daemon_stop();
+}
+END_TEST
+
+/* --- facts ---------------------------------------------------------------- */
+
 START_TEST(facts_are_asked_for)
 {
 	struct ttd_prefix want[2];
@@ -1171,6 +1317,11 @@ int main(void)
 	tcase_set_timeout(t, LONG_MS / 1000);
 	tcase_add_loop_test(t, addresses_are_asked_for, 0, MODES);
 	tcase_add_loop_test(t, routes_and_more_are_asked_for, 0, MODES);
+	tcase_add_loop_test(t, many_routes_go_in_parts, 0, MODES);
+	tcase_add_loop_test(t, a_part_that_is_refused_leaves_none, 0,
+			    MODES * N_REFUSED);
+	tcase_add_loop_test(t, a_daemon_that_goes_amid_parts_leaves_none, 0,
+			    MODES);
 	tcase_add_loop_test(t, facts_are_asked_for, 0, MODES);
 	tcase_add_test(t, senseless_values_are_not_asked);
 	tcase_add_loop_test(t, a_refusal_is_told, 0, MODES);
