@@ -27,73 +27,59 @@ _Static_assert(TTD_HEADROOM >= PACKET_HEADER, "the header has no room");
 /* Reads until there is none, or n are there.  How many, or -errno. */
 static int read_some(struct queue *q, struct ttd_packet *packets, unsigned n)
 {
-	const unsigned header = q->dev->header;
 	const size_t room = room_of(q->dev);
 	size_t at = 0;
 	unsigned i;
 
 	for (i = 0; i < n && at + ROOM_ONE <= room; i++) {
-		uint8_t *data = q->batch + at + TTD_HEADROOM;
-		ssize_t r = queue_read_inside(q, data - header,
-					      PACKET_MAX + header);
+		ssize_t r = queue_read_inside(q, q->batch + at + TTD_HEADROOM,
+					      &packets[i]);
 
-		if (r <= (ssize_t)header)
-			return i > 0 ? (int)i : r < 0 ? (int)r : -EAGAIN;
-		packets[i] = (struct ttd_packet){
-			.data = data, .len = (uint32_t)r - header,
-			.flags = TTD_PKT_HEADROOM,
-		};
-		if (header)
-			packet_header_read(data - header, &packets[i]);
+		if (r < 0)
+			return i > 0 ? (int)i : (int)r;
+		packets[i].flags |= TTD_PKT_HEADROOM;
 		at += ALIGNED(TTD_HEADROOM + packets[i].len);
 	}
 	return (int)i;
 }
 
-static bool is_pushed(const struct queue *q)
+/* Pages that no packet reaches are never touched. */
+static bool batch_ready(struct queue *q)
 {
-	return atomic_load(&q->dev->pushing) || atomic_load(&q->in_run);
-}
-
-/* Inside the gate. */
-static int recv_inside(struct queue *q, struct ttd_packet *packets, unsigned n,
-		       int timeout_ms)
-{
-	int64_t deadline = timeout_ms ? deadline_in(timeout_ms) : 0;
-	int r;
-
-	/* Pages that no packet reaches are never touched. */
 	if (!q->batch)
 		q->batch = malloc(room_of(q->dev));
-	if (!q->batch)
-		return -ENOMEM;
-	for (;;) {
-		if (is_pushed(q))
-			return -EBUSY;
-		r = read_some(q, packets, n);
-		if (r != -EAGAIN || timeout_ms == 0)
-			return r;
-		r = queue_wait_inside(q, deadline);
-		if (r < 0)
-			return r;
-	}
+	return q->batch;
+}
+
+static int recv_now(struct queue *q, struct ttd_packet *packets, unsigned n)
+{
+	int r = gate_enter_reader(&q->io);
+
+	if (r < 0)
+		return r;
+	if (queue_is_pushed(q))
+		r = -EBUSY;
+	else
+		r = batch_ready(q) ? read_some(q, packets, n) : -ENOMEM;
+	gate_leave_reader(&q->io, &q->dev->meet);
+	return r;
 }
 
 int ttd_recv_batch(struct ttd_device *dev, unsigned queue,
 		   struct ttd_packet *packets, unsigned n, int timeout_ms)
 {
 	struct queue *q;
+	int64_t deadline;
 	int r;
 
 	if (!dev || queue >= dev->n_queues || !packets || n == 0 ||
 	    timeout_ms < TTD_FOREVER)
 		return -EINVAL;
 	q = &dev->queues[queue];
-	if (!gate_enter(&q->io))
-		return -ESHUTDOWN;
-	r = recv_inside(q, packets, n < TTD_BATCH_MAX ? n : TTD_BATCH_MAX,
-			timeout_ms);
-	gate_leave(&q->io, &dev->meet);
+	deadline = timeout_ms ? deadline_in(timeout_ms) : 0;
+	do
+		r = recv_now(q, packets, n < TTD_BATCH_MAX ? n : TTD_BATCH_MAX);
+	while (r == -EAGAIN && timeout_ms && (r = queue_wait(q, deadline)) == 0);
 	return r;
 }
 

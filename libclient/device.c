@@ -36,12 +36,30 @@ static void close_fds(struct ttd_device *dev)
 static void free_memory(struct ttd_device *dev)
 {
 	for (unsigned i = 0; i < dev->n_queues; i++) {
-		free(dev->queues[i].buffer);
+		free(dev->queues[i].in);
 		free(dev->queues[i].batch);
-		free(dev->queues[i].super);
 	}
 	os_wipe(dev->control.token, sizeof(dev->control.token));
 	free(dev);
+}
+
+/*
+ * Before there is anything to be read: no packet is allocated for, and nothing
+ * ends for want of memory.  Pages that no packet reaches are never touched.
+ */
+static bool make_buffers(struct ttd_device *dev)
+{
+	const size_t room = PACKET_HEADER + PACKET_MAX;
+
+	for (unsigned i = 0; i < dev->n_queues; i++) {
+		uint8_t *both = malloc(2 * room);
+
+		if (!both)
+			return false;
+		dev->queues[i].in = both;
+		dev->queues[i].super = both + room;
+	}
+	return true;
 }
 
 struct ttd_device *device_new(unsigned n_queues, int *ret_error)
@@ -62,6 +80,10 @@ struct ttd_device *device_new(unsigned n_queues, int *ret_error)
 	for (unsigned i = 0; i < n_queues; i++) {
 		dev->queues[i].dev = dev;
 		dev->queues[i].fd = -1;
+	}
+	if (!make_buffers(dev)) {
+		free_memory(dev);
+		return NULL;
 	}
 	pthread_mutex_init(&dev->meet.mutex, NULL);
 	os_cond_init(&dev->meet.cond);

@@ -42,11 +42,12 @@ struct queue {
 	struct gate idle;	/* loops that wait for a packet: they do not
 				   hinder ttd_take_fd(), others do */
 	atomic_bool in_run;	/* ttd_run() is on it */
-	uint8_t *buffer;	/* of loops, made by the first one */
-	uint8_t *batch;		/* of ttd_recv_batch(), likewise */
-	uint8_t *super;		/* offload SPLIT: what a super-packet is kept in
-				   until all its packets have been read */
-	struct split split;	/* and how far that is; len 0: there is none */
+	uint8_t *in;		/* what was read lies there, header and all */
+	uint8_t *super;		/* offload SPLIT: or there, if it has several
+				   packets, until all have been read; */
+	struct split split;	/* how far that is; len 0: there is none */
+	bool was_super;		/* the last one that came had several */
+	uint8_t *batch;		/* of ttd_recv_batch(), made by the first */
 	uint64_t ignored;	/* handler results that were not 0 */
 	/* under meet.mutex: */
 	uint64_t running;	/* generation of the handler it runs; 0: none */
@@ -122,16 +123,24 @@ void device_drop(struct ttd_device *dev);
 
 /* pull.c: also what loops are made of */
 
-/* A packet's length or -errno; an error that ends the device has ended it. */
-ssize_t queue_read(struct queue *q, void *buf, size_t cap);
-/* The same of what the fd gives, its header included, whatever the offload. */
-ssize_t queue_read_whole(struct queue *q, void *buf, size_t cap);
-/* Waits for a packet as long as it takes, or for the end. */
+/* A handler is set, or ttd_run() is on it. */
+bool queue_is_pushed(const struct queue *q);
+/* Waits: 0: try to read, -ETIMEDOUT, or -ESHUTDOWN. */
+int queue_wait(struct queue *q, int64_t deadline);
+/* The same as long as it takes, where it hinders no ttd_take_fd(). */
 void queue_idle(struct queue *q);
-/* Inside its gate: the same; */
-ssize_t queue_read_inside(struct queue *q, void *buf, size_t cap);
-/* waits: 0: try to read, -ETIMEDOUT, or -ESHUTDOWN; */
-int queue_wait_inside(struct queue *q, int64_t deadline);
+/*
+ * For its reader, see gate.h: the next packet, where it lies until the next call.  Its length or -errno; an error that ends the
+ * device has ended it.  whole: what the fd gives, its header included, whatever
+ * the offload.
+ */
+ssize_t queue_next(struct queue *q, bool whole, uint8_t **ret);
+/*
+ * The same inside of the gate, at `data`, where the longest has room, and
+ * PACKET_HEADER bytes are free before it;
+ */
+ssize_t queue_read_inside(struct queue *q, uint8_t *data,
+			  struct ttd_packet *ret);
 /* writes what is to be written, header included; */
 int queue_write_inside(struct queue *q, const void *buf, size_t len);
 /* a packet, with the header that the device wants; */

@@ -8,10 +8,15 @@
  * leaving a shut one takes the device's mutex, under which the waiter counts:
  * when he sees 0, the last one out is done with the gate and the mutex, and
  * both may be freed.
+ *
+ * One at a time is the reader, which the same word tells: who is inside to read
+ * a packet, or a loop from packet to packet, the handler included.  The loop is
+ * not inside meanwhile, so that a handler may shut the gate and wait.
  */
 #ifndef TUNTAPD_GATE_H
 #define TUNTAPD_GATE_H
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -19,7 +24,8 @@
 struct gate {
 	_Atomic unsigned word;	/* GATE_SHUT and the count */
 };
-#define GATE_SHUT 0x80000000u
+#define GATE_SHUT	0x80000000u
+#define GATE_READER	0x40000000u
 
 /* What sleepers of a device, at gates and elsewhere, meet at. */
 struct meet {
@@ -58,6 +64,51 @@ static inline void gate_leave(struct gate *g, struct meet *m)
 	pthread_mutex_unlock(&m->mutex);
 }
 
+/* The one who reads, from now on.  Not while another is, or it is shut. */
+static inline bool gate_take_reader(struct gate *g)
+{
+	unsigned old = atomic_load_explicit(&g->word, memory_order_relaxed);
+
+	do
+		if (old & (GATE_SHUT | GATE_READER))
+			return false;
+	while (!atomic_compare_exchange_weak(&g->word, &old,
+					     old | GATE_READER));
+	return true;
+}
+
+static inline void gate_drop_reader(struct gate *g)
+{
+	atomic_fetch_and(&g->word, ~GATE_READER);
+}
+
+/* Both at once.  0, -ESHUTDOWN, or -EBUSY: another reads. */
+static inline int gate_enter_reader(struct gate *g)
+{
+	unsigned old = atomic_load_explicit(&g->word, memory_order_relaxed);
+
+	do
+		if (old & GATE_SHUT)
+			return -ESHUTDOWN;
+		else if (old & GATE_READER)
+			return -EBUSY;
+	while (!atomic_compare_exchange_weak(&g->word, &old,
+					     (old + 1) | GATE_READER));
+	return 0;
+}
+
+static inline void gate_leave_reader(struct gate *g, struct meet *m)
+{
+	unsigned old = atomic_load_explicit(&g->word, memory_order_relaxed);
+
+	while (!(old & GATE_SHUT))
+		if (atomic_compare_exchange_weak(&g->word, &old,
+						 (old - 1) & ~GATE_READER))
+			return;
+	gate_drop_reader(g);
+	gate_leave(g, m);
+}
+
 static inline void gate_shut(struct gate *g)
 {
 	atomic_fetch_or(&g->word, GATE_SHUT);
@@ -74,7 +125,7 @@ static inline bool gate_shut_if_empty(struct gate *g)
 /* Waits until everyone has left a shut gate; with the mutex of `m` held. */
 static inline void gate_drain(struct gate *g, struct meet *m)
 {
-	while (atomic_load(&g->word) != GATE_SHUT)
+	while ((atomic_load(&g->word) & ~GATE_READER) != GATE_SHUT)
 		pthread_cond_wait(&m->cond, &m->mutex);
 }
 

@@ -8,6 +8,7 @@
  * read, never after one: a packet that was read is delivered.
  */
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +17,6 @@
 #include "packet.h"
 
 #define BURST		64	/* packets until the mutex is looked at again */
-#define BUFFER_SIZE	(TTD_HEADROOM + PACKET_MAX)
 
 /*
  * A queue has one loop at a time, so the thread of that loop is all there is to
@@ -42,33 +42,40 @@ bool in_handler(const struct ttd_device *dev)
 static int deliver(struct queue *q, ttd_handler *handler, void *arg, bool whole,
 		   uint64_t generation)
 {
-	struct ttd_device *dev = q->dev;
-	uint8_t *buf = q->buffer + TTD_HEADROOM - (whole ? PACKET_HEADER : 0);
+	const struct ttd_device *dev = q->dev;
 	ssize_t n = 0;
+	uint8_t *buf;
 
 	for (int i = 0; i < BURST; i++) {
-		n = 0;
 		if (generation && generation != atomic_load(&dev->generation))
-			break;
-		n = whole ? queue_read_whole(q, buf, PACKET_MAX + PACKET_HEADER)
-			  : queue_read(q, buf, PACKET_MAX);
-		if (n <= 0)
-			break;
+			return 0;
+		n = queue_next(q, whole, &buf);
+		if (n < 0)
+			return (int)n;
 		if (handler(arg, buf, (size_t)n) != 0)
 			q->ignored++;
-		n = 0;
 	}
-	if (n < 0 && n != -EAGAIN && n != -ESHUTDOWN)
-		n = device_end(dev, TTD_IO_FAILED, (int)n, "reading from the "
-			       "device %s failed", dev->name);
-	return (int)n;
+	return 0;
 }
 
-static bool make_buffer(struct queue *q)
+/* The same as the queue's reader; where another still is one it waits a bit. */
+static int burst(struct queue *q, ttd_handler *handler, void *arg, bool whole,
+		 uint64_t generation)
 {
-	if (!q->buffer)
-		q->buffer = malloc(BUFFER_SIZE);
-	return q->buffer;
+	int n;
+
+	if (!gate_take_reader(&q->io)) {
+		if (gate_is_shut(&q->io))
+			return -ESHUTDOWN;
+		poll(NULL, 0, 1);
+		return 0;
+	}
+	n = deliver(q, handler, arg, whole, generation);
+	gate_drop_reader(&q->io);
+	if (n < 0 && n != -EAGAIN && n != -ESHUTDOWN)
+		n = device_end(q->dev, TTD_IO_FAILED, n, "reading from the "
+			       "device %s failed", q->dev->name);
+	return n;
 }
 
 /* With the mutex, which it gives away meanwhile. */
@@ -84,7 +91,7 @@ static void push_burst(struct queue *q)
 	q->running = generation;
 	q->runner = pthread_self();
 	pthread_mutex_unlock(&dev->meet.mutex);
-	r = deliver(q, handler, arg, whole, generation);
+	r = burst(q, handler, arg, whole, generation);
 	pthread_mutex_lock(&dev->meet.mutex);
 	q->running = 0;
 	pthread_cond_broadcast(&dev->meet.cond);
@@ -136,8 +143,6 @@ static int start_one(struct queue *q)
 
 	if (q->has_thread || gate_is_shut(&q->io))
 		return 0;
-	if (!make_buffer(q))
-		return -ENOMEM;
 	error = pthread_create(&q->thread, NULL, push_thread, q);
 	if (error)
 		return -error;
@@ -262,8 +267,6 @@ static int run_begin(struct ttd_device *dev, struct queue *q)
 	if (dev->handler || dev->starting || q->running ||
 	    atomic_load(&q->in_run))
 		return -EBUSY;
-	if (!make_buffer(q))
-		return -ENOMEM;
 	q->runner = pthread_self();
 	atomic_store(&q->in_run, true);
 	dev->runs++;
@@ -291,7 +294,7 @@ int ttd_run(struct ttd_device *dev, unsigned queue, ttd_handler *handler,
 	if (r <= 0)
 		return r;
 	while (!gate_is_shut(&q->io))
-		if (deliver(q, handler, arg, false, 0) == -EAGAIN)
+		if (burst(q, handler, arg, false, 0) == -EAGAIN)
 			queue_idle(q);
 	pthread_mutex_lock(&dev->meet.mutex);
 	atomic_store(&q->in_run, false);

@@ -32,22 +32,13 @@ static inline size_t packet_max(uint32_t layer)
 #define PACKET_HEADER	10
 
 /*
- * One packet.  Its length, -EAGAIN if there is none, -EMSGSIZE if it was longer
- * than cap and is lost, or -errno; never waits.
+ * One packet.  Its length, or cap where it was longer and the rest is lost;
+ * -EAGAIN if there is none, or -errno; never waits.
  */
 ssize_t packet_read(int fd, void *buf, size_t cap);
-/*
- * One packet behind its header, of which there is more in `rest` where it is
- * longer than cap: rest has room for PACKET_MAX bytes from there on.
- */
-ssize_t packet_read_apart(int fd, uint8_t header[PACKET_HEADER], void *buf,
-			  size_t cap, uint8_t *rest);
 /* 0 or -errno; never waits. */
 int packet_write(int fd, const void *buf, size_t len);
-/* The same of a packet whose header is somewhere else. */
-int packet_write_apart(int fd, const uint8_t header[PACKET_HEADER],
-		       const void *buf, size_t len);
-/* And of one in n pieces, len bytes together. */
+/* The same of one in n pieces, len bytes together. */
 int packet_write_pieces(int fd, const struct iovec *pieces, int n, size_t len);
 
 /*

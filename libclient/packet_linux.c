@@ -20,39 +20,17 @@
 #define TUN_F_USO6 0x40
 #endif
 
-/*
- * A tun read cuts what does not fit without a word and returns the buffer's
- * size (tun_chr_read_iter in drivers/net/tun.c).  One byte more than the caller
- * has room for tells a cut packet from one that just fits.
- */
+/* tun_chr_read_iter in drivers/net/tun.c: what does not fit is cut silently. */
 ssize_t packet_read(int fd, void *buf, size_t cap)
 {
-	char spare;
-	struct iovec iov[] = { { buf, cap }, { &spare, 1 } };
 	ssize_t n;
 
 	do
-		n = cap < PACKET_MAX ? readv(fd, iov, 2) : read(fd, buf, cap);
+		n = read(fd, buf, cap);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return errno == EWOULDBLOCK ? -EAGAIN : -errno;
-	return (size_t)n > cap ? -EMSGSIZE : n;
-}
-
-ssize_t packet_read_apart(int fd, uint8_t header[PACKET_HEADER], void *buf,
-			  size_t cap, uint8_t *rest)
-{
-	struct iovec iov[] = {
-		{ header, PACKET_HEADER }, { buf, cap }, { rest, PACKET_MAX },
-	};
-	ssize_t n;
-
-	do
-		n = readv(fd, iov, 3);
-	while (n < 0 && errno == EINTR);
-	if (n < 0)
-		return errno == EWOULDBLOCK ? -EAGAIN : -errno;
-	return n > PACKET_HEADER ? n - PACKET_HEADER : -EIO;
+	return n;
 }
 
 int packet_write(int fd, const void *buf, size_t len)
@@ -66,17 +44,6 @@ int packet_write(int fd, const void *buf, size_t len)
 		return errno == EWOULDBLOCK ? -EAGAIN : -errno;
 	/* tun takes the whole or nothing (tun_get_user) */
 	return (size_t)n == len ? 0 : -EIO;
-}
-
-int packet_write_apart(int fd, const uint8_t header[PACKET_HEADER],
-		       const void *buf, size_t len)
-{
-	const struct iovec iov[] = {
-		{ (void *)(uintptr_t)header, PACKET_HEADER },
-		{ (void *)(uintptr_t)buf, len },
-	};
-
-	return packet_write_pieces(fd, iov, 2, len + PACKET_HEADER);
 }
 
 int packet_write_pieces(int fd, const struct iovec *pieces, int n, size_t len)

@@ -49,120 +49,114 @@ static int judge(struct queue *q, int error, bool writing)
 
 /* --- reading ------------------------------------------------------------ */
 
-/* A tun never gives a packet of no bytes. */
-static ssize_t judge_read(struct queue *q, ssize_t n)
+/* A packet, or a super-packet, with what its header says; and that before it. */
+static ssize_t read_one(struct queue *q, uint8_t *data, struct ttd_packet *ret)
 {
-	if (n > 0 || n == -EAGAIN || n == -EMSGSIZE)
-		return n;
-	return judge(q, n < 0 ? (int)n : -EIO, false);
+	const unsigned header = q->dev->vnet ? PACKET_HEADER : 0;
+	ssize_t n = packet_read(q->fd, data - header, PACKET_MAX + header);
+
+	/* A tun never gives a packet of no bytes. */
+	if (n <= (ssize_t)header)
+		return n == -EAGAIN ? n : judge(q, n < 0 ? (int)n : -EIO,
+						false);
+	*ret = (struct ttd_packet){ .data = data, .len = (uint32_t)n - header };
+	if (header)
+		packet_header_read(data - header, ret);
+	return ret->len;
 }
 
-/* The next packet of the super-packet that was read. */
-static ssize_t read_split(struct queue *q, void *buf, size_t cap)
+/* The next packet of the super-packet that was read last. */
+static ssize_t read_split(struct queue *q, uint8_t *data,
+			  struct ttd_packet *ret)
 {
-	if (split_len(&q->split) <= cap)
-		return split_next(&q->split, buf);
-	split_skip(&q->split);
-	return -EMSGSIZE;
+	*ret = (struct ttd_packet){ .data = data,
+				    .len = split_next(&q->split, data) };
+	return ret->len;
 }
 
-/* What is longer is copied, be it a packet or a super-packet. */
-#define STRAIGHT	2048
+static void move(struct ttd_packet *p, uint8_t *to)
+{
+	if (p->data != to)
+		memcpy(to, p->data, p->len);
+	p->data = to;
+}
 
 /*
- * A packet that is one goes straight into the buffer; of a super-packet the
- * beginning is there, and is put before the rest.  0: it was none that can be
- * understood, and is dropped.
+ * A super-packet belongs into `super`, an ordinary one to `data`.  What comes is
+ * mostly like what came before; if not it is copied.
  */
-static ssize_t read_anew(struct queue *q, uint8_t *buf, size_t cap)
+static ssize_t read_packet(struct queue *q, uint8_t *data,
+			   struct ttd_packet *ret)
 {
-	const size_t straight = cap < STRAIGHT ? cap : STRAIGHT;
-	uint8_t header[PACKET_HEADER];
-	struct ttd_packet p = { .data = buf };
-	ssize_t n = packet_read_apart(q->fd, header, buf, straight,
-				      q->super + straight);
-
-	if (n < 0)
-		return n;
-	p.len = (uint32_t)n;
-	packet_header_read(header, &p);
-	if (!p.gso_type) {
-		if (p.len > cap)
-			return -EMSGSIZE;
-		if (p.len > straight)
-			memcpy(buf + straight, q->super + straight,
-			       p.len - straight);
-		return split_finish(&p) ? 0 : n;
-	}
-	if (cap > 0)		/* or there is no buffer */
-		memcpy(q->super, buf, p.len < straight ? p.len : straight);
-	p.data = q->super;
-	if (split_begin(&q->split, &p, q->dev->layer == TTD_TAP) > 0)
-		return read_split(q, buf, cap);
-	return 0;
-}
-
-static ssize_t read_packets(struct queue *q, void *buf, size_t cap)
-{
+	uint8_t *super = q->super + PACKET_HEADER;
 	ssize_t n;
 
-	if (cap > PACKET_MAX)
-		cap = PACKET_MAX;
-	if (split_len(&q->split))
-		return read_split(q, buf, cap);
-	do
-		n = read_anew(q, buf, cap);
-	while (n == 0);
-	return n;
+	while (!split_len(&q->split)) {
+		n = read_one(q, q->was_super ? super : data, ret);
+		if (n < 0)
+			return n;
+		q->was_super = ret->gso_type;
+		move(ret, q->was_super ? super : data);
+		/* What cannot be understood is dropped. */
+		if (q->was_super)
+			split_begin(&q->split, ret, q->dev->layer == TTD_TAP);
+		else if (split_finish(ret) == 0)
+			return n;
+	}
+	return read_split(q, data, ret);
 }
 
-/* The one that reads makes it: nobody else looks at it. */
-static bool queue_ready(struct queue *q)
-{
-	if (!q->super && q->dev->vnet && !q->dev->header)
-		q->super = malloc(STRAIGHT + PACKET_MAX);
-	return q->super || !q->dev->vnet || q->dev->header;
-}
-
-ssize_t queue_read_inside(struct queue *q, void *buf, size_t cap)
+ssize_t queue_read_inside(struct queue *q, uint8_t *data,
+			  struct ttd_packet *ret)
 {
 	const struct ttd_device *dev = q->dev;
 
-	/* Not judged: want of memory is no failure of the device. */
-	if (!queue_ready(q))
-		return -ENOMEM;
-	return judge_read(q, dev->vnet && !dev->header ?
-			  read_packets(q, buf, cap) :
-			  packet_read(q->fd, buf, cap));
+	return dev->vnet && !dev->header ? read_packet(q, data, ret) :
+	       read_one(q, data, ret);
 }
 
-ssize_t queue_read(struct queue *q, void *buf, size_t cap)
+/* What is left of a super-packet has a header that says nothing. */
+static ssize_t read_whole(struct queue *q)
 {
+	struct ttd_packet p;
+	ssize_t n;
+
+	if (split_len(&q->split)) {
+		memset(q->in, 0, PACKET_HEADER);
+		n = read_split(q, q->in + PACKET_HEADER, &p);
+	} else {
+		n = read_one(q, q->in + PACKET_HEADER, &p);
+	}
+	return n < 0 ? n : n + PACKET_HEADER;
+}
+
+ssize_t queue_next(struct queue *q, bool whole, uint8_t **ret)
+{
+	struct ttd_packet p;
 	ssize_t n;
 
 	if (!gate_enter(&q->io))
 		return -ESHUTDOWN;
-	n = queue_read_inside(q, buf, cap);
+	*ret = q->in + (whole ? 0 : PACKET_HEADER);
+	n = whole ? read_whole(q) : queue_read_inside(q, *ret, &p);
 	gate_leave(&q->io, &q->dev->meet);
 	return n;
 }
 
-/* What is left of a super-packet has a header that says nothing. */
-ssize_t queue_read_whole(struct queue *q, void *buf, size_t cap)
+/* To where the program wants it: as it comes, if that surely has room. */
+static ssize_t read_to(struct queue *q, void *buf, size_t cap)
 {
-	uint32_t len = split_len(&q->split);
+	struct ttd_packet p;
 	ssize_t n;
 
-	if (!gate_enter(&q->io))
-		return -ESHUTDOWN;
-	if (len && len + PACKET_HEADER <= cap) {
-		memset(buf, 0, PACKET_HEADER);
-		n = PACKET_HEADER +
-		    split_next(&q->split, (uint8_t *)buf + PACKET_HEADER);
-	} else {
-		n = judge_read(q, packet_read(q->fd, buf, cap));
-	}
-	gate_leave(&q->io, &q->dev->meet);
+	if (!q->dev->vnet && cap >= PACKET_MAX)
+		return read_one(q, buf, &p);
+	n = queue_read_inside(q, q->in + PACKET_HEADER, &p);
+	if (n < 0)
+		return n;
+	if ((size_t)n > cap)
+		return -EMSGSIZE;
+	memcpy(buf, p.data, (size_t)n);
 	return n;
 }
 
@@ -182,7 +176,7 @@ static int wait_odd(struct queue *q)
 	return 0;
 }
 
-int queue_wait_inside(struct queue *q, int64_t deadline)
+static int wait_inside(struct queue *q, int64_t deadline)
 {
 	struct pollfd fds[] = {
 		{ q->fd, POLLIN, 0 },
@@ -212,13 +206,39 @@ void queue_idle(struct queue *q)
 {
 	if (!gate_enter(&q->idle))
 		return;
-	queue_wait_inside(q, deadline_in(TTD_FOREVER));
+	wait_inside(q, deadline_in(TTD_FOREVER));
 	gate_leave(&q->idle, &q->dev->meet);
+}
+
+bool queue_is_pushed(const struct queue *q)
+{
+	return atomic_load(&q->dev->pushing) || atomic_load(&q->in_run);
+}
+
+int queue_wait(struct queue *q, int64_t deadline)
+{
+	int r;
+
+	if (!gate_enter(&q->io))
+		return -ESHUTDOWN;
+	r = wait_inside(q, deadline);
+	gate_leave(&q->io, &q->dev->meet);
+	return r;
+}
+
+static ssize_t recv_now(struct queue *q, void *buf, size_t cap)
+{
+	ssize_t n = gate_enter_reader(&q->io);
+
+	if (n < 0)
+		return n;
+	n = queue_is_pushed(q) ? -EBUSY : read_to(q, buf, cap);
+	gate_leave_reader(&q->io, &q->dev->meet);
+	return n;
 }
 
 ssize_t ttd_recv(struct ttd_device *dev, void *buf, size_t cap, int timeout_ms)
 {
-	struct queue *q;
 	int64_t deadline;
 	ssize_t n;
 
@@ -226,30 +246,17 @@ ssize_t ttd_recv(struct ttd_device *dev, void *buf, size_t cap, int timeout_ms)
 		return -EINVAL;
 	if (dev->offload == TTD_OFFLOAD_PASS)
 		return -EOPNOTSUPP;
-	/* Of "as much as you like" read(2) says that it is no buffer. */
-	if (cap > PACKET_MAX)
-		cap = PACKET_MAX;
-	q = &dev->queues[0];
-	if (!gate_enter(&q->io))
-		return -ESHUTDOWN;
 	deadline = timeout_ms ? deadline_in(timeout_ms) : 0;
-	for (;;) {
-		if (atomic_load(&dev->pushing) || atomic_load(&q->in_run)) {
-			n = -EBUSY;
-			break;
-		}
-		n = queue_read_inside(q, buf, cap);
-		if (n != -EAGAIN || timeout_ms == 0)
-			break;
-		n = queue_wait_inside(q, deadline);
-		if (n < 0)
-			break;
-	}
-	gate_leave(&q->io, &dev->meet);
+	do
+		n = recv_now(&dev->queues[0], buf, cap);
+	while (n == -EAGAIN && timeout_ms &&
+	       (n = queue_wait(&dev->queues[0], deadline)) == 0);
 	return n;
 }
 
 /* --- writing ------------------------------------------------------------ */
+
+#define SHORT	2048		/* bytes of a packet */
 
 static int judge_write(struct queue *q, int r)
 {
@@ -261,20 +268,42 @@ int queue_write_inside(struct queue *q, const void *buf, size_t len)
 	return judge_write(q, packet_write(q->fd, buf, len));
 }
 
-int queue_send_inside(struct queue *q, const struct ttd_packet *p)
+/*
+ * The header before the packet, in one piece: of what is short a copy costs
+ * less than a second piece does.
+ */
+static int send_copied(struct queue *q, const struct ttd_packet *p)
+{
+	uint8_t packet[PACKET_HEADER + SHORT];
+
+	packet_header_write(packet, p);
+	memcpy(packet + PACKET_HEADER, p->data, p->len);
+	return queue_write_inside(q, packet, PACKET_HEADER + p->len);
+}
+
+static int send_apart(struct queue *q, const struct ttd_packet *p)
 {
 	uint8_t header[PACKET_HEADER];
-	uint8_t *at = header;
+	const struct iovec pieces[] = {
+		{ header, sizeof(header) }, { p->data, p->len },
+	};
+
+	packet_header_write(header, p);
+	return judge_write(q, packet_write_pieces(q->fd, pieces, 2, p->len +
+						  PACKET_HEADER));
+}
+
+int queue_send_inside(struct queue *q, const struct ttd_packet *p)
+{
+	uint8_t *at = p->data;
 
 	if (!q->dev->vnet)
 		return queue_write_inside(q, p->data, p->len);
-	if (p->flags & TTD_PKT_HEADROOM)
-		at = (uint8_t *)p->data - PACKET_HEADER;
-	packet_header_write(at, p);
-	if (at != header)
-		return queue_write_inside(q, at, p->len + PACKET_HEADER);
-	return judge_write(q, packet_write_apart(q->fd, header, p->data,
-						 p->len));
+	if (!(p->flags & TTD_PKT_HEADROOM))
+		return p->len <= SHORT ? send_copied(q, p) : send_apart(q, p);
+	packet_header_write(at - PACKET_HEADER, p);
+	return queue_write_inside(q, at - PACKET_HEADER,
+				  p->len + PACKET_HEADER);
 }
 
 /* The header of all of them, and each one's payload from where it is. */

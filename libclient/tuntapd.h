@@ -213,7 +213,7 @@ int ttd_done_fd(const struct ttd_device *dev);
 
 /*
  * Push.  The handler gets each packet the host sends: buf is writable and
- * valid until it returns, no packet is copied or allocated for.  What it
+ * valid until it returns; nothing is allocated for a packet.  What it
  * returns is counted if not 0, and ignored, so that a send function serves as
  * a handler.
  */
@@ -232,7 +232,7 @@ typedef int ttd_handler(void *arg, void *buf, size_t len);
  * one another.
  *
  * -ESHUTDOWN (never for NULL) where the device is not open or all its fds were
- * taken; -EBUSY while ttd_run() runs; -EAGAIN -ENOMEM if no thread could be
+ * taken; -EBUSY while ttd_run() runs; -EAGAIN if no thread could be
  * made; -EOPNOTSUPP with offload PASS, whose packets are more than a handler is
  * told; -EINVAL.
  */
@@ -244,7 +244,7 @@ int ttd_set_handler(struct ttd_device *dev, ttd_handler *handler, void *arg);
  * (deleted), -EPERM (revoked), what reading or writing failed with; the same,
  * at once, where it is not open any more.  -EBUSY where a handler is set or
  * another ttd_run() is on this queue; -ESHUTDOWN for a queue whose fd was
- * taken; -ENOMEM; -EOPNOTSUPP with offload PASS; -EINVAL for a queue that the
+ * taken; -EOPNOTSUPP with offload PASS; -EINVAL for a queue that the
  * device does not have, or without a handler.
  */
 int ttd_run(struct ttd_device *dev, unsigned queue, ttd_handler *handler,
@@ -281,9 +281,9 @@ struct ttd_packet {		/* FROZEN, 32 bytes on 64-bit systems */
 /*
  * [1] One packet from queue 0, not with offload PASS (-EOPNOTSUPP).  Its
  * length; -EAGAIN (timeout_ms 0) or -ETIMEDOUT; -EMSGSIZE if it is longer than
- * cap, and it is dropped; -EFAULT if buf cannot be written to; -ESHUTDOWN;
- * -EBUSY while a handler is set or ttd_run() is on queue 0; -ENOMEM; -EINVAL.  A
- * signal does not end the wait.
+ * cap, and it is dropped; -ESHUTDOWN; -EBUSY while a handler is set, ttd_run() is
+ * on queue 0 or another thread reads from it; -EINVAL.  A signal does not end the
+ * wait.
  */
 ssize_t ttd_recv(struct ttd_device *dev, void *buf, size_t cap, int timeout_ms);
 
@@ -292,7 +292,7 @@ ssize_t ttd_recv(struct ttd_device *dev, void *buf, size_t cap, int timeout_ms);
  * ttd_handler with the device as its arg.  -EAGAIN (the queue is full: drop it
  * or try again), -EINVAL (not an IP packet, or shorter than an Ethernet header
  * on a TAP), -EMSGSIZE (over 65535 bytes, on a TAP 65557), -ENETDOWN (the
- * device is down), -ENOMEM -ENOBUFS, -EFAULT (buf cannot be read), -ESHUTDOWN.
+ * device is down), -ENOMEM -ENOBUFS, -ESHUTDOWN.
  * With offload PASS it is a finished packet: one with all its checksums, no
  * longer than the MTU.
  */
@@ -308,8 +308,8 @@ int ttd_send(struct ttd_device *dev, const void *buf, size_t len);
  * Their memory is the queue's, writable, with TTD_HEADROOM bytes before each
  * (TTD_PKT_HEADROOM), and lent until the next call of this function on this
  * queue, or ttd_free(); behind each there may be the next.  With offload PASS
- * the fields of struct ttd_packet
- * tell what the kernel's virtio_net_hdr said; else they are 0.
+ * the fields of struct ttd_packet tell what the kernel's virtio_net_hdr said;
+ * else they are 0.
  */
 int ttd_recv_batch(struct ttd_device *dev, unsigned queue,
 		   struct ttd_packet *packets, unsigned n, int timeout_ms);
@@ -317,8 +317,7 @@ int ttd_recv_batch(struct ttd_device *dev, unsigned queue,
 /*
  * [1] Sends n packets on a queue, in order, and never waits.  With offload SPLIT
  * packets of one flow that follow each other go as one super-packet, where that
- * can be made into the same packets again.  How many were
- * sent; if not even the first one could be, its error as of ttd_send(), so
+ * can be made into the same packets again.  How many were sent; if not even the first one could be, its error as of ttd_send(), so
  * that calling again with the rest tells why it stopped.  What was lent by
  * ttd_recv_batch(), of any device, may be sent as it is, and goes without a
  * copy of the header.  Where TTD_PKT_HEADROOM is set those bytes are written
@@ -575,7 +574,8 @@ int ttd_netdev_set_addr(struct ttd_netdev d, const struct ttd_prefix *prefix);
  * -EINVAL where the layers differ, both are the same, or one is NULL or has a
  * table with a layer, a size or a field that there is not; -EOPNOTSUPP where
  * one lacks set_handler() or send(), or one has offload PASS and the other is
- * none of ours or has offload NONE; or what setting a handler failed with, and then nothing is wired.
+ * none of ours or has offload NONE; or what setting a handler failed with, and
+ * then nothing is wired.
  */
 int ttd_connect(struct ttd_netdev a, struct ttd_netdev b);
 

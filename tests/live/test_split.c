@@ -475,6 +475,85 @@ START_TEST(what_is_left_of_a_super_packet_is_not_lost)
 }
 END_TEST
 
+/* --- one who pulls and a handler, at the same time ---------------------- */
+
+#define MEETINGS	200	/* super-packets, and handlers that come and go */
+
+static atomic_uint came[SEGMENTS + 1];	/* of each number */
+static atomic_uint pulled;
+
+static int count_one(void *arg, void *buf, size_t len)
+{
+	uint8_t number = len > 0 ? ((uint8_t *)buf)[len - 1] : 0;
+
+	(void)arg;
+	/* What else the host says is no longer than a header. */
+	if (len == SEGMENT + 28 && number <= SEGMENTS)
+		came[number]++;
+	return 0;
+}
+
+static void *pull(void *device)
+{
+	uint8_t buf[2048];
+
+	while (!stop) {
+		ssize_t n = ttd_recv(device, buf, sizeof(buf), 1);
+
+		if (n > 0) {
+			count_one(NULL, buf, (size_t)n);
+			pulled++;
+		} else if (n != -EAGAIN && n != -EBUSY && n != -ETIMEDOUT) {
+			return "an error";
+		}
+	}
+	return NULL;
+}
+
+static bool all_came(void *unused)
+{
+	(void)unused;
+	for (unsigned i = 1; i <= SEGMENTS; i++)
+		if (came[i] < MEETINGS)
+			return false;
+	return true;
+}
+
+/* Each packet comes to one of them, once, and as it was. */
+START_TEST(a_handler_and_who_pulls_are_kept_apart)
+{
+	static uint8_t sent[SEGMENTS * SEGMENT];
+	const int size = SEGMENT;
+	pthread_t puller;
+	void *wrong;
+	int here;
+
+	begin(0, policy);
+	here = make_socket(0, SOCK_DGRAM, false);
+	for (int i = 0; i < SEGMENTS; i++)
+		sent[(i + 1) * SEGMENT - 1] = (uint8_t)(i + 1);
+	setsockopt(here, IPPROTO_UDP, UDP_SEGMENT, &size, sizeof(size));
+	pthread_create(&puller, NULL, pull, devs[0]);
+	for (int i = 0; i < MEETINGS; i++) {
+		ck_assert_int_eq(send(here, sent, sizeof(sent), 0),
+				 (int)sizeof(sent));
+		ck_assert_int_eq(ttd_set_handler(devs[0], count_one, NULL), 0);
+		sleep_ms(1);
+		ck_assert_int_eq(ttd_set_handler(devs[0], NULL, NULL), 0);
+		sleep_ms(1);
+	}
+	ck_assert(eventually(all_came, NULL));
+	stop = true;
+	pthread_join(puller, &wrong);
+	ck_assert_ptr_null(wrong);
+	for (unsigned i = 1; i <= SEGMENTS; i++)
+		ck_assert_uint_eq(came[i], MEETINGS);
+	ck_assert_uint_gt(pulled, 0);
+	close(here);
+	end();
+}
+END_TEST
+
 static const char without[] =
 	"[rule root]\naction = allow\nuser = 0\nkind = tun\nname = tt*\n"
 	"address = 10.9.0.0/16, fd09::/32\nmax-devices = 4\n"
@@ -506,6 +585,7 @@ int main(void)
 	tcase_add_loop_test(t, tcp_is_split_and_joined, 0, N_KINDS * N_WAYS);
 	tcase_add_loop_test(t, udp_is_split_and_joined, 0, N_KINDS * N_WAYS);
 	tcase_add_test(t, what_is_left_of_a_super_packet_is_not_lost);
+	tcase_add_test(t, a_handler_and_who_pulls_are_kept_apart);
 	tcase_add_test(t, without_the_policys_word_packets_are_bare);
 	suite_add_tcase(s, t);
 	return live_main("split", s);
