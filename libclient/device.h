@@ -130,9 +130,9 @@ int queue_wait(struct queue *q, int64_t deadline);
 /* The same as long as it takes, where it hinders no ttd_take_fd(). */
 void queue_idle(struct queue *q);
 /*
- * For its reader, see gate.h: the next packet, where it lies until the next call.  Its length or -errno; an error that ends the
- * device has ended it.  whole: what the fd gives, its header included, whatever
- * the offload.
+ * For its reader, see gate.h: the next packet, where it lies until the next
+ * call.  Its length or -errno; an error that ends the device has ended it.
+ * whole: what the fd gives, its header included, whatever the offload.
  */
 ssize_t queue_next(struct queue *q, bool whole, uint8_t **ret);
 /*

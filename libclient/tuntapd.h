@@ -317,12 +317,13 @@ int ttd_recv_batch(struct ttd_device *dev, unsigned queue,
 /*
  * [1] Sends n packets on a queue, in order, and never waits.  With offload SPLIT
  * packets of one flow that follow each other go as one super-packet, where that
- * can be made into the same packets again.  How many were sent; if not even the first one could be, its error as of ttd_send(), so
- * that calling again with the rest tells why it stopped.  What was lent by
- * ttd_recv_batch(), of any device, may be sent as it is, and goes without a
- * copy of the header.  Where TTD_PKT_HEADROOM is set those bytes are written
- * to.  A packet with gso_type or TTD_PKT_NEEDS_CSUM wants a device with offload
- * PASS (-EOPNOTSUPP); reserved fields and unknown flags must be 0 (-EINVAL).
+ * can be made into the same packets again.  How many were sent; if not even the
+ * first one could be, its error as of ttd_send(), so that calling again with the
+ * rest tells why it stopped.  What was lent by ttd_recv_batch(), of any device,
+ * may be sent as it is, and goes without a copy of the header.  Where
+ * TTD_PKT_HEADROOM is set those bytes are written to.  A packet with gso_type or
+ * TTD_PKT_NEEDS_CSUM wants a device with offload PASS (-EOPNOTSUPP); reserved
+ * fields and unknown flags must be 0 (-EINVAL).
  */
 int ttd_send_batch(struct ttd_device *dev, unsigned queue,
 		   struct ttd_packet *packets, unsigned n);
