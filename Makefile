@@ -196,6 +196,11 @@ $(B)/tests/live/%: $(B)/obj/tests/live/%.o $(B)/obj/tests/live/harness.o $(B)/un
 	$(call say,LINK)
 	$(Q)mkdir -p $(@D) && $(LINK) -o $@ $^ $(CHECK_LIBS) $(DAEMON_LIBS)
 
+# A module for the C library, not for a sanitizer.
+$(B)/tests/live/libnss_stub.so.2: tests/live/nss_stub.c
+	$(call say,LINK)
+	$(Q)mkdir -p $(@D) && $(CC) -std=c11 $(DEFS) $(WARN) -shared -fPIC -o $@ $<
+
 $(B)/tests/bench/bench_%: $(B)/obj/tests/bench/bench_%.o $(B)/obj/tests/live/harness.o $(B)/unit.a
 	$(call say,LINK)
 	$(Q)mkdir -p $(@D) && $(LINK) -o $@ $^ $(CHECK_LIBS) $(DAEMON_LIBS)
@@ -225,6 +230,7 @@ $(B)/judge: $(B)/obj/tests/reference/judge.o $(TEST_OBJ)
 	$(Q)$(LINK) -o $@ $^ $(CTL_LIBS)
 
 tests: all $(B)/judge $(addprefix $(B)/,$(UNIT) $(LIVE) $(BENCH)) \
+	$(B)/tests/live/libnss_stub.so.2 \
 	$(addprefix $(B)/tests/bench/,$(PLAYERS)) $(B)/tests/hostile/hostile \
 	$(B)/tuntapd-fault $(B)/tuntapd-strict \
 	$(addprefix $(B)/replay/,$(FUZZ))

@@ -298,6 +298,18 @@ static void raise_fd_limit(void)
 	}
 }
 
+#define NICE (-5)
+
+/*
+ * Before its clients where processors are scarce: so many of them may be busy
+ * that somebody else's request waits for theirs.  Who may not goes on as he is.
+ */
+static void raise_priority(void)
+{
+	if (getpriority(PRIO_PROCESS, 0) > NICE)
+		(void)setpriority(PRIO_PROCESS, 0, NICE);
+}
+
 /* While we may; who passes sockets has made theirs. */
 static void make_folders(const struct options *o, const struct run_as *as)
 {
@@ -485,6 +497,7 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	start_notify();
 	raise_fd_limit();
+	raise_priority();
 	fault_start();
 	fault_try_start();
 	if (run_as_find(o.user, &as, &why))

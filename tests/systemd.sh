@@ -240,6 +240,7 @@ serves_as_said() {
 	done
 	m grep -qx 'NoNewPrivs:	1' "/proc/$pid/status"
 	m grep -qx 'Seccomp:	2' "/proc/$pid/status"
+	[ "$(m ps -o ni= -p "$pid" | tr -d ' \r')" = -5 ]
 	# Its own comes on top of the service's, which its child has alone.
 	child=$(m pgrep -P "$pid" | head -n 1)
 	[ "$(filters_of "$pid")" -gt "$(filters_of "$child")" ]

@@ -63,6 +63,9 @@ START_TEST(all_its_threads_have_one_capability)
 	is_in_status("NoNewPrivs:\t1");
 	if (!getenv("TUNTAPD_SANITIZED"))
 		is_in_status("Seccomp:\t2");
+	/* Before its clients, where many of them are busy. */
+	ck_assert_int_eq(sh_status("ps -L -o ni= -p %d | grep -qvx ' *-5'",
+				   (int)rig.daemon), 1);
 	rig_end(&rig);
 }
 END_TEST
