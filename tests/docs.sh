@@ -348,7 +348,7 @@ awk '
 ' SECURITY.md | while read -r what name; do
 	if [ "$what" != test ]; then
 		echo "SECURITY.md: $what $name"
-	elif ! grep -qxE -- "$name( plain)?" tests/REQUIRED; then
+	elif ! grep -qxE -- "$name( plain| fast)?" tests/REQUIRED; then
 		echo "SECURITY.md names $name, tests/REQUIRED does not"
 	fi
 done >"$work/wrong"

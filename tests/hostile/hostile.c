@@ -269,7 +269,13 @@ static void under(const struct attack *a, struct row *row)
 
 START_TEST(attack)
 {
-	under(all[_i], &shared->rows[_i]);
+	struct row *row = &shared->rows[_i];
+
+	/* As many processors' work as there are attackers. */
+	if (all[_i] == &all_together && live_too_slow(row->name))
+		row->ran = row->skipped = true;
+	else
+		under(all[_i], row);
 }
 END_TEST
 

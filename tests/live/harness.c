@@ -604,6 +604,14 @@ void live_skip(const char *test, const char *reason)
 	fflush(stdout);
 }
 
+bool live_too_slow(const char *test)
+{
+	if (patience() == 1)
+		return false;
+	live_skip(test, "this processor is too slow to do it fast enough");
+	return true;
+}
+
 int live_main(const char *name, Suite *suite)
 {
 	SRunner *runner = srunner_create(suite);

@@ -131,5 +131,7 @@ struct wire_message raw_open_request(void);	/* a TUN, one queue */
 int live_main(const char *name, Suite *suite);
 /* From inside a test: says that it was not run, and why. */
 void live_skip(const char *test, const char *reason);
+/* Says so where patience() is asked for, of what only a fast one can do. */
+bool live_too_slow(const char *test);
 
 #endif
