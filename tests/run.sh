@@ -258,6 +258,7 @@ run_benches() {
 				--rounds 1 --packets 64
 		fi
 	done
+	run plain bench/bench python3 -B tests/bench/bench.py "$1" --blink
 }
 
 # The two that are no test programs, as scripts that timeout(1) can run.

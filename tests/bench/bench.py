@@ -12,13 +12,14 @@ import argparse
 import datetime
 import os
 import platform
+import re
 import sys
 
 import control
 import packets
 import peers
 import report
-from rig import Failed
+from rig import Failed, Skipped
 from workload import own_players
 
 ROUNDS = 7
@@ -59,6 +60,24 @@ def arguments():
     return parser.parse_args()
 
 
+def slug(workload):
+    return "bench-" + re.sub("[^a-z0-9]+", "-", workload.name.lower())
+
+
+def tell(result):
+    """Prints it; as tests/run.sh wants it, too.  Has it failed?
+
+    The peers may be unable to; ours and the limits may not.
+    """
+    wrong = [f"{label}: {why}" for label, why in result.not_run.items()
+             if report.who(label) in ("ours", *report.LIMITS)]
+    name = slug(result.workload)
+    print(result.text())
+    print(f"not ok {name}: {'; '.join(wrong)}" if wrong else f"ok {name}",
+          flush=True)
+    return bool(wrong)
+
+
 def wanted(workload, only):
     return not only or any(pattern in workload.name for pattern in only)
 
@@ -85,22 +104,25 @@ def main():
             "command": " ".join(sys.argv)}
     print(", ".join(f"{key} {value}" for key, value in head.items()),
           flush=True)
-    results, failed = [], 0
+    results, failed, skipped = [], 0, 0
     rounds = 1 if options.blink else options.rounds
     for workload in chosen:
-        result = play(workload, build, players, rounds, options.blink)
-        # The peers may be unable to; ours and the limits may not.
-        failed += any(report.who(label) in ("ours", *report.LIMITS)
-                      for label in result.not_run)
+        try:
+            result = play(workload, build, players, rounds, options.blink)
+        except Skipped as why:
+            skipped += 1
+            print(f"\nSKIP {slug(workload)}: {why}", flush=True)
+            continue
+        failed += tell(result)
         results.append(result)
-        print(result.text(), flush=True)
     if options.json:
         report.write_json(options.json, head, results)
     if options.svg:
         report.write_svg(options.svg, head, results)
     if options.markdown:
         report.write_markdown(options.markdown, head, results)
-    print(f"bench: {len(results)} workloads, {failed} with a failure")
+    print(f"bench: {len(results) - failed} passed, {failed} failed, "
+          f"{skipped} skipped")
     return 1 if failed else 0
 
 

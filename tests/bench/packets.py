@@ -1,8 +1,9 @@
 """Packets: one at a time, across a wire, there and back."""
 import json
+import socket
 import subprocess
 
-from rig import Contestant, Daemon, Failed, Namespace
+from rig import Contestant, Daemon, Failed, Namespace, Skipped
 from workload import Workload
 
 MTU = 1500
@@ -133,6 +134,16 @@ class OneByOne(Workload):
         self.arena.close()
 
 
+def must_have(control):
+    """This kernel has the congestion control, if only as a module."""
+    with socket.socket() as probe:
+        try:
+            probe.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION,
+                             control.encode())
+        except OSError as error:
+            raise Skipped(f"this kernel has no {control}") from error
+
+
 class Wire(Workload):
     """iperf3 from host to host across the contestant: bits a second."""
 
@@ -148,6 +159,7 @@ class Wire(Workload):
         self.settings = f"MTU {MTU}, queue {TXQUEUELEN}, iperf3"
 
     def begin(self, build, players, blink):
+        must_have(self.control)
         self.arena = Arena(build)
         self.until = ["--bytes", "1M"] if blink else ["--time", "2"]
         self.server = self.arena.keep(Server(self.arena.b))

@@ -35,6 +35,10 @@ class Failed(Exception):
     """Somebody cannot do it, or did not: in words."""
 
 
+class Skipped(Exception):
+    """This host has not what it takes: in words."""
+
+
 class Namespace:
     """A network namespace, as long as a process sleeps in it; not longer
     than we are here.
