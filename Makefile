@@ -64,7 +64,7 @@ UNIT	:= $(patsubst %.c,%,$(wildcard tests/unit/*.c))
 LIVE	:= $(patsubst %.c,%,$(wildcard tests/live/test_*.c))
 HOSTILE	:= $(wildcard tests/hostile/*.c)
 BENCH	:= $(patsubst %.c,%,$(wildcard tests/bench/bench_*.c))
-PLAYERS	:= ours raw traffic
+PLAYERS	:= ours raw traffic control_ours control_raw allocations
 FUZZ	:= $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 obj	= $(patsubst %.c,$(B)/obj/%.o,$(1))
 pic	= $(patsubst %.c,$(B)/pic/%.o,$(1))
@@ -79,6 +79,7 @@ ALIASES	= $(shell awk 'FNR == 1 { n = split(FILENAME, part, "/"); \
 	    names && $$1 == ".Nm" && $$2 ".3" != page { print page "/" $$2 }' \
 	    $(wildcard man/*.3))
 
+comma	:= ,
 Q	= @
 say	= @printf '  %-5s %s\n' $(1) $@
 
@@ -208,9 +209,15 @@ $(B)/tests/bench/bench_%: $(B)/obj/tests/bench/bench_%.o $(B)/obj/tests/live/har
 # What bench.py lets run beside each other.
 $(B)/tests/bench/ours: $(B)/libtuntapd.a
 $(B)/tests/bench/raw: $(B)/obj/tests/bench/raw_split.o
+$(B)/tests/bench/control_ours: $(B)/obj/tests/bench/control.o $(B)/libtuntapd.a
+$(B)/tests/bench/control_raw: $(B)/obj/tests/bench/control.o $(B)/unit.a
+$(B)/tests/bench/control_raw: private PLAYER_LIBS = $(DAEMON_LIBS)
+$(B)/tests/bench/allocations: $(B)/libtuntapd.a
+$(B)/tests/bench/allocations: private PLAYER_LIBS = \
+	$(addprefix -Wl$(comma)--wrap=,malloc calloc realloc)
 $(addprefix $(B)/tests/bench/,$(PLAYERS)): $(B)/tests/bench/%: $(B)/obj/tests/bench/%.o $(B)/obj/tests/bench/contestant.o
 	$(call say,LINK)
-	$(Q)mkdir -p $(@D) && $(LINK) -o $@ $(filter %.o,$^) $(filter %.a,$^) -pthread
+	$(Q)mkdir -p $(@D) && $(LINK) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(PLAYER_LIBS) -pthread
 
 $(B)/tests/hostile/hostile: $(call obj,$(HOSTILE)) $(B)/obj/tests/live/harness.o $(B)/unit.a
 	$(call say,LINK)

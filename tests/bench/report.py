@@ -38,6 +38,8 @@ class Result:
     def ratio(self, one, other):
         """How many times as good the one is: more is better, always."""
         a, b = median(self.rounds[one]), median(self.rounds[other])
+        if a == b:
+            return 1.0
         if not a or not b:
             return 0.0
         return b / a if self.workload.lower_is_better else a / b
@@ -75,7 +77,8 @@ class Result:
         lines = [f"\n{w.name}   ({w.unit}; {w.settings})"]
         for label, values in self.rounds.items():
             line = (f"    {label:24} {median(values):12.5g}"
-                    f"  spread {self.spread(label):6.1%}")
+                    f"  spread {self.spread(label):6.1%}"
+                    f"{w.also(median(values))}")
             for other in self.beside(label):
                 if who(label) == "ours":
                     line += f"  {self.ratio(label, other):.3f} of {other}"

@@ -38,3 +38,7 @@ class Workload:
             except Failed as failed:
                 not_run[label] = str(failed)
         return plays, not_run
+
+    def also(self, value):
+        """What the text says of a value besides."""
+        return ""
