@@ -53,7 +53,8 @@ static int judge(struct queue *q, int error, bool writing)
 static ssize_t read_one(struct queue *q, uint8_t *data, struct ttd_packet *ret)
 {
 	const unsigned header = q->dev->vnet ? PACKET_HEADER : 0;
-	ssize_t n = packet_read(q->fd, data - header, PACKET_MAX + header);
+	ssize_t n = packet_read(q->fd, data - header,
+				packet_max(q->dev->layer) + header);
 
 	/* A tun never gives a packet of no bytes. */
 	if (n <= (ssize_t)header)
@@ -149,7 +150,7 @@ static ssize_t read_to(struct queue *q, void *buf, size_t cap)
 	struct ttd_packet p;
 	ssize_t n;
 
-	if (!q->dev->vnet && cap >= PACKET_MAX)
+	if (!q->dev->vnet && cap >= packet_max(q->dev->layer))
 		return read_one(q, buf, &p);
 	n = queue_read_inside(q, q->in + PACKET_HEADER, &p);
 	if (n < 0)

@@ -68,6 +68,8 @@ static void take_any(struct contestant *c, const char *arg)
 		c->size = (unsigned)contestant_number(number);
 	else if (take(arg, "count", &number))
 		c->count = (unsigned)contestant_number(number);
+	else if (take(arg, "alone", &number))
+		c->alone = (unsigned)contestant_number(number);
 	else
 		(void)(take(arg, "name", &c->name) ||
 		       take(arg, "name-b", &c->name_b) ||

@@ -20,6 +20,7 @@ struct contestant {
 	const char *address, *address_b;	/* "10.9.0.1/24" */
 	unsigned size;				/* bytes of a packet */
 	unsigned count;				/* of whatever it is about */
+	unsigned alone;				/* no other thread, see README.md */
 };
 
 void contestant_begin(struct contestant *c, int argc, char **argv);

@@ -48,6 +48,7 @@ static struct ttd_device *open_one(const struct contestant *c,
 	o.txqueuelen = TXQUEUELEN;
 	o.addrs = addrs;
 	o.offload = offload_of(c);
+	o.flags = c->alone ? TTD_NO_THREAD : 0;
 	if (ttd_open(&o, &dev, &e) < 0)
 		contestant_fail("%s: %s", e.step, e.text);
 	if (ttd_offload(dev) != o.offload)

@@ -4,7 +4,7 @@ import socket
 import subprocess
 
 from rig import Contestant, Daemon, Failed, Namespace, Skipped
-from workload import Workload
+from workload import Workload, without_thread
 
 MTU = 1500
 TXQUEUELEN = 5000               # of every device, ours and others'
@@ -48,7 +48,8 @@ class Arena:
         """A contestant with its device or two; its Side."""
         self.n += 1
         side = Side(self.n)
-        words = [workload, mode, f"name={side.name}", f"size={size}",
+        words = [workload, mode, *player.words, f"name={side.name}",
+                 f"size={size}",
                  f"socket={self.daemon_a.socket}",
                  f"address={side.here}/24,{side.here6}/64"]
         if two:
@@ -111,7 +112,8 @@ class OneByOne(Workload):
         self.count = 100 if blink else FILLED if self.what == "recv" else SENT
         if self.what == "recv":
             self.filler = self.arena.traffic(self.arena.a, "fill", "udp")
-        return self.each(players, self.player)
+        alone = [without_thread(player) for player in own(players)]
+        return self.each(alone + players, self.player)
 
     def player(self, player):
         side = self.arena.start(player, self.what, self.mode, size=self.size)

@@ -20,8 +20,8 @@ LIMITS = ("raw", "veth")        # what nobody is faster than, or hardly
 
 
 def who(label):
-    """"ours" of "ours split"."""
-    return label.split()[0]
+    """"ours" of "ours split", and of "ours-alone"."""
+    return label.split()[0].removesuffix("-alone")
 
 
 class Result:

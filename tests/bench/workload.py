@@ -5,9 +5,11 @@ from rig import Failed
 class Player:
     """Somebody who takes part: a program, and how it is to be started."""
 
-    def __init__(self, name, command, unprivileged=False, configures=False):
+    def __init__(self, name, command, unprivileged=False, configures=False,
+                 words=()):
         self.name = name
         self.command = command
+        self.words = list(words)        # more arguments
         self.unprivileged = unprivileged
         self.configures = configures    # its devices are ready when it is
 
@@ -18,6 +20,12 @@ def own_players(build):
                configures=True),
         Player("raw", [f"{build}/tests/bench/raw"]),
     ]
+
+
+def without_thread(player):
+    """The same without a thread of the library's."""
+    return Player(f"{player.name}-alone", player.command, player.unprivileged,
+                  player.configures, ["alone=1"])
 
 
 class Workload:
