@@ -19,6 +19,28 @@ MANY = ["--limit", "request-rate=1000000", "--limit", "request-burst=1000000",
         "--limit", "connections-of-user=4096"]
 
 
+class Holder(Contestant):
+    """Somebody who has that many devices."""
+
+    def __init__(self, build, namespace, daemon, count):
+        self.namespace = namespace
+        self.all = [f"{build}/tuntapctl", "--socket",
+                    f"{daemon.dir}/admin.sock", "close", "--all"]
+        super().__init__(
+            [f"{build}/tests/bench/control_ours", "hold", "ours",
+             f"name={NAME}", f"socket={daemon.socket}", f"count={count}"],
+            namespace, unprivileged=True)
+
+    def end_leases(self):
+        self.namespace.run(*self.all)
+
+    def close(self):
+        """The kernel takes 20 ms for each that a process leaves behind."""
+        if self.process.poll() is None:
+            self.end_leases()
+        super().close()
+
+
 class Control(Workload):
     """A daemon for ours; the others are where nobody listens to netlink."""
 
@@ -123,6 +145,31 @@ class End(Control):
         return f"  {value * 1e3 / self.count:.0f} us a device"
 
 
+class CloseAll(End):
+    """By the daemon alone: their process lives on."""
+
+    def __init__(self, count):
+        super().__init__(count)
+        self.name = f"{count} leases are closed at once"
+        self.settings = "ours: tuntapctl close --all; raw: one message"
+
+    def start(self, player):
+        if not player.unprivileged:
+            return super().start(player)
+        namespace, daemon = self.namespace_and_daemon()
+
+        def play():
+            holder = self.keep(
+                Holder(self.build, namespace, daemon, self.count))
+            began = time.monotonic()
+            holder.end_leases()
+            ns = (time.monotonic() - began) * 1e9
+            holder.close()
+            settle(daemon)
+            return self.value(ns)
+        return play
+
+
 class Routes(Control):
     """Those of one device, in one call; they go with it, unmeasured."""
 
@@ -162,29 +209,6 @@ class Cost(Control):
     def measure(self):
         raise NotImplementedError
 
-    def hold(self, namespace, daemon, count):
-        """Somebody who has that many devices."""
-        holder = self.keep(Contestant(
-            [*self.program("ours", "ours").command, "hold", "ours",
-             f"name={NAME}", f"socket={daemon.socket}", f"count={count}"],
-            namespace, unprivileged=True))
-        self.keep(Leases(self.build, namespace, daemon))
-        return holder
-
-
-class Leases:
-    """All of a daemon, to be ended together: a process that holds them and
-    ends closes one after the other.
-    """
-
-    def __init__(self, build, namespace, daemon):
-        self.namespace = namespace
-        self.words = [f"{build}/tuntapctl", "--socket",
-                      f"{daemon.dir}/admin.sock", "close", "--all"]
-
-    def close(self):
-        self.namespace.run(*self.words)
-
 
 class EmptyMemory(Cost):
     unit, wanted = "bytes", 4 * MIB
@@ -208,7 +232,7 @@ class LeaseMemory(Cost):
         namespace, daemon = self.namespace_and_daemon()
         settle(daemon)
         before = memory(daemon)
-        self.hold(namespace, daemon, count)
+        self.keep(Holder(self.build, namespace, daemon, count))
         settle(daemon)
         return (memory(daemon) - before) / count
 
@@ -225,7 +249,7 @@ class RouteMemory(Cost):
         count = BLINK_ROUTES if self.blink else self.full
         self.daemon_options = {"max_routes": max(count, ROUTES_MAX)}
         namespace, daemon = self.namespace_and_daemon()
-        holder = self.hold(namespace, daemon, 1)
+        holder = self.keep(Holder(self.build, namespace, daemon, 1))
         settle(daemon)
         before = memory(daemon)
         holder.run(count)
@@ -244,8 +268,8 @@ class Rest(Cost):
 
     def measure(self):
         namespace, daemon = self.namespace_and_daemon()
-        self.hold(namespace, daemon,
-                  BLINK_DEVICES if self.blink else self.leases)
+        self.keep(Holder(self.build, namespace, daemon,
+                         BLINK_DEVICES if self.blink else self.leases))
         settle(daemon)
         before = activity(daemon)
         time.sleep(BLINK_SECONDS if self.blink else self.seconds)
@@ -361,7 +385,7 @@ def settle(daemon):
 
 WORKLOADS = [
     Open(),
-    End(64), End(1000),
+    End(64), End(1000), CloseAll(64), CloseAll(1000),
     Routes(10000), Routes(100000),
     EmptyMemory(), LeaseMemory(), RouteMemory(10000), RouteMemory(100000),
     Rest(leases=100, seconds=3),
