@@ -287,7 +287,12 @@ bench: deps
 	@python3 -B tests/bench/bench.py $(B) $(BENCH_WORDS)
 	@$(if $(BENCH_ONLY),:,TUNTAPD_BUILD=$(B) CK_FORK=yes \
 		$(B)/tests/bench/bench_guard)
-.PHONY: bench
+# With other libraries beside: these want Go and Rust, each as far as it is here.
+bench-peers: deps
+	@$(MAKE) --no-print-directory $(JOBS) tests
+	@python3 -B tests/bench/peers.py $(B)/bench-peers
+	@python3 -B tests/bench/bench.py $(B) --peers $(B)/bench-peers $(BENCH_WORDS)
+.PHONY: bench bench-peers
 
 # Clients that mean harm; see tests/hostile/README.md.
 hostile: deps

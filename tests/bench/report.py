@@ -61,8 +61,9 @@ class Result:
                     (not mode or other.split()[1:] == same)]
         if who(label) in LIMITS:
             return []
-        own = " ".join(["ours", *mode])
-        return [own] if own in self.rounds else []
+        # A peer's name may have several words, the mode is the last one.
+        own = " ".join(["ours", *mode[-1:]])
+        return [each for each in (own, "ours") if each in self.rounds][:1]
 
     def reference(self):
         """What is 1 in the plot."""
