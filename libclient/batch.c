@@ -24,6 +24,15 @@ static size_t room_of(const struct ttd_device *dev)
 
 _Static_assert(TTD_HEADROOM >= PACKET_HEADER, "the header has no room");
 
+/*
+ * What comes next is mostly like what came before: is there no room for as many
+ * packets?  Then they come together next time, and can be joined as they were.
+ */
+static bool would_be_cut(const struct queue *q, unsigned room)
+{
+	return q->was_super && !split_len(&q->split) && room < q->split.n;
+}
+
 /* Reads until there is none, or n are there.  How many, or -errno. */
 static int read_some(struct queue *q, struct ttd_packet *packets, unsigned n)
 {
@@ -32,7 +41,8 @@ static int read_some(struct queue *q, struct ttd_packet *packets, unsigned n)
 	unsigned i;
 
 	for (i = 0; i < n && at + ROOM_ONE <= room; i++) {
-		ssize_t r = queue_read_inside(q, q->batch + at + TTD_HEADROOM,
+		ssize_t r = i > 0 && would_be_cut(q, n - i) ? -EAGAIN :
+			    queue_read_inside(q, q->batch + at + TTD_HEADROOM,
 					      &packets[i]);
 
 		if (r < 0)
