@@ -2,6 +2,7 @@
 import json
 import socket
 import subprocess
+import time
 
 from rig import Contestant, Daemon, Failed, Namespace, Skipped
 from workload import Workload, without_thread
@@ -13,6 +14,7 @@ SENT = 20000
 PINGS = 500
 UDP_SMALL, UDP_FULL = 64, 1500  # bytes of the IP packets
 UDP_SEGMENTS = 40
+SERVER_TRIES, SERVER_PAUSE = 20, 0.2      # seconds
 DROP = "1,6 0 0 2"              # return TC_ACT_SHOT, in tc-bpf(8)'s words
 
 
@@ -181,6 +183,17 @@ class Wire(Workload):
         return lambda: self.stream(side)
 
     def stream(self, side):
+        """Once more where the server has not yet done with the one before."""
+        for _ in range(SERVER_TRIES):
+            try:
+                return self.stream_once(side)
+            except Failed as failed:
+                if "busy" not in str(failed):
+                    raise
+                time.sleep(SERVER_PAUSE)
+        return self.stream_once(side)
+
+    def stream_once(self, side):
         done = self.arena.a.run(
             "iperf3", "--client", side.there6 if self.six else side.there,
             "--port", str(Server.PORT), *self.until, "--json", "--parallel", str(self.streams), "--congestion", self.control)

@@ -143,7 +143,8 @@ class Contestant:
         if not ready:
             why = f"no answer in {ANSWER_SECONDS} s"
         else:
-            why = line[len("error "):] or self.process.stderr.read().strip()
+            said = self.process.stderr.read().split("\n")
+            why = line[len("error "):] or said[0]
         self.close()
         raise Failed(why or "it ended without a word")
 
