@@ -202,6 +202,8 @@ $(B)/tests/live/libnss_stub.so.2: tests/live/nss_stub.c
 	$(call say,LINK)
 	$(Q)mkdir -p $(@D) && $(CC) -std=c11 $(DEFS) $(WARN) -shared -fPIC -o $@ $<
 
+$(B)/tests/live/test_slow_close: $(B)/obj/tests/live/fuse.o
+
 $(B)/tests/bench/bench_%: $(B)/obj/tests/bench/bench_%.o $(B)/obj/tests/live/harness.o $(B)/unit.a
 	$(call say,LINK)
 	$(Q)mkdir -p $(@D) && $(LINK) -o $@ $^ $(CHECK_LIBS) $(DAEMON_LIBS)
@@ -219,7 +221,7 @@ $(addprefix $(B)/tests/bench/,$(PLAYERS)): $(B)/tests/bench/%: $(B)/obj/tests/be
 	$(call say,LINK)
 	$(Q)mkdir -p $(@D) && $(LINK) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(PLAYER_LIBS) -pthread
 
-$(B)/tests/hostile/hostile: $(call obj,$(HOSTILE)) $(B)/obj/tests/live/harness.o $(B)/unit.a
+$(B)/tests/hostile/hostile: $(call obj,$(HOSTILE) tests/live/fuse.c) $(B)/obj/tests/live/harness.o $(B)/unit.a
 	$(call say,LINK)
 	$(Q)mkdir -p $(@D) && $(LINK) -o $@ $^ $(CHECK_LIBS) $(DAEMON_LIBS)
 

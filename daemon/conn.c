@@ -443,7 +443,7 @@ static bool admit(struct conn *c, bool fds_left)
 		give_up(c, WIRE_E_OUT_OF_FDS, "the daemon has no file "
 			"descriptors left for another connection; try again "
 			"later");
-	else if (r->n_connections > most)
+	else if (r->n_connections - slow_close_away() > most)
 		give_up(c, WIRE_E_FULL, "the daemon has all the connections "
 			"that it takes; try again later");
 	else if (registry_connections(r, c->peer.uid) > limits.connections_uid)

@@ -51,11 +51,17 @@ void limits_print(FILE *to);
 #define LIMIT_ACCEPTS_A_TURN	16	/* before others are served again */
 
 /*
- * Connections that end slowly, see slow_close.h: a process each, of all and of
- * one uid.  What is more stays open until one of them has ended.
+ * Connections that end slowly, see slow_close.h: packets of them, a process for
+ * each, of all and of one uid.  What is more stays open until one has ended.
  */
 #define LIMIT_DYING		256
 #define LIMIT_DYING_UID		16
+/* This many of a uid's go with what there is, the others when they are full, */
+#define LIMIT_DYING_SMALL_UID	4
+/* with as many connections as one message takes: the kernel's SCM_MAX_FD. */
+#define LIMIT_DYING_TOGETHER	253
+/* How long one lingers at most. */
+#define LIMIT_DYING_MS		100
 /* How long a daemon that ends waits until they are handed over. */
 #define LIMIT_LAST_CLOSES_MS	1000
 

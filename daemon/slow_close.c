@@ -1,8 +1,13 @@
 /*
- * Each socket is sent to the undertaker, and closed here: that is not the last
- * close, as it is on its way.  Then a bell is rung.  At that the undertaker
- * makes a child, which receives the socket, closes it, says so and ends.  The
- * undertaker receives none itself, so that it never waits for the end of one.
+ * Sockets that may end slowly go to the undertaker, many of a uid in a packet,
+ * and are closed here: that is not the last close, as they are on their way.
+ * Then a bell is rung.  At that the undertaker makes a child, which receives
+ * them, says so, closes them, says so again and ends.  The undertaker receives
+ * none itself, so that it never waits for the end of one.
+ *
+ * What lingers has ended when a signal comes, and all that is closed with it.
+ * Other things, as a file of a FUSE file system, end when their maker likes,
+ * and the others of the packet stay open until then, in that child.
  */
 #include "slow_close.h"
 
@@ -14,6 +19,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <event2/event.h>
@@ -25,13 +31,30 @@
 #include "table.h"
 
 #define BELL		STDIN_FILENO	/* the undertaker's */
-#define RETRY_MS	100	/* where there is no room for a child */
+#define OFFICE		STDIN_FILENO	/* its children's, to the daemon */
+#define RETRY_MS	100	/* where there is no room, or no child */
+#define LAST_RETRY_MS	10	/* when nothing else is waited for */
 
 struct grave {
-	int fd;			/* -1: the undertaker has it */
-	uid_t uid;
-	uint32_t number;	/* by which the undertaker tells of its end */
+	int fd;
 	struct grave *prev, *next;
+};
+
+/* Those of a uid. */
+struct family {
+	uid_t uid;
+	struct grave *waiting;	/* here, open and unread; so many */
+	unsigned n_waiting;
+	unsigned n_away;	/* packets of theirs */
+	struct family *prev, *next;
+};
+
+/* A packet that has gone, and whose sockets have not ended. */
+struct burial {
+	uint32_t number;	/* by which its child tells of it */
+	struct family *family;
+	unsigned n;
+	struct burial *prev, *next;
 };
 
 static struct {
@@ -39,52 +62,84 @@ static struct {
 	int bell;
 	uint32_t last_number;
 	struct registry *registry;
-	struct grave *waiting;	/* here, open and unread */
-	struct grave *away;	/* with the undertaker; n_away of them */
+	struct family *families;
+	struct burial *away;
 	unsigned n_away;
-	struct event *told, *room;
+	unsigned n_sockets;	/* in all of them */
+	/*
+	 * Sent, and not received: one at a time, since what is on its way the
+	 * kernel counts as ours, and where that is too much we can send no
+	 * descriptors to anybody.
+	 */
+	struct burial *sent;
+	struct event *told, *again;
 } dying = { .sock = -1 };
 
-/* A packet with a number, and on it a socket that dies. */
+/* A number, and on it the sockets. */
 struct packet {
 	struct iovec iov;
 	struct msghdr msg;
 	union {
 		struct cmsghdr align;
-		char buf[CMSG_SPACE(sizeof(int))];
+		char buf[CMSG_SPACE(LIMIT_DYING_TOGETHER * sizeof(int))];
 	} control;
 };
 
-static void prepare(struct packet *p, uint32_t *number)
+static void prepare(struct packet *p, uint32_t *number, unsigned n)
 {
 	memset(p, 0, sizeof(*p));
 	p->iov = (struct iovec){ number, sizeof(*number) };
 	p->msg.msg_iov = &p->iov;
 	p->msg.msg_iovlen = 1;
 	p->msg.msg_control = p->control.buf;
-	p->msg.msg_controllen = CMSG_LEN(sizeof(int));
+	p->msg.msg_controllen = CMSG_LEN(n * sizeof(int));
 }
 
 /* --- the undertaker ----------------------------------------------------- */
 
-/* In a process of its own: it may be in the close for ever. */
-static void bury_one(int sock)
+static void wake(int sig)
 {
-	const struct cmsghdr *c;
+	(void)sig;
+}
+
+/*
+ * A signal again and again: at one the close of what lingers is over, and the
+ * kernel goes on to send it all the same.
+ */
+static void be_woken(void)
+{
+	static const struct timeval often = { 0, LIMIT_DYING_MS * 1000 };
+	const struct itimerval timer = { often, often };
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	signal(SIGALRM, wake);
+	setitimer(ITIMER_REAL, &timer, NULL);
+}
+
+static void tell(const uint32_t *number)
+{
+	send(OFFICE, number, sizeof(*number), MSG_NOSIGNAL);
+}
+
+/* In a process of its own: it may be in the close for ever. */
+static void bury(int sock)
+{
 	uint32_t number;
 	struct packet p;
-	int fd;
 
-	close(BELL);
-	prepare(&p, &number);
-	if (recvmsg(sock, &p.msg, MSG_DONTWAIT) != (ssize_t)sizeof(number))
+	if (dup2(sock, OFFICE) < 0)
 		return;
-	c = CMSG_FIRSTHDR(&p.msg);
-	if (c && c->cmsg_type == SCM_RIGHTS) {
-		memcpy(&fd, CMSG_DATA(c), sizeof(fd));
-		close(fd);
-	}
-	send(sock, &number, sizeof(number), MSG_NOSIGNAL);
+	os_close_from(OFFICE + 1);
+	prepare(&p, &number, LIMIT_DYING_TOGETHER);
+	if (recvmsg(OFFICE, &p.msg, MSG_DONTWAIT) != (ssize_t)sizeof(number))
+		return;
+	tell(&number);
+	be_woken();
+	/* In one call, so that one signal is for all of them. */
+	os_close_from(OFFICE + 1);
+	tell(&number);
 }
 
 static pid_t fork_surely(void)
@@ -109,7 +164,7 @@ static void bury_all(int sock)
 		if (fork_surely() > 0)
 			continue;
 		if (os_end_with(self) == 0)
-			bury_one(sock);
+			bury(sock);
 		_exit(0);
 	}
 }
@@ -168,12 +223,39 @@ static void hang_up(void)
 	dying.sock = -1;
 }
 
-static void buried(struct grave *g)
+static struct family *family_of(uid_t uid)
 {
-	DL_DELETE(dying.away, g);
+	struct family *f;
+
+	DL_SEARCH_SCALAR(dying.families, f, uid, uid);
+	if (f)
+		return f;
+	f = calloc(1, sizeof(*f));
+	if (!f)
+		return NULL;
+	f->uid = uid;
+	DL_APPEND(dying.families, f);
+	return f;
+}
+
+static void forget_if_empty(struct family *f)
+{
+	if (f->n_waiting || f->n_away)
+		return;
+	DL_DELETE(dying.families, f);
+	free(f);
+}
+
+static void buried(struct burial *b)
+{
+	DL_DELETE(dying.away, b);
 	dying.n_away--;
-	registry_disconnect(dying.registry, g->uid);
-	free(g);
+	dying.n_sockets -= b->n;
+	for (unsigned i = 0; i < b->n; i++)
+		registry_disconnect(dying.registry, b->family->uid);
+	b->family->n_away--;
+	forget_if_empty(b->family);
+	free(b);
 }
 
 /* Somebody with the daemon's rights ended it: what dies now stays with us. */
@@ -183,69 +265,121 @@ static void lost(void)
 		 "descriptors on them is gone; until tuntapd is started again "
 		 "they are left open");
 	event_del(dying.told);
-	event_del(dying.room);
+	event_del(dying.again);
 	hang_up();
+	dying.sent = NULL;
 	while (dying.away)
 		buried(dying.away);
 }
 
-static unsigned away_of(uid_t uid)
+static int take_first(struct family *f)
 {
-	struct grave *g;
-	unsigned n = 0;
+	struct grave *g = f->waiting;
+	int fd = g->fd;
 
-	DL_FOREACH(dying.away, g)
-		n += g->uid == uid;
-	return n;
+	DL_DELETE(f->waiting, g);
+	f->n_waiting--;
+	free(g);
+	return fd;
 }
 
-/* 0 or -errno. */
-static int hand_over(struct grave *g)
+static unsigned next_packet(const struct family *f)
 {
+	return f->n_waiting < LIMIT_DYING_TOGETHER ? f->n_waiting :
+						     LIMIT_DYING_TOGETHER;
+}
+
+/* The first of them, as one packet.  0 or -errno. */
+static int send_some(struct family *f, uint32_t number)
+{
+	unsigned n = next_packet(f), i = 0;
 	struct cmsghdr *c;
+	struct grave *g;
 	struct packet p;
 
-	prepare(&p, &g->number);
+	prepare(&p, &number, n);
 	c = CMSG_FIRSTHDR(&p.msg);
 	c->cmsg_level = SOL_SOCKET;
 	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(c), &g->fd, sizeof(int));
+	c->cmsg_len = CMSG_LEN(n * sizeof(int));
+	DL_FOREACH(f->waiting, g) {
+		if (i == n)
+			break;
+		memcpy(CMSG_DATA(c) + i++ * sizeof(int), &g->fd, sizeof(int));
+	}
 	if (sendmsg(dying.sock, &p.msg, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
 		return -errno;
-	/* Before the bell, or a child could be faster, and this the last one. */
-	close(g->fd);
-	g->fd = -1;
-	DL_DELETE(dying.waiting, g);
-	DL_APPEND(dying.away, g);
+	/* Before the bell, or a child could be faster, and these the last. */
+	while (n-- > 0)
+		close(take_first(f));
+	return 0;
+}
+
+static bool ring(void)
+{
+	return write(dying.bell, "", 1) == 1;
+}
+
+/* 0 or -errno. */
+static int hand_over(struct family *f)
+{
+	struct burial *b = malloc(sizeof(*b));
+	int error;
+
+	if (!b)
+		return -ENOMEM;
+	*b = (struct burial){ .number = ++dying.last_number, .family = f,
+			      .n = next_packet(f) };
+	error = send_some(f, b->number);
+	if (error) {
+		free(b);
+		return error;
+	}
+	DL_APPEND(dying.away, b);
 	dying.n_away++;
-	if (write(dying.bell, "", 1) != 1)
+	dying.n_sockets += b->n;
+	f->n_away++;
+	dying.sent = b;
+	if (!ring())
 		lost();
 	return 0;
 }
 
-static bool may_go(const struct grave *g)
+/*
+ * Most of what a uid may have away is for full packets: else who has one slow
+ * end in each would leave no way for the others.
+ */
+static bool may_go(const struct family *f)
 {
-	return dying.sock >= 0 && dying.n_away < LIMIT_DYING &&
-	       away_of(g->uid) < LIMIT_DYING_UID;
+	unsigned least = f->n_away < LIMIT_DYING_SMALL_UID ? 1 :
+							     LIMIT_DYING_TOGETHER;
+
+	return f->n_waiting >= least && f->n_away < LIMIT_DYING_UID;
 }
 
-/* As many as may go; later again where there is no room for now. */
+/* One packet: the next one goes when it has been received. */
 static void hand_over_some(void)
 {
-	struct grave *g, *next;
+	const struct timeval soon = { 0, RETRY_MS * 1000 };
+	struct family *f;
 
-	DL_FOREACH_SAFE(dying.waiting, g, next) {
-		if (!may_go(g) || hand_over(g) != -EAGAIN)
-			continue;
-		event_add(dying.room, NULL);
+	if (dying.sock < 0 || dying.sent || dying.n_away == LIMIT_DYING)
 		return;
-	}
+	DL_FOREACH(dying.families, f)
+		if (may_go(f))
+			break;
+	if (!f)
+		return;
+	/* The others before it comes again. */
+	DL_DELETE(dying.families, f);
+	DL_APPEND(dying.families, f);
+	if (hand_over(f))
+		event_add(dying.again, &soon);
 }
 
 static void on_told(evutil_socket_t fd, short what, void *arg)
 {
-	struct grave *g;
+	struct burial *b;
 	uint32_t number;
 	ssize_t n = recv(fd, &number, sizeof(number), MSG_DONTWAIT);
 
@@ -257,13 +391,15 @@ static void on_told(evutil_socket_t fd, short what, void *arg)
 	}
 	if (n != (ssize_t)sizeof(number))
 		return;
-	DL_SEARCH_SCALAR(dying.away, g, number, number);
-	if (g)
-		buried(g);
+	DL_SEARCH_SCALAR(dying.away, b, number, number);
+	if (b && b == dying.sent)
+		dying.sent = NULL;
+	else if (b)
+		buried(b);
 	hand_over_some();
 }
 
-static void on_room(evutil_socket_t fd, short what, void *arg)
+static void on_again(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
@@ -276,24 +412,31 @@ int slow_close_serve(struct server *server)
 	dying.registry = &server->registry;
 	dying.told = event_new(server->base, dying.sock, EV_READ | EV_PERSIST,
 			       on_told, NULL);
-	dying.room = event_new(server->base, dying.sock, EV_WRITE, on_room,
-			       NULL);
-	return !dying.told || !dying.room || event_add(dying.told, NULL) ?
+	dying.again = evtimer_new(server->base, on_again, NULL);
+	return !dying.told || !dying.again || event_add(dying.told, NULL) ?
 		-ENOMEM : 0;
+}
+
+unsigned slow_close_away(void)
+{
+	return dying.n_sockets;
 }
 
 static void give_to_undertaker(int fd, uid_t uid)
 {
-	struct grave *g = malloc(sizeof(*g));
+	struct family *f = family_of(uid);
+	struct grave *g = f ? malloc(sizeof(*g)) : NULL;
 
 	if (!g || registry_connect(dying.registry, uid)) {
 		/* It cannot be remembered: left open, it hangs nobody. */
 		free(g);
+		if (f)
+			forget_if_empty(f);
 		return;
 	}
-	*g = (struct grave){ .fd = fd, .uid = uid,
-			     .number = ++dying.last_number };
-	DL_APPEND(dying.waiting, g);
+	g->fd = fd;
+	DL_APPEND(f->waiting, g);
+	f->n_waiting++;
 	hand_over_some();
 }
 
@@ -320,35 +463,57 @@ void slow_close_listener(int fd)
 	give_to_undertaker(fd, geteuid());
 }
 
-/* Those that wait, whosever they are.  Not for ever: then they end with us. */
-static void hand_over_all(void)
+/* As one family, whosever they are. */
+static void join_families(void)
 {
-	struct pollfd p = { .fd = dying.sock, .events = POLLOUT };
-	int64_t end = now_ms() + LIMIT_LAST_CLOSES_MS;
-	struct grave *g, *next;
+	struct family *all = dying.families, *f, *next;
 
-	DL_FOREACH_SAFE(dying.waiting, g, next)
-		while (hand_over(g) == -EAGAIN && now_ms() < end)
-			poll(&p, 1, RETRY_MS);
+	DL_FOREACH_SAFE(dying.families, f, next) {
+		if (f == all)
+			continue;
+		DL_CONCAT(all->waiting, f->waiting);
+		all->n_waiting += f->n_waiting;
+		DL_DELETE(dying.families, f);
+		free(f);
+	}
 }
 
-static void free_all(struct grave *graves)
+/* Not for ever: what waits then ends with us. */
+static void hand_over_all(struct family *all)
 {
-	struct grave *g, *next;
+	int64_t end = now_ms() + LIMIT_LAST_CLOSES_MS;
 
-	DL_FOREACH_SAFE(graves, g, next)
-		free(g);
+	while (all->n_waiting > 0 && now_ms() < end) {
+		if (send_some(all, 0))
+			poll(NULL, 0, LAST_RETRY_MS);
+		else if (!ring())
+			return;
+	}
+}
+
+static void forget_all(void)
+{
+	struct burial *b, *next;
+
+	DL_FOREACH_SAFE(dying.away, b, next)
+		free(b);
+	dying.away = NULL;
+	if (!dying.families)
+		return;
+	join_families();
+	if (dying.sock >= 0)
+		hand_over_all(dying.families);
+	while (dying.families->waiting)
+		(void)take_first(dying.families);
+	free(dying.families);
+	dying.families = NULL;
 }
 
 void slow_close_stop(void)
 {
-	if (dying.sock >= 0)
-		hand_over_all();
+	forget_all();
 	/* It ends when we do: what it waits for is not waited for. */
 	hang_up();
-	free_all(dying.waiting);
-	free_all(dying.away);
-	dying.waiting = dying.away = NULL;
 	event_free(dying.told);
-	event_free(dying.room);
+	event_free(dying.again);
 }

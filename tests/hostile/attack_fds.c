@@ -13,6 +13,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "../live/fuse.h"
+
 #define LINGER_SECONDS	60
 #define EARLY		32	/* connections of a process before the daemon */
 #define FDS_EACH	4
@@ -60,6 +62,13 @@ static void tcp_end(int fd)
 	close(fd);
 }
 
+/* --- a file that does not end ------------------------------------------- */
+
+static int start_fuse(void)
+{
+	return fuse_start(shared->test);
+}
+
 /* --- sending them ------------------------------------------------------- */
 
 struct slow {
@@ -72,7 +81,7 @@ struct slow {
 static const struct slow lingering = {
 	tcp_listener, tcp_that_lingers, tcp_end,
 };
-static const struct slow withheld = { fuse_start, fuse_file, fuse_end };
+static const struct slow withheld = { start_fuse, fuse_file, fuse_end };
 
 static void send_one(struct attacker *me, const struct slow *slow, int sock)
 {

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "../../proto/frame.h"
+#include "../live/fuse.h"
 
 #define PAUSE_MS	10	/* after a failure */
 #define NETWORKS	16	/* of each attacker */

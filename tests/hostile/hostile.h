@@ -4,7 +4,6 @@
  *	hostile.c	a test for each attack: the rig, and what is left
  *	attacker.c	an attacker's process, and what many attacks do alike
  *	attack_*.c	the attacks
- *	fuse.c		a file system whose writes never end
  *	measure.c	the innocent client, root's status, and what they are
  *			held against
  *	report.c	the table
@@ -143,17 +142,6 @@ void flood(struct attacker *me, const struct sent *frames, unsigned n,
 	   int (*connect_it)(struct attacker *me));
 /* A connection that holds a device, or -1. */
 int connected_holder(struct attacker *me);
-
-/* --- fuse.c ------------------------------------------------------------- */
-
-/* Mounts it, in namespaces of this process.  0 or -errno. */
-int fuse_start(void);
-/* A file whose end waits for its file system, which does not answer. */
-int fuse_file(void);
-/* Closes it so that whoever has it last, or takes it from a socket, waits. */
-void fuse_end(int fd);
-/* Before the process gives up its rights: what fuse_start() needs. */
-void fuse_prepare(void);
 
 /* --- measure.c ---------------------------------------------------------- */
 

@@ -1,6 +1,7 @@
 /*
  * Descriptors that a client left in the socket and that end slowly, where the
- * kernel takes them: a TCP connection that lingers with what nobody reads.
+ * kernel takes them: a TCP connection that lingers with what nobody reads, and
+ * a file whose file system does not answer.
  */
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -15,14 +16,20 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "fuse.h"
 #include "harness.h"
 
 #define LINGERS		60	/* seconds: longer than a test */
 #define SOON_MS		500
-#define MANY		40	/* more than one user may have processes */
-#define PROCESSES	16
+#define TOGETHER	253	/* connections that one process closes */
+#define SMALL		4	/* processes of a user's that close fewer */
+#define PROCESSES	16	/* of a user's */
+#define A_TIME		100	/* connections, while nobody accepts them */
+#define ROUNDS		3
+#define BUFFER		4096	/* bytes */
 #define OTHER		(NOBODY - 1)
 #define CHILDREN	64
+#define LOOK_MS		100
 
 static struct rig rig;
 
@@ -40,6 +47,7 @@ static int connect_tcp(const struct sockaddr_in *to)
 static int lingering(int *reader)
 {
 	const struct linger linger = { 1, LINGERS };
+	const int small = BUFFER;
 	struct sockaddr_in addr = {
 		.sin_family = AF_INET,
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
@@ -48,6 +56,7 @@ static int lingering(int *reader)
 	static char bytes[65536];
 	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), sock;
 
+	setsockopt(listener, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
 	ck_assert_int_eq(bind(listener, (void *)&addr, len), 0);
 	ck_assert_int_eq(listen(listener, 1), 0);
 	getsockname(listener, (void *)&addr, &len);
@@ -61,34 +70,43 @@ static int lingering(int *reader)
 	return sock;
 }
 
-/* Sends a byte with the only copy of it. */
-static void send_lingering(int sock, int *reader, int flags)
+/* Sends a byte with a copy of it.  0, or -1 with errno. */
+static int send_fd(int sock, int fd, int flags)
 {
 	union { struct cmsghdr h; char buf[CMSG_SPACE(sizeof(int))]; } control;
 	struct iovec iov = { (char[]){ 0 }, 1 };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1,
 			      .msg_control = control.buf,
 			      .msg_controllen = CMSG_LEN(sizeof(int)) };
-	int slow = lingering(reader);
 
 	control.h.cmsg_level = SOL_SOCKET;
 	control.h.cmsg_type = SCM_RIGHTS;
 	control.h.cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(&control.h), &slow, sizeof(slow));
-	ck_assert_msg(sendmsg(sock, &msg, MSG_NOSIGNAL | flags) == 1, "%s",
-		      strerror(errno));
+	memcpy(CMSG_DATA(&control.h), &fd, sizeof(fd));
+	return sendmsg(sock, &msg, MSG_NOSIGNAL | flags) == 1 ? 0 : -1;
+}
+
+/* With the only copy of it. */
+static void send_lingering(int sock, int *reader, int flags)
+{
+	int slow = lingering(reader);
+
+	ck_assert_msg(send_fd(sock, slow, flags) == 0, "%s", strerror(errno));
 	close(slow);
 }
 
 /* --- the daemon --------------------------------------------------------- */
 
 /* One on a kernel that lets clients send descriptors. */
+static void start_with(const struct rig_options *o)
+{
+	setenv("TUNTAPD_TAKES_FDS", "yes", 1);
+	rig_start(&rig, o);
+}
+
 static void start(void)
 {
-	const struct rig_options o = { .fault_build = true };
-
-	setenv("TUNTAPD_TAKES_FDS", "yes", 1);
-	rig_start(&rig, &o);
+	start_with(&(struct rig_options){ .fault_build = true });
 }
 
 /*
@@ -181,9 +199,151 @@ static void refuse_lingering(uid_t uid, int *reader)
 	expect_refusal(sock);
 }
 
+/* The daemon's children and theirs, as there are now; n is the room for them. */
+static unsigned descendants(pid_t of, pid_t *ret, unsigned n)
+{
+	char *text = sh("ps -e -o pid=,ppid= | awk '"
+			"{ parent[$1] = $2 } END { for (p in parent) { "
+			"for (q = p; q > 1; q = parent[q]) if (parent[q] == %d)"
+			" { print p; break } } }'", (int)of);
+	unsigned found = 0;
+
+	for (char *at = strtok(text, "\n"); at && found < n;
+	     at = strtok(NULL, "\n"))
+		ret[found++] = atoi(at);
+	free(text);
+	return found;
+}
+
+/* Of the daemon's children the one that is its user's. */
+static pid_t undertaker(void)
+{
+	char *text = sh("ps -e -o pid=,ppid=,uid= | awk '$2 == %d && $3 == "
+			RIG_USER " { print $1 }'", (int)rig.daemon);
+	pid_t pid = atoi(text);
+
+	ck_assert_int_gt(pid, 0);
+	free(text);
+	return pid;
+}
+
+struct family {
+	pid_t pid[CHILDREN];
+	unsigned n;
+};
+
+static bool are_gone(void *arg)
+{
+	struct family *f = arg;
+
+	for (unsigned i = 0; i < f->n; i++)
+		if (kill(f->pid[i], 0) == 0)
+			return false;
+	return true;
+}
+
+/* --- a file system that does not answer --------------------------------- */
+
+/* As NOBODY: leaves as many files in sockets as the bytes that come say. */
+static int withhold(void *arg)
+{
+	int error = fuse_start(getppid());
+	uint8_t n;
+
+	printf("%s\n", error ? strerror(-error) : "ready");
+	while (!error && read(*(int *)arg, &n, 1) == 1) {
+		for (unsigned i = 0; i < n; i++) {
+			int sock = raw_connect(rig.socket), fd = fuse_file();
+
+			if (sock < 0 || fd < 0 || send_fd(sock, fd, 0) < 0)
+				puts(strerror(errno));
+			fuse_end(fd);
+			close(sock);
+		}
+		if (n == 0)
+			fuse_stop();
+		puts("done");
+	}
+	return 0;
+}
+
+struct withholder {
+	struct client c;
+	int orders;
+};
+
+/* False where there can be none. */
+static bool start_withholder(struct withholder *w, const char *test)
+{
+	const char *said;
+	int orders[2];
+
+	ck_assert_int_eq(pipe(orders), 0);
+	fuse_prepare();
+	client_start(&w->c, withhold, &orders[0]);
+	close(orders[0]);
+	w->orders = orders[1];
+	said = client_line(&w->c, "");
+	if (strcmp(said, "ready") == 0)
+		return true;
+	live_skip(test, said);
+	return false;
+}
+
+static void order(struct withholder *w, uint8_t n)
+{
+	ck_assert_int_eq(write(w->orders, &n, 1), 1);
+	ck_assert_str_eq(client_line(&w->c, ""), "done");
+}
+
+/* n more, which makes so many in all. */
+static void leave_withheld(struct withholder *w, unsigned n, unsigned all)
+{
+	stop_daemon();
+	order(w, (uint8_t)n);
+	continue_daemon();
+	wait_for_connections(all);
+}
+
+/* A look takes far longer than what eventually() waits in between. */
+static void wait_for_processes(unsigned n)
+{
+	pid_t pid[CHILDREN];
+	unsigned now = 0;
+
+	for (int ms = 0; ms < DEADLINE_MS; ms += LOOK_MS) {
+		now = descendants(rig.daemon, pid, CHILDREN);
+		if (now == n)
+			return;
+		sleep_ms(LOOK_MS);
+	}
+	ck_abort_msg("%u processes, not %u", now, n);
+}
+
+#define MORE	20	/* than there are processes for just now */
+
+/* Fills all but some of his processes, and leaves MORE in the daemon. */
+static unsigned leave_many(struct withholder *w)
+{
+	pid_t pid[CHILDREN];
+	unsigned processes = descendants(rig.daemon, pid, CHILDREN), all = 0;
+
+	while (all < SMALL) {
+		leave_withheld(w, 1, all + 1);
+		wait_for_processes(processes + ++all);
+	}
+	for (unsigned n; all < SMALL + TOGETHER + MORE; all += n) {
+		n = SMALL + TOGETHER + MORE - all;
+		n = n < A_TIME ? n : A_TIME;
+		leave_withheld(w, n, all + n);
+	}
+	wait_for_processes(processes + SMALL + 1);
+	return all;
+}
+
 /* --- tests -------------------------------------------------------------- */
 
-/* It counts until it has ended, and nobody waits for it. */
+/* Nobody waits for it, and its end is not as far as its maker likes. */
 START_TEST(a_slow_descriptor_holds_nobody_up)
 {
 	unsigned fds;
@@ -196,11 +356,9 @@ START_TEST(a_slow_descriptor_holds_nobody_up)
 		ask_status(connect_as(OTHER));
 		sleep_ms(50);
 	}
-	wait_for_connections(1);
-	/* It is open in no process that serves anybody. */
+	wait_for_connections(0);
 	rig_fds_return_to(&rig, fds);
 	close(reader);
-	wait_for_connections(0);
 	rig_end(&rig);
 }
 END_TEST
@@ -218,8 +376,8 @@ START_TEST(a_slow_descriptor_out_of_band)
 	continue_daemon();
 	expect_refusal(sock);
 	ask_status(connect_as(OTHER));
-	close(reader);
 	wait_for_connections(0);
+	close(reader);
 	rig_end(&rig);
 }
 END_TEST
@@ -245,78 +403,111 @@ START_TEST(a_slow_descriptor_ends_a_connection_in_each_way)
 	send_lingering(sock[2], &reader[2], 0);
 	continue_daemon();
 	ask_status(connect_as(OTHER));
-	wait_for_connections(3);
-	ask_status(connect_as(OTHER));
+	wait_for_connections(0);
 	for (int i = 0; i < 3; i++)
 		close(reader[i]);
-	wait_for_connections(0);
 	rig_end(&rig);
 }
 END_TEST
 
-/* The daemon's children and theirs, as there are now; n is the room for them. */
-static unsigned descendants(pid_t of, pid_t *ret, unsigned n)
+/* So many connections of his that the daemon has to close. */
+static void leave_lingering(unsigned n)
 {
-	char *text = sh("ps -e -o pid=,ppid= | awk '"
-			"{ parent[$1] = $2 } END { for (p in parent) { "
-			"for (q = p; q > 1; q = parent[q]) if (parent[q] == %d)"
-			" { print p; break } } }'", (int)of);
-	unsigned found = 0;
+	int sock, reader;
 
-	for (char *at = strtok(text, "\n"); at && found < n;
-	     at = strtok(NULL, "\n"))
-		ret[found++] = atoi(at);
-	free(text);
-	return found;
+	stop_daemon();
+	while (n-- > 0) {
+		sock = connect_as(NOBODY);
+		send_lingering(sock, &reader, 0);
+		close(sock);
+	}
+	continue_daemon();
+	/* He is accepted behind them. */
+	ask_status(connect_as(OTHER));
 }
 
-struct family {
-	pid_t pid[CHILDREN];
-	unsigned n;
-};
-
-static bool are_gone(void *arg)
+/* Nobody reads what lingers, and still nothing of it stays in the daemon. */
+START_TEST(what_lingers_has_an_end)
 {
-	struct family *f = arg;
+	unsigned fds;
 
-	for (unsigned i = 0; i < f->n; i++)
-		if (kill(f->pid[i], 0) == 0)
-			return false;
-	return true;
+	start();
+	fds = rig_fds_at_rest(&rig);
+	for (int i = 0; i < ROUNDS; i++)
+		leave_lingering(A_TIME);
+	wait_for_connections(0);
+	rig_fds_return_to(&rig, fds);
+	rig_end(&rig);
 }
+END_TEST
 
 /*
- * A user has so many processes that wait; the others of his wait in the daemon,
- * and nobody for them: not the next one of another user, nor the daemon's end.
+ * All of them wait in the daemon, as who takes them is stopped; the daemon's
+ * end waits for none.
  */
 START_TEST(many_slow_descriptors_and_the_end)
 {
-	int reader[MANY], other;
 	struct family family = { .n = 0 };
 	struct timespec from;
-	unsigned before;
 
 	start();
-	before = descendants(rig.daemon, family.pid, CHILDREN);
-	for (int i = 0; i < MANY; i++) {
-		refuse_lingering(NOBODY, &reader[i]);
-	}
-	wait_for_connections(MANY);
-	refuse_lingering(OTHER, &other);
-	wait_for_connections(MANY + 1);
 	family.n = descendants(rig.daemon, family.pid, CHILDREN);
-	ck_assert_uint_eq(family.n, before + PROCESSES + 1);
-	close(other);
-	wait_for_connections(MANY);
-	/* Those that waited have their turn when others have ended. */
-	for (int i = 0; i < MANY / 2; i++)
-		close(reader[i]);
-	wait_for_connections(MANY - MANY / 2);
-	ask_status(connect_as(OTHER));
+	kill(undertaker(), SIGSTOP);
+	for (int i = 0; i < ROUNDS; i++)
+		leave_lingering(A_TIME);
+	wait_for_connections(ROUNDS * A_TIME);
 	clock_gettime(CLOCK_MONOTONIC, &from);
 	rig_stop(&rig);
 	ck_assert_uint_lt(ms_since(&from), 2 * SOON_MS);
 	ck_assert(eventually(are_gone, &family));
+}
+END_TEST
+
+static const struct rig_options few = {
+	.fault_build = true, .limits = { "connections=30" },
+};
+
+/*
+ * Some processes wait with what there was, one of the others with as many as it
+ * takes: few stay in the daemon, and those alone count against others.
+ */
+START_TEST(what_does_not_end_takes_few_descriptors)
+{
+	struct withholder w;
+	unsigned fds, all, processes;
+	pid_t pid[CHILDREN];
+
+	start_with(&few);
+	if (!start_withholder(&w, "what_does_not_end_takes_few_descriptors"))
+		return;
+	fds = rig_fds_at_rest(&rig);
+	processes = descendants(rig.daemon, pid, CHILDREN);
+	all = leave_many(&w);
+	rig_fds_return_to(&rig, fds + MORE);
+	ask_status(connect_as(OTHER));
+	/* Until they have ended they are his. */
+	ck_assert_uint_eq(connections(), all);
+	order(&w, 0);
+	wait_for_connections(0);
+	wait_for_processes(processes);
+	rig_fds_return_to(&rig, fds);
+	rig_end(&rig);
+}
+END_TEST
+
+/* Nobody waits for those who wait for ever. */
+START_TEST(what_does_not_end_holds_up_no_end)
+{
+	struct withholder w;
+	struct timespec from;
+
+	start_with(&few);
+	if (!start_withholder(&w, "what_does_not_end_holds_up_no_end"))
+		return;
+	leave_many(&w);
+	clock_gettime(CLOCK_MONOTONIC, &from);
+	rig_stop(&rig);
+	ck_assert_uint_lt(ms_since(&from), 2 * SOON_MS);
 }
 END_TEST
 
@@ -397,7 +588,10 @@ int main(void)
 	tcase_add_test(t, a_slow_descriptor_holds_nobody_up);
 	tcase_add_test(t, a_slow_descriptor_out_of_band);
 	tcase_add_test(t, a_slow_descriptor_ends_a_connection_in_each_way);
+	tcase_add_test(t, what_lingers_has_an_end);
 	tcase_add_test(t, many_slow_descriptors_and_the_end);
+	tcase_add_test(t, what_does_not_end_takes_few_descriptors);
+	tcase_add_test(t, what_does_not_end_holds_up_no_end);
 	tcase_add_test(t, a_slow_descriptor_in_the_backlog);
 	tcase_add_test(t, a_slow_descriptor_without_an_undertaker);
 	tcase_add_test(t, out_of_band_bytes_are_bytes);

@@ -1,19 +1,21 @@
 /*
- * A file system of an attacker's own (fuse(4)), in a user and a mount namespace
- * of his, as any user may have them.  It answers all but writes.
+ * It answers all but writes.
  *
  * With FUSE_WRITEBACK_CACHE the kernel writes what is dirty of a file when a
  * reference to it ends, whoever made it dirty by whatever descriptor, and waits
  * for that.  So fuse_end() closes first, while all is clean, and makes the file
  * dirty by another descriptor, which it keeps.
  */
-#include "hostile.h"
+#include "fuse.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -25,7 +27,7 @@
 #include <linux/fuse.h>
 
 #define NODE		"/run/fuse"
-#define FOLDER		"/run/hostile"
+#define FOLDER		"/run/withheld"
 #define FUSE_MAJOR	10
 #define FUSE_MINOR	229
 #define PAGE		4096
@@ -35,6 +37,7 @@
 #define LOOK_MS		100
 
 static int device = -1;
+static pid_t server;
 
 /* --- answers ------------------------------------------------------------ */
 
@@ -136,10 +139,9 @@ static void serve(const struct fuse_in_header *in)
 	}
 }
 
-/* Also where it failed, and killed nobody. */
-static bool test_is_gone(void)
+static bool is_gone(pid_t pid)
 {
-	return kill(shared->test, 0) < 0 && errno == ESRCH;
+	return kill(pid, 0) < 0 && errno == ESRCH;
 }
 
 /*
@@ -147,23 +149,24 @@ static bool test_is_gone(void)
  * waits for it waits no longer.  It does not wait for the end of its parent,
  * which may wait for it.
  */
-static int start_server(void)
+static int start_server(pid_t until)
 {
 	static union {
 		struct fuse_in_header head;
 		uint8_t bytes[REQUEST_MAX];
 	} in;
-	pid_t pid = fork();
 
-	if (pid > 0)
+	server = fork();
+	if (server > 0)
 		close(device);
-	if (pid != 0)
-		return pid < 0 ? -errno : 0;
+	if (server != 0)
+		return server < 0 ? -errno : 0;
 	for (;;) {
 		struct pollfd p = { .fd = device, .events = POLLIN };
 		ssize_t n;
 
-		if (poll(&p, 1, LOOK_MS) == 0 && test_is_gone())
+		/* Also where a test failed, and killed nobody. */
+		if (poll(&p, 1, LOOK_MS) == 0 && is_gone(until))
 			_exit(0);
 		if (!p.revents)
 			continue;
@@ -219,7 +222,7 @@ static int own_namespaces(void)
 	return error;
 }
 
-int fuse_start(void)
+int fuse_start(pid_t until)
 {
 	int error = own_namespaces();
 	char options[128];
@@ -232,9 +235,14 @@ int fuse_start(void)
 	snprintf(options, sizeof(options),
 		 "fd=%d,rootmode=40000,user_id=%u,group_id=%u", device,
 		 getuid(), getgid());
-	if (mount("hostile", FOLDER, "fuse", MS_NOSUID | MS_NODEV, options) < 0)
+	if (mount("withheld", FOLDER, "fuse", MS_NOSUID | MS_NODEV, options) < 0)
 		return -errno;
-	return start_server();
+	return start_server(until);
+}
+
+void fuse_stop(void)
+{
+	kill(server, SIGKILL);
 }
 
 /* --- files -------------------------------------------------------------- */
