@@ -57,8 +57,8 @@ static void put(struct conn *c, struct wire_message *m)
 	len = wire_encode(m, frame, sizeof(frame));
 	more = len < 0 ? NULL : realloc(c->out, c->out_len + (size_t)len);
 	if (!more) {
-		log_line(LOG_ERR, "cannot answer uid %u: %s", c->peer.uid,
-			 strerror(len < 0 ? -len : ENOMEM));
+		log_line_of(c->peer.uid, LOG_ERR, "cannot answer uid %u: %s",
+			    c->peer.uid, strerror(len < 0 ? -len : ENOMEM));
 		c->finishing = true;
 		return;
 	}
@@ -96,11 +96,11 @@ void conn_refuse(struct conn *c, const struct wire_refused *why)
 	struct wire_message m = { .type = WIRE_REFUSED, .refused = *why };
 
 	conn_answer(c, &m);
-	if (!log_has_room(c->peer.uid))
-		return;
-	log_line(LOG_NOTICE, "refused uid %u pid %d at %s: %s%s%s%s",
-		 c->peer.uid, (int)c->peer.pid, why->step, why->text,
-		 why->rule[0] ? " (" : "", why->rule, why->rule[0] ? ")" : "");
+	log_line_of(c->peer.uid, LOG_NOTICE,
+		    "refused uid %u pid %d at %s: %s%s%s%s", c->peer.uid,
+		    (int)c->peer.pid, why->step, why->text,
+		    why->rule[0] ? " (" : "", why->rule,
+		    why->rule[0] ? ")" : "");
 }
 
 /* The peer broke the protocol, or time ran out: say so, and no more. */
@@ -413,10 +413,9 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	if (c->sending) {
-		if (log_has_room(c->peer.uid))
-			log_line(LOG_NOTICE, "uid %u pid %d does not read its "
-				 "answers; connection closed", c->peer.uid,
-				 (int)c->peer.pid);
+		log_line_of(c->peer.uid, LOG_NOTICE, "uid %u pid %d does not "
+			    "read its answers; connection closed", c->peer.uid,
+			    (int)c->peer.pid);
 		conn_free(c);
 		return;
 	}
@@ -462,9 +461,8 @@ void conn_new(struct server *server, int fd, bool admin, bool fds_left)
 	if (!error)
 		error = registry_connect(&server->registry, c->peer.uid);
 	if (error) {
-		if (log_has_room(LOG_UID_UNKNOWN))
-			log_line(LOG_WARNING, "a connection could not be "
-				 "taken: %s", strerror(-error));
+		log_line_of(LOG_UID_UNKNOWN, LOG_WARNING, "a connection could "
+			    "not be taken: %s", strerror(-error));
 		if (c)
 			free(c->peer.groups);
 		free(c);

@@ -213,8 +213,9 @@ void lease_revoke(struct held *held, const char *fmt, ...)
 	va_start(args, fmt);
 	vsnprintf(held->why, sizeof(held->why), fmt, args);
 	va_end(args);
-	log_line(LOG_NOTICE, "lease %s: %s of uid %u is taken back: %s",
-		 held->lease.id, held->lease.name, held->lease.uid, held->why);
+	log_line_of(held->lease.uid, LOG_NOTICE,
+		    "lease %s: %s of uid %u is taken back: %s", held->lease.id,
+		    held->lease.name, held->lease.uid, held->why);
 	/* The answer that says so is not out, and cannot be taken back. */
 	if (held->conn && held->job.n_fds > 0) {
 		conn_drop(held->conn);
@@ -239,8 +240,8 @@ void lease_end(struct held *held)
 	remake_stop(held);
 	if (held->working)
 		return;		/* goes on when the worker is done */
-	log_line(LOG_INFO, "lease %s: %s of uid %u ends", held->lease.id,
-		 held->lease.name, held->lease.uid);
+	log_line_of(held->lease.uid, LOG_INFO, "lease %s: %s of uid %u ends",
+		    held->lease.id, held->lease.name, held->lease.uid);
 	if (held->job.n_fds > 0)
 		lease_do_away(held);
 	else if (held->lease.counted)
@@ -569,7 +570,8 @@ void lease_open(struct conn *c, const struct wire_open *open,
 	mirror_add(dev.ifindex, dev.name, open->addresses, open->n_addresses);
 	answer_opened(c, &dev, open, token);
 	explicit_bzero(token, sizeof(token));
-	log_line(LOG_INFO, "lease %s: %s (index %u) for uid %u pid %d",
-		 held->lease.id, dev.name, dev.ifindex, held->lease.uid,
-		 (int)held->lease.pid);
+	log_line_of(held->lease.uid, LOG_INFO,
+		    "lease %s: %s (index %u) for uid %u pid %d", held->lease.id,
+		    dev.name, dev.ifindex, held->lease.uid,
+		    (int)held->lease.pid);
 }

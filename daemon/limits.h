@@ -28,7 +28,7 @@
 	LIMIT(request_burst, "request-burst", 2000, 1, 1000000, \
 	      "at once, after a rest") \
 	LIMIT(log_lines, "log-lines", 20, 1, 1000000, \
-	      "a second, of what a user is refused")
+	      "a second, of what a user does or is refused")
 
 struct limits {
 #define LIMITS_MEMBER(member, name, value, least, most, of) unsigned member;
@@ -92,6 +92,8 @@ void limits_print(FILE *to);
 
 /* uids with lines of their own in the log in a second; the others share. */
 #define LIMIT_LOG_UIDS		64
+/* Between two lines that say that no connection can be accepted. */
+#define LIMIT_SAY_FULL_MS	60000
 
 /* Events of one link in a second: whose holder makes more loses it. */
 #define LIMIT_LINK_EVENTS	1000

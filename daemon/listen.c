@@ -12,6 +12,7 @@
 
 #include <event2/event.h>
 
+#include "clock.h"
 #include "conn.h"
 #include "limits.h"
 #include "log.h"
@@ -283,6 +284,20 @@ static int take_one(struct listener *li)
 	return fd < 0 ? fd : 0;
 }
 
+/* Not each time: it is tried again and again, and anybody can bring it about. */
+static void say_full(int error)
+{
+	static int64_t next;
+	int64_t now = now_ms();
+
+	if (now < next)
+		return;
+	next = now + LIMIT_SAY_FULL_MS;
+	log_line(LOG_WARNING, "cannot accept: %s; who connects waits until "
+		 "others have closed (LimitNOFILE=, ulimit -n)",
+		 strerror(-error));
+}
+
 static void on_readable(evutil_socket_t sock, short what, void *arg)
 {
 	struct timeval tv = { .tv_usec = PAUSE_MS * 1000 };
@@ -296,7 +311,7 @@ static void on_readable(evutil_socket_t sock, short what, void *arg)
 		if (!is_out_of_fds(error) && error != -ENOMEM)
 			continue;
 		/* It stays readable: do not spin. */
-		log_line(LOG_WARNING, "cannot accept: %s", strerror(-error));
+		say_full(error);
 		event_del(li->readable);
 		event_add(li->pause, &tv);
 		return;

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -12,10 +13,9 @@
 
 #define LINE_MAX_BYTES 1024
 
-void log_line(int level, const char *fmt, ...)
+static void write_line(int level, const char *fmt, va_list ap)
 {
 	char line[LINE_MAX_BYTES];
-	va_list ap;
 	int n = 0, m;
 
 	/* journald reads the level from a "<n>" in front, others need a name. */
@@ -25,9 +25,7 @@ void log_line(int level, const char *fmt, ...)
 		n = snprintf(line, sizeof(line), "tuntapd: %s",
 			     level <= LOG_ERR ? "error: " :
 			     level == LOG_WARNING ? "warning: " : "");
-	va_start(ap, fmt);
 	m = vsnprintf(line + n, sizeof(line) - (size_t)n - 1, fmt, ap);
-	va_end(ap);
 	n += m < 0 ? 0 : m;
 	if (n > (int)sizeof(line) - 2)
 		n = (int)sizeof(line) - 2;
@@ -39,6 +37,15 @@ void log_line(int level, const char *fmt, ...)
 	/* One write a line, so that lines of two processes do not mix. */
 	if (write(STDERR_FILENO, line, (size_t)n) < 0)
 		return;
+}
+
+void log_line(int level, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	write_line(level, fmt, ap);
+	va_end(ap);
 }
 
 /* --- what a client can cause -------------------------------------------- */
@@ -64,7 +71,7 @@ static unsigned place_of(uid_t uid)
 	return i;
 }
 
-bool log_has_room(uid_t uid)
+static bool has_room(uid_t uid)
 {
 	static const struct timeval length = { .tv_sec = 1 };
 
@@ -72,6 +79,17 @@ bool log_has_room(uid_t uid)
 	if (second && !event_pending(second, EV_TIMEOUT, NULL))
 		event_add(second, &length);
 	return ++users[place_of(uid)].lines <= limits.log_lines;
+}
+
+void log_line_of(uid_t uid, int level, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (!has_room(uid))
+		return;
+	va_start(ap, fmt);
+	write_line(level, fmt, ap);
+	va_end(ap);
 }
 
 static void on_second(evutil_socket_t fd, short what, void *arg)

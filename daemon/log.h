@@ -2,7 +2,6 @@
 #ifndef TUNTAPD_LOG_H
 #define TUNTAPD_LOG_H
 
-#include <stdbool.h>
 #include <sys/types.h>
 #include <syslog.h>
 
@@ -13,11 +12,13 @@ void log_line(int level, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
 /*
- * May one more line be written of what this uid is refused?  If not it is
- * counted, and when the second is over one line says how many there were.
+ * Of what this uid does or is refused, which it can do again and again: where
+ * it has had its lines of this second, it is counted, and when that is over one
+ * line says how many there were.
  */
 #define LOG_UID_UNKNOWN ((uid_t)-1)
-bool log_has_room(uid_t uid);
+void log_line_of(uid_t uid, int level, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /* With a loop seconds end; 0 or -errno.  And the last one ends. */
 int log_start(struct event_base *base);

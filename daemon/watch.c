@@ -36,9 +36,9 @@ static void look_for_tampering(struct held *held, const struct os_link *now)
 			continue;
 		held->tampered |= tampers[i].bit;
 		held->news.tampered = tampers[i].how;
-		log_line(LOG_WARNING, "lease %s: %s of uid %u was tampered "
-			 "with: %s", held->lease.id, held->lease.name,
-			 held->lease.uid, tampers[i].how);
+		log_line_of(held->lease.uid, LOG_WARNING, "lease %s: %s of "
+			    "uid %u was tampered with: %s", held->lease.id,
+			    held->lease.name, held->lease.uid, tampers[i].how);
 		if (held->source.tamper_revokes)
 			lease_revoke(held, "%s", tampers[i].how);
 	}

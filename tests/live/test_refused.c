@@ -654,12 +654,31 @@ END_TEST
 
 #define MANY_REFUSALS 500
 
+static unsigned count_lines(const char *log, const char *part)
+{
+	unsigned n = 0;
+
+	for (; (log = strstr(log, part)); log++)
+		n++;
+	return n;
+}
+
+/* Lines that the log has not, by what it says of them. */
+static unsigned count_left_out(const char *log)
+{
+	unsigned n = 0;
+
+	for (; (log = strstr(log, "... and ")); log++)
+		n += (unsigned)atoi(log + strlen("... and "));
+	return n;
+}
+
 /* Many refusals are a few lines, and the number of the others; root's stay. */
 START_TEST(refusals_do_not_fill_the_log)
 {
 	struct wire_message m = { .type = WIRE_RECLAIM };
-	unsigned lines, more;
-	char *log, *at;
+	unsigned lines;
+	char *log;
 	int sock;
 
 	rig_start(&rig, NULL);
@@ -680,18 +699,56 @@ START_TEST(refusals_do_not_fill_the_log)
 	close(sock);
 	rig_stop(&rig);
 	log = rig_log(&rig);
-	lines = more = 0;
-	for (at = log; (at = strstr(at, "refused uid 65534")); at++)
-		lines++;
-	for (at = log; (at = strstr(at, "... and ")); at++)
-		more += (unsigned)atoi(at + strlen("... and "));
+	lines = count_lines(log, "refused uid 65534");
 	ck_assert_uint_gt(lines, 0);
 	ck_assert_uint_lt(lines, MANY_REFUSALS / 2);
-	ck_assert_uint_eq(lines + more, MANY_REFUSALS);
+	ck_assert_uint_eq(lines + count_left_out(log), MANY_REFUSALS);
 	ck_assert_ptr_nonnull(strstr(log, "refused uid 0 "));
 	ck_assert_ptr_nonnull(strstr(log, "more of uid 65534"));
 	free(log);
 	rig_end(&rig);
+}
+END_TEST
+
+#define MANY_LEASES 40
+
+static int opens_many(void *unused)
+{
+	struct ttd_options o = TTD_OPTIONS_INIT(TTD_TUN);
+	struct ttd_device *dev;
+	struct ttd_error e;
+
+	(void)unused;
+	o.socket_path = rig.socket;
+	for (int i = 0; i < MANY_LEASES; i++) {
+		if (ttd_open(&o, &dev, &e)) {
+			puts(e.text);
+			return 1;
+		}
+		ttd_free(dev);
+	}
+	return 0;
+}
+
+/* Nor do leases, of each of which it has two lines. */
+START_TEST(leases_do_not_fill_the_log)
+{
+	struct rig_options o = { .limits = { "log-lines=1" } };
+	unsigned fds, lines;
+	char *log;
+
+	rig_start(&rig, &o);
+	fds = rig_fds_at_rest(&rig);
+	as_nobody(opens_many, NULL);
+	rig_fds_return_to(&rig, fds);
+	rig_stop(&rig);
+	log = rig_log(&rig);
+	lines = count_lines(log, "for uid 65534 pid") +
+		count_lines(log, "of uid 65534 ends");
+	ck_assert_uint_gt(lines, 0);
+	ck_assert_uint_lt(lines, MANY_LEASES);
+	ck_assert_uint_eq(lines + count_left_out(log), 2 * MANY_LEASES);
+	free(log);
 }
 END_TEST
 
@@ -879,6 +936,8 @@ END_TEST
 #define ROOTS		16	/* root's beyond those, on the public socket */
 #define LEFT		6	/* fds that the daemon has left */
 #define FLOOD		40
+#define SPARES		4	/* that root has beyond those */
+#define SEVERAL_TRIES_MS 500	/* to accept */
 
 /* Is this connection served?  If not: with that code it is refused. */
 static bool is_served(int sock, uint16_t code)
@@ -959,7 +1018,7 @@ START_TEST(root_is_answered_where_no_fds_are_left)
 		admin = raw_connect(rig.admin);
 		ask(admin, WIRE_STATUS);
 		ck_assert_uint_eq(answer(admin, &ms), WIRE_STATE);
-		ck_assert_uint_lt(ms, SOON_MS);
+		ck_assert_uint_lt(ms, (unsigned)DEADLINE_MS);
 		close(admin);
 	}
 	ck_assert_int_eq(sh_status("timeout 1 %s --socket %s status >/dev/null",
@@ -969,6 +1028,35 @@ START_TEST(root_is_answered_where_no_fds_are_left)
 		close(flood[i]);
 	rig_fds_return_to(&rig, fds);
 	ck_assert(is_served(connect_as(NOBODY), 0));
+	rig_end(&rig);
+}
+END_TEST
+
+/* It is tried many times a second. */
+START_TEST(that_it_cannot_accept_is_said_once)
+{
+	int flood[FLOOD], admin[SPARES], last;
+	char *log;
+
+	rig_start(&rig, NULL);
+	rig_may_open(&rig, rig_fds_at_rest(&rig) + LEFT);
+	for (int i = 0; i < FLOOD; i++) {
+		flood[i] = connect_as(NOBODY);
+		is_served(flood[i], WIRE_E_OUT_OF_FDS);
+	}
+	for (int i = 0; i < SPARES; i++) {
+		admin[i] = raw_connect(rig.admin);
+		ck_assert(is_served(admin[i], 0));
+	}
+	last = connect_as(NOBODY);
+	ck_assert(eventually(log_has, "cannot accept: "));
+	sleep_ms(SEVERAL_TRIES_MS);
+	log = rig_log(&rig);
+	ck_assert_uint_eq(count_lines(log, "cannot accept: "), 1);
+	free(log);
+	for (int i = 0; i < SPARES; i++)
+		close(admin[i]);
+	ck_assert(!is_served(last, WIRE_E_OUT_OF_FDS));
 	rig_end(&rig);
 }
 END_TEST
@@ -999,12 +1087,14 @@ int main(void)
 	tcase_add_test(t, quota_is_one_not_one_more);
 	tcase_add_test(t, reload_takes_effect_or_changes_nothing);
 	tcase_add_test(t, refusals_do_not_fill_the_log);
+	tcase_add_test(t, leases_do_not_fill_the_log);
 	tcase_add_test(t, who_asks_too_much_waits);
 	tcase_add_test(t, a_long_request_counts_as_several);
 	tcase_add_test(t, one_request_a_turn);
 	tcase_add_test(t, one_return_a_turn);
 	tcase_add_test(t, root_gets_in_where_others_have_filled_it);
 	tcase_add_test(t, root_is_answered_where_no_fds_are_left);
+	tcase_add_test(t, that_it_cannot_accept_is_said_once);
 	suite_add_tcase(s, t);
 	return live_main("refused", s);
 }
