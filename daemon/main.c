@@ -266,15 +266,23 @@ static void start_notify(void)
 /* Beside those of connections. */
 #define OTHER_FDS (LIMIT_CONNECTIONS_ROOT + LIMIT_FDS_WAITING + LIMIT_OWN_FDS)
 
-/* Devices must have theirs, too. */
+/* Devices must have theirs, too; and a user no larger part than before. */
 static void fit_connections(rlim_t files)
 {
 	rlim_t room = files > 2 * OTHER_FDS ? files - OTHER_FDS : files / 2;
+	rlim_t part = limits.connections_uid * room / limits.connections;
 
+	if (room >= limits.connections)
+		return;
+	if (part == 0)
+		part = 1;
 	log_line(LOG_WARNING, "%lu files may be open: it takes %lu connections, "
-		 "not %u (LimitNOFILE=, ulimit -n)", (unsigned long)files,
-		 (unsigned long)room, limits.connections);
+		 "not %u, and %lu of one user, not %u (LimitNOFILE=, "
+		 "ulimit -n)", (unsigned long)files, (unsigned long)room,
+		 limits.connections, (unsigned long)part,
+		 limits.connections_uid);
 	limits.connections = (unsigned)room;
+	limits.connections_uid = (unsigned)part;
 }
 
 /* Room for every connection, and each device being made. */

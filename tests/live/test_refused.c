@@ -8,11 +8,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include <linux/capability.h>
 
 #include "harness.h"
 
@@ -999,6 +1003,30 @@ START_TEST(root_gets_in_where_others_have_filled_it)
 }
 END_TEST
 
+#define FILES	700	/* that the daemon may open; and what it makes of that */
+#define OF_ALL	"364"
+#define OF_USER	"45"
+
+/* Where connections are fewer than was asked for, so is a user's part. */
+START_TEST(few_files_are_not_one_users)
+{
+	const struct rlimit few = { FILES, FILES };
+
+	rig_namespaces(NODE_CLOSED);
+	/* Or the daemon, which root starts, would have more. */
+	ck_assert_int_eq(prctl(PR_CAPBSET_DROP, CAP_SYS_RESOURCE), 0);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+	rig_start(&rig, NULL);
+	ck_assert(log_has("it takes " OF_ALL " connections, not 4096, and "
+			  OF_USER " of one user, not 512"));
+	for (int i = 0; i < atoi(OF_USER); i++)
+		ck_assert(is_served(connect_as(NOBODY), 0));
+	ck_assert(!is_served(connect_as(NOBODY), WIRE_E_FULL));
+	ck_assert(is_served(connect_as(NOBODY - 1), 0));
+	rig_end(&rig);
+}
+END_TEST
+
 START_TEST(root_is_answered_where_no_fds_are_left)
 {
 	int flood[FLOOD], admin, served = 0;
@@ -1093,6 +1121,7 @@ int main(void)
 	tcase_add_test(t, one_request_a_turn);
 	tcase_add_test(t, one_return_a_turn);
 	tcase_add_test(t, root_gets_in_where_others_have_filled_it);
+	tcase_add_test(t, few_files_are_not_one_users);
 	tcase_add_test(t, root_is_answered_where_no_fds_are_left);
 	tcase_add_test(t, that_it_cannot_accept_is_said_once);
 	suite_add_tcase(s, t);
