@@ -59,7 +59,8 @@ int confine_user(const struct run_as *as, struct wire_refused *why)
 		error = stay_dumpable();
 	if (error)
 		return refuse(why, WIRE_E_FAILED, "start", "cannot give up "
-			      "root's rights and run as uid %u: %s",
+			      "root's rights and run as uid %u: %s; in a user "
+			      "namespace that has no such user, --user 0 does",
 			      (unsigned)as->uid, strerror(-error));
 	return 0;
 }

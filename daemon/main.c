@@ -513,7 +513,7 @@ int main(int argc, char **argv)
 	make_folders(&o, &as);
 
 	confine_node(&as);
-	if (confine_user(&as, &why))
+	if (confine_user(&as, &why) || os_has_owner(&why))
 		fail(&why);
 	restrict_files(&o);
 	start_undertaker();

@@ -34,6 +34,12 @@ struct os_device {
 int os_claim(struct wire_refused *why);
 void os_unclaim(void);
 
+/*
+ * Is whom devices belong to there?  Once the right to become him is given up:
+ * by what the kernel says to who tries.  0, or -errno with *why filled.
+ */
+int os_has_owner(struct wire_refused *why);
+
 /* Opens what the daemon's one thread needs.  0 or -errno. */
 int os_start(struct wire_refused *why);
 void os_stop(void);

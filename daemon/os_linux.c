@@ -38,6 +38,25 @@ static struct {
 	struct os_watcher watcher;
 } os;
 
+/* Of an id that is none in this user namespace setresuid(2) says so first. */
+static bool is_mapped(uid_t uid)
+{
+	const uid_t same = (uid_t)-1;
+
+	return setresuid(same, same, uid) == 0 || errno != EINVAL;
+}
+
+int os_has_owner(struct wire_refused *why)
+{
+	if (is_mapped(DEVICE_OWNER))
+		return 0;
+	return refuse(why, WIRE_E_FAILED, "start", "devices belong to root, "
+		      "and in this user namespace there is none, as it maps no "
+		      "uid 0: start tuntapd as root of one (unshare "
+		      "--map-root-user, tuntapd --user 0), or in one that maps "
+		      "more");
+}
+
 int os_start(struct wire_refused *why)
 {
 	int error = rtnl_open(&os.requests);

@@ -184,6 +184,31 @@ START_TEST(it_is_told_whom_to_run_as)
 }
 END_TEST
 
+/* With one user, who has all rights in it. */
+static const struct {
+	const char *options, *user, *says;
+} namespaces[] = {
+	{ "--map-current-user --keep-caps", "", "start tuntapd as root of one" },
+	{ "--map-root-user", "--user 1", "has no such user, --user 0 does" },
+};
+
+START_TEST(a_user_namespace_with_one_user_is_told)
+{
+	char *said;
+
+	rig_start(&rig, NULL);
+	said = sh("setpriv --reuid " RIG_USER " --regid " RIG_USER
+		  " --clear-groups unshare --user --net %s timeout 1 %s %s "
+		  "--policy %s --socket %s/s --admin-socket %s/a 2>&1",
+		  namespaces[_i].options, rig_built("tuntapd"),
+		  namespaces[_i].user, rig.policy, rig.dir, rig.dir);
+	ck_assert_msg(strstr(said, namespaces[_i].says) != NULL, "%s", said);
+	ck_assert_msg(!strstr(said, "ready"), "%s", said);
+	free(said);
+	rig_end(&rig);
+}
+END_TEST
+
 /* --- the device node ---------------------------------------------------- */
 
 static bool has_the_hosts_mounts(void)
@@ -580,6 +605,8 @@ int main(void)
 	tcase_add_test(t, its_user_cannot_look_into_it);
 	tcase_add_test(t, who_starts_it_with_one_capability_gets_the_same);
 	tcase_add_test(t, it_is_told_whom_to_run_as);
+	tcase_add_loop_test(t, a_user_namespace_with_one_user_is_told, 0,
+			    sizeof(namespaces) / sizeof(*namespaces));
 	tcase_add_loop_test(t, a_closed_node_gets_another_that_nobody_sees, 0,
 			    sizeof(modes) / sizeof(*modes));
 	tcase_add_loop_test(t, a_closed_node_that_stays_so_is_told, 0,
