@@ -510,15 +510,25 @@ static void ends_by(const char *what)
 		      "%s: %#x", what, status);
 }
 
+/* All that daemon/confine_calls_linux.c has of them. */
 static const struct {
 	long call, argument;
 } deadly[] = {
 	{ SYS_execve, 0 }, { SYS_execveat, 0 }, { SYS_ptrace, 0 },
-	{ SYS_bpf, 0 }, { SYS_mount, 0 }, { SYS_umount2, 0 },
+	{ SYS_process_vm_readv, 0 }, { SYS_process_vm_writev, 0 },
+	{ SYS_bpf, 0 }, { SYS_io_uring_setup, 1 }, { SYS_mount, 0 },
+	{ SYS_umount2, 0 }, { SYS_pivot_root, 0 }, { SYS_chroot, 0 },
+	{ SYS_fsopen, 0 }, { SYS_fsmount, 0 }, { SYS_fspick, 0 },
+	{ SYS_open_tree, 0 }, { SYS_move_mount, 0 }, { SYS_mount_setattr, 0 },
 	{ SYS_setns, 0 }, { SYS_unshare, CLONE_NEWUSER },
-	{ SYS_clone, CLONE_NEWUSER | SIGCHLD }, { SYS_clone, CLONE_NEWNET },
-	{ SYS_io_uring_setup, 1 }, { SYS_init_module, 0 },
-	{ SYS_finit_module, 0 }, { SYS_kexec_load, 0 }, { SYS_keyctl, 0 },
+	{ SYS_init_module, 0 }, { SYS_finit_module, 0 },
+	{ SYS_delete_module, 0 }, { SYS_kexec_load, 0 },
+	{ SYS_kexec_file_load, 0 }, { SYS_add_key, 0 }, { SYS_keyctl, 0 },
+	{ SYS_request_key, 0 },
+	{ SYS_clone, CLONE_NEWCGROUP }, { SYS_clone, CLONE_NEWIPC },
+	{ SYS_clone, CLONE_NEWNET }, { SYS_clone, CLONE_NEWNS },
+	{ SYS_clone, CLONE_NEWPID }, { SYS_clone, CLONE_NEWUSER | SIGCHLD },
+	{ SYS_clone, CLONE_NEWUTS },
 };
 
 START_TEST(what_must_never_happen_ends_it)
