@@ -557,6 +557,17 @@ int raw_connect(const char *path)
 	return sock;
 }
 
+int rig_connect_as(const struct rig *rig, uid_t uid)
+{
+	int sock;
+
+	ck_assert_int_eq(seteuid(uid), 0);
+	sock = raw_connect(rig->socket);
+	ck_assert_int_eq(seteuid(0), 0);
+	ck_assert_int_ge(sock, 0);
+	return sock;
+}
+
 int raw_send(int sock, struct wire_message *m)
 {
 	uint8_t frame[WIRE_FRAME_MAX];

@@ -116,6 +116,8 @@ struct ttd_prefix prefix(const char *text);
 
 /* Raw frames, for what the library would not send. */
 int raw_connect(const char *path);
+/* To the public socket, as that user; fails the test if it cannot. */
+int rig_connect_as(const struct rig *rig, uid_t uid);
 /* Sends a message; its frame's length. */
 int raw_send(int sock, struct wire_message *m);
 /* Receives one frame in DEADLINE_MS; fails the test if none comes. */

@@ -761,17 +761,6 @@ END_TEST
 #define BURST	20		/* requests at once; then one a second */
 #define SOON_MS	500		/* not before a second, that is */
 
-static int connect_as(uid_t uid)
-{
-	int sock;
-
-	ck_assert_int_eq(seteuid(uid), 0);
-	sock = raw_connect(rig.socket);
-	ck_assert_int_eq(seteuid(0), 0);
-	ck_assert_int_ge(sock, 0);
-	return sock;
-}
-
 static void ask(int sock, uint8_t type)
 {
 	struct wire_message m = { .type = type, .id = 1 };
@@ -803,23 +792,23 @@ START_TEST(who_asks_too_much_waits)
 	unsigned ms;
 
 	rig_start(&rig, &o);
-	sock = connect_as(NOBODY);
+	sock = rig_connect_as(&rig, NOBODY);
 	for (int i = 0; i < BURST + 1; i++)
 		ask(sock, WIRE_STATUS);
 	for (int i = 0; i < BURST; i++)
 		ck_assert_uint_eq(answer(sock, &ms), WIRE_STATE);
 	/* Others do not wait for him, nor he himself for his lease. */
-	other = connect_as(NOBODY - 1);
+	other = rig_connect_as(&rig, NOBODY - 1);
 	ask(other, WIRE_STATUS);
 	ck_assert_uint_eq(answer(other, &ms), WIRE_STATE);
 	ck_assert_uint_lt(ms, SOON_MS);
 	close(other);
-	other = connect_as(NOBODY);
+	other = rig_connect_as(&rig, NOBODY);
 	ask(other, WIRE_RECLAIM);
 	ck_assert_uint_eq(answer(other, &ms), WIRE_REFUSED);
 	ck_assert_uint_lt(ms, SOON_MS);
 	/* That it takes longer than the first request may is our doing. */
-	late = connect_as(NOBODY);
+	late = rig_connect_as(&rig, NOBODY);
 	ask(late, WIRE_STATUS);
 	ck_assert_uint_eq(answer(sock, &ms), WIRE_STATE);
 	ck_assert_uint_gt(ms, SOON_MS);
@@ -829,7 +818,7 @@ START_TEST(who_asks_too_much_waits)
 	close(late);
 	close(other);
 	/* Who comes anew owes what he owed. */
-	sock = connect_as(NOBODY);
+	sock = rig_connect_as(&rig, NOBODY);
 	ask(sock, WIRE_STATUS);
 	ck_assert_uint_eq(answer(sock, &ms), WIRE_STATE);
 	ck_assert_uint_gt(ms, SOON_MS);
@@ -857,7 +846,7 @@ START_TEST(a_long_request_counts_as_several)
 			(struct prefix){ .family = 6, .len = 128,
 					 .ip = { 0xfd, 1, (uint8_t)i } };
 	rig_start(&rig, &o);
-	sock = connect_as(NOBODY);
+	sock = rig_connect_as(&rig, NOBODY);
 	raw_send(sock, &m);
 	ck_assert_uint_eq(answer(sock, &ms), WIRE_VERDICT);
 	ask(sock, WIRE_STATUS);
@@ -907,11 +896,11 @@ START_TEST(one_request_a_turn)
 	struct wire_message m;
 
 	rig_start(&rig, &o);
-	busy = connect_as(0);
+	busy = rig_connect_as(&rig, 0);
 	for (int i = 0; i < CONNECTIONS; i++)
-		many[i] = connect_as(NOBODY);
-	one = connect_as(0);
-	other = connect_as(NOBODY - 1);
+		many[i] = rig_connect_as(&rig, NOBODY);
+	one = rig_connect_as(&rig, 0);
+	other = rig_connect_as(&rig, NOBODY - 1);
 	still_serves();			/* all of them are accepted */
 	kill(rig.daemon, SIGSTOP);
 	ck_assert_int_eq(waitpid(rig.daemon, NULL, WUNTRACED), rig.daemon);
@@ -969,8 +958,8 @@ START_TEST(one_return_a_turn)
 
 	rig_start(&rig, &o);
 	for (int i = 0; i < CONNECTIONS; i++)
-		many[i] = connect_as(NOBODY);
-	other = connect_as(NOBODY - 1);
+		many[i] = rig_connect_as(&rig, NOBODY);
+	other = rig_connect_as(&rig, NOBODY - 1);
 	still_serves();			/* all of them are accepted */
 	kill(rig.daemon, SIGSTOP);
 	ck_assert_int_eq(waitpid(rig.daemon, NULL, WUNTRACED), rig.daemon);
@@ -992,12 +981,12 @@ START_TEST(root_gets_in_where_others_have_filled_it)
 
 	rig_start(&rig, &o);
 	for (int i = 0; i < atoi(FEW); i++)
-		ck_assert(is_served(connect_as(NOBODY), 0));
-	ck_assert(!is_served(connect_as(NOBODY), WIRE_E_FULL));
-	ck_assert(!is_served(connect_as(NOBODY - 1), WIRE_E_FULL));
+		ck_assert(is_served(rig_connect_as(&rig, NOBODY), 0));
+	ck_assert(!is_served(rig_connect_as(&rig, NOBODY), WIRE_E_FULL));
+	ck_assert(!is_served(rig_connect_as(&rig, NOBODY - 1), WIRE_E_FULL));
 	for (int i = 0; i < ROOTS; i++)
-		ck_assert(is_served(connect_as(0), 0));
-	ck_assert(!is_served(connect_as(0), WIRE_E_FULL));
+		ck_assert(is_served(rig_connect_as(&rig, 0), 0));
+	ck_assert(!is_served(rig_connect_as(&rig, 0), WIRE_E_FULL));
 	ck_assert(is_served(raw_connect(rig.admin), 0));
 	rig_end(&rig);
 }
@@ -1020,9 +1009,9 @@ START_TEST(few_files_are_not_one_users)
 	ck_assert(log_has("it takes " OF_ALL " connections, not 4096, and "
 			  OF_USER " of one user, not 512"));
 	for (int i = 0; i < atoi(OF_USER); i++)
-		ck_assert(is_served(connect_as(NOBODY), 0));
-	ck_assert(!is_served(connect_as(NOBODY), WIRE_E_FULL));
-	ck_assert(is_served(connect_as(NOBODY - 1), 0));
+		ck_assert(is_served(rig_connect_as(&rig, NOBODY), 0));
+	ck_assert(!is_served(rig_connect_as(&rig, NOBODY), WIRE_E_FULL));
+	ck_assert(is_served(rig_connect_as(&rig, NOBODY - 1), 0));
 	rig_end(&rig);
 }
 END_TEST
@@ -1037,7 +1026,7 @@ START_TEST(root_is_answered_where_no_fds_are_left)
 	rig_may_open(&rig, fds + LEFT);
 	/* Who has none is told so, and not left waiting. */
 	for (int i = 0; i < FLOOD; i++) {
-		flood[i] = connect_as(NOBODY);
+		flood[i] = rig_connect_as(&rig, NOBODY);
 		served += is_served(flood[i], WIRE_E_OUT_OF_FDS);
 	}
 	ck_assert_int_ge(served, 1);
@@ -1051,11 +1040,11 @@ START_TEST(root_is_answered_where_no_fds_are_left)
 	}
 	ck_assert_int_eq(sh_status("timeout 1 %s --socket %s status >/dev/null",
 				   rig_built("tuntapctl"), rig.admin), 0);
-	ck_assert(!is_served(connect_as(NOBODY), WIRE_E_OUT_OF_FDS));
+	ck_assert(!is_served(rig_connect_as(&rig, NOBODY), WIRE_E_OUT_OF_FDS));
 	for (int i = 0; i < FLOOD; i++)
 		close(flood[i]);
 	rig_fds_return_to(&rig, fds);
-	ck_assert(is_served(connect_as(NOBODY), 0));
+	ck_assert(is_served(rig_connect_as(&rig, NOBODY), 0));
 	rig_end(&rig);
 }
 END_TEST
@@ -1069,14 +1058,14 @@ START_TEST(that_it_cannot_accept_is_said_once)
 	rig_start(&rig, NULL);
 	rig_may_open(&rig, rig_fds_at_rest(&rig) + LEFT);
 	for (int i = 0; i < FLOOD; i++) {
-		flood[i] = connect_as(NOBODY);
+		flood[i] = rig_connect_as(&rig, NOBODY);
 		is_served(flood[i], WIRE_E_OUT_OF_FDS);
 	}
 	for (int i = 0; i < SPARES; i++) {
 		admin[i] = raw_connect(rig.admin);
 		ck_assert(is_served(admin[i], 0));
 	}
-	last = connect_as(NOBODY);
+	last = rig_connect_as(&rig, NOBODY);
 	ck_assert(eventually(log_has, "cannot accept: "));
 	sleep_ms(SEVERAL_TRIES_MS);
 	log = rig_log(&rig);

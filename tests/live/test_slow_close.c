@@ -20,7 +20,7 @@
 #include "harness.h"
 
 #define LINGERS		60	/* seconds: longer than a test */
-#define SOON_MS		500
+#define SOON_MS		(500 * patience())
 #define TOGETHER	253	/* connections that one process closes */
 #define SMALL		4	/* processes of a user's that close fewer */
 #define PROCESSES	16	/* of a user's */
@@ -124,17 +124,6 @@ static void continue_daemon(void)
 	kill(rig.daemon, SIGCONT);
 }
 
-static int connect_as(uid_t uid)
-{
-	int sock;
-
-	ck_assert_int_eq(seteuid(uid), 0);
-	sock = raw_connect(rig.socket);
-	ck_assert_int_eq(seteuid(0), 0);
-	ck_assert_int_ge(sock, 0);
-	return sock;
-}
-
 static unsigned ms_since(const struct timespec *from)
 {
 	struct timespec now;
@@ -193,7 +182,7 @@ static void refuse_lingering(uid_t uid, int *reader)
 	int sock;
 
 	stop_daemon();
-	sock = connect_as(uid);
+	sock = rig_connect_as(&rig, uid);
 	send_lingering(sock, reader, 0);
 	continue_daemon();
 	expect_refusal(sock);
@@ -353,7 +342,7 @@ START_TEST(a_slow_descriptor_holds_nobody_up)
 	fds = rig_fds_at_rest(&rig);
 	refuse_lingering(NOBODY, &reader);
 	for (int i = 0; i < 5; i++) {
-		ask_status(connect_as(OTHER));
+		ask_status(rig_connect_as(&rig, OTHER));
 		sleep_ms(50);
 	}
 	wait_for_connections(0);
@@ -370,12 +359,12 @@ START_TEST(a_slow_descriptor_out_of_band)
 
 	start();
 	stop_daemon();
-	sock = connect_as(NOBODY);
+	sock = rig_connect_as(&rig, NOBODY);
 	send_lingering(sock, &reader, MSG_OOB);
 	ck_assert_int_eq(send(sock, "hello", 5, MSG_NOSIGNAL), 5);
 	continue_daemon();
 	expect_refusal(sock);
-	ask_status(connect_as(OTHER));
+	ask_status(rig_connect_as(&rig, OTHER));
 	wait_for_connections(0);
 	close(reader);
 	rig_end(&rig);
@@ -390,8 +379,8 @@ START_TEST(a_slow_descriptor_ends_a_connection_in_each_way)
 
 	start();
 	for (int i = 0; i < 3; i++)
-		sock[i] = connect_as(NOBODY);
-	ask_status(connect_as(OTHER));	/* they are accepted */
+		sock[i] = rig_connect_as(&rig, NOBODY);
+	ask_status(rig_connect_as(&rig, OTHER));	/* they are accepted */
 	stop_daemon();
 	send_lingering(sock[0], &reader[0], 0);
 	close(sock[0]);
@@ -402,7 +391,7 @@ START_TEST(a_slow_descriptor_ends_a_connection_in_each_way)
 	ck_assert_int_eq(send(sock[2], "\x08", 1, MSG_NOSIGNAL), 1);
 	send_lingering(sock[2], &reader[2], 0);
 	continue_daemon();
-	ask_status(connect_as(OTHER));
+	ask_status(rig_connect_as(&rig, OTHER));
 	wait_for_connections(0);
 	for (int i = 0; i < 3; i++)
 		close(reader[i]);
@@ -417,13 +406,13 @@ static void leave_lingering(unsigned n)
 
 	stop_daemon();
 	while (n-- > 0) {
-		sock = connect_as(NOBODY);
+		sock = rig_connect_as(&rig, NOBODY);
 		send_lingering(sock, &reader, 0);
 		close(sock);
 	}
 	continue_daemon();
 	/* He is accepted behind them. */
-	ask_status(connect_as(OTHER));
+	ask_status(rig_connect_as(&rig, OTHER));
 }
 
 /* Nobody reads what lingers, and still nothing of it stays in the daemon. */
@@ -484,7 +473,7 @@ START_TEST(what_does_not_end_takes_few_descriptors)
 	processes = descendants(rig.daemon, pid, CHILDREN);
 	all = leave_many(&w);
 	rig_fds_return_to(&rig, fds + MORE);
-	ask_status(connect_as(OTHER));
+	ask_status(rig_connect_as(&rig, OTHER));
 	/* Until they have ended they are his. */
 	ck_assert_uint_eq(connections(), all);
 	order(&w, 0);
@@ -521,7 +510,7 @@ START_TEST(a_slow_descriptor_in_the_backlog)
 	stop_daemon();
 	kill(rig.daemon, SIGTERM);
 	for (int i = 0; i < PROCESSES + 1; i++) {
-		sock = connect_as(NOBODY);
+		sock = rig_connect_as(&rig, NOBODY);
 		send_lingering(sock, &reader, 0);
 	}
 	clock_gettime(CLOCK_MONOTONIC, &from);
@@ -553,7 +542,7 @@ START_TEST(a_slow_descriptor_without_an_undertaker)
 		kill(family.pid[i], SIGKILL);
 	ck_assert(eventually(log_has, "left open"));
 	refuse_lingering(NOBODY, &reader);
-	ask_status(connect_as(OTHER));
+	ask_status(rig_connect_as(&rig, OTHER));
 	wait_for_connections(1);
 	close(reader);
 	rig_end(&rig);
@@ -568,7 +557,7 @@ START_TEST(out_of_band_bytes_are_bytes)
 	int sock, len = wire_encode(&m, frame, sizeof(frame));
 
 	rig_start(&rig, NULL);
-	sock = connect_as(NOBODY);
+	sock = rig_connect_as(&rig, NOBODY);
 	for (int i = 0; i < len; i++)
 		ck_assert_int_eq(send(sock, frame + i, 1, MSG_NOSIGNAL |
 				      (i % 2 ? MSG_OOB : 0)), 1);
