@@ -22,6 +22,7 @@
 
 #include "../../libclient/packet.h"
 #include "harness.h"
+#include "stream.h"
 
 #define HERE		"10.9.0.1"	/* the host, on the device */
 #define THERE		"10.9.0.9"	/* the program */
@@ -515,17 +516,10 @@ START_TEST(pass_goes_with_pass_alone)
 END_TEST
 
 #define FAR		"10.9.0.2"	/* a host in a namespace of its own */
-#define STREAM		(4 << 20)
-#define CHUNK		65536
 
 static struct ttd_device *far_dev;
 static atomic_bool stop;
 static atomic_uint super_packets, wrong;
-
-static uint8_t stream_byte(size_t i)
-{
-	return (uint8_t)(i * 2654435761u >> 16);
-}
 
 /* What the kernel says of a TCP packet on IPv4 must be so. */
 static void look_at(const struct ttd_packet *p)
@@ -582,40 +576,6 @@ static int tcp_socket(bool listens)
 		ck_assert_int_eq(connect(sock, (struct sockaddr *)&a,
 					 sizeof(a)), 0);
 	return sock;
-}
-
-static void *write_stream(void *sock)
-{
-	static uint8_t chunk[CHUNK];
-
-	for (size_t at = 0; at < STREAM; at += CHUNK) {
-		for (size_t i = 0; i < CHUNK; i++)
-			chunk[i] = stream_byte(at + i);
-		for (size_t done = 0; done < CHUNK; ) {
-			ssize_t n = send(*(int *)sock, chunk + done,
-					 CHUNK - done, MSG_NOSIGNAL);
-
-			if (n <= 0)
-				return NULL;	/* the reader tells */
-			done += (size_t)n;
-		}
-	}
-	shutdown(*(int *)sock, SHUT_WR);
-	return NULL;
-}
-
-static void read_stream(int sock)
-{
-	static uint8_t chunk[CHUNK];
-	size_t at = 0;
-	ssize_t n;
-
-	while ((n = recv(sock, chunk, sizeof(chunk), 0)) > 0)
-		for (ssize_t i = 0; i < n; i++, at++)
-			if (chunk[i] != stream_byte(at))
-				ck_abort_msg("byte %zu is another", at);
-	ck_assert_int_eq(n, 0);
-	ck_assert_uint_eq(at, STREAM);
 }
 
 /* A stream of TCP between two hosts; by batches and by a wire. */

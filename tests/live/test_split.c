@@ -20,12 +20,11 @@
 #include <unistd.h>
 
 #include "harness.h"
+#include "stream.h"
 
 #define PORT		7000
 #define MTU		1500
 #define ETHER		14
-#define STREAM		(4 << 20)
-#define CHUNK		65536
 #define SEGMENT		1000
 #define SEGMENTS	20
 #define PACKET_LONGEST	65557
@@ -302,46 +301,6 @@ static int make_socket(int host, int type, bool bound)
 		ck_assert_msg(connect(sock, (struct sockaddr *)&a, len) == 0,
 			      "connect: %s", strerror(errno));
 	return sock;
-}
-
-static uint8_t stream_byte(size_t i)
-{
-	return (uint8_t)(i * 2654435761u >> 16);
-}
-
-static void *write_stream(void *sock)
-{
-	static uint8_t chunk[CHUNK];
-
-	for (size_t at = 0; at < STREAM; at += CHUNK) {
-		for (size_t i = 0; i < CHUNK; i++)
-			chunk[i] = stream_byte(at + i);
-		for (size_t done = 0; done < CHUNK; ) {
-			ssize_t n = send(*(int *)sock, chunk + done,
-					 CHUNK - done, MSG_NOSIGNAL);
-
-			if (n <= 0)
-				return NULL;	/* the reader tells */
-			done += (size_t)n;
-		}
-	}
-	shutdown(*(int *)sock, SHUT_WR);
-	return NULL;
-}
-
-static void read_stream(int sock)
-{
-	static uint8_t chunk[CHUNK];
-	size_t at = 0;
-	ssize_t n;
-
-	while ((n = recv(sock, chunk, sizeof(chunk), 0)) > 0)
-		for (ssize_t i = 0; i < n; i++, at++)
-			if (chunk[i] != stream_byte(at))
-				ck_abort_msg("byte %zu is another", at);
-	ck_assert_int_eq(n, 0);
-	ck_assert_uint_eq(at, STREAM);
-	close(sock);
 }
 
 static void one_stream(void)
