@@ -30,7 +30,7 @@ def play(workload, build, players, rounds, blink):
     plays, not_run = workload.begin(build, players, blink)
     values = {label: [] for label in plays}
     try:
-        for i in range(rounds):
+        for i in range(min(rounds, workload.rounds_most or rounds)):
             labels = [label for label in plays if label not in not_run]
             first = i % max(len(labels), 1)
             for label in labels[first:] + labels[:first]:

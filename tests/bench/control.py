@@ -10,6 +10,7 @@ ADDRESS = "10.1.0.1/24,fd00:1::1/64"
 ROUTES_MAX = 256                # of a rule, where the workload has few
 OPENS = 30                      # of a round
 LEASES = 1000                   # whose memory is measured
+END_ROUNDS = 3                  # they take 20 ms a device
 BLINK_DEVICES, BLINK_ROUTES, BLINK_PACKETS = 4, 200, 100
 BLINK_SECONDS = 0.1
 KIB, MIB = 1024, 1024 * 1024
@@ -132,11 +133,14 @@ class End(Control):
     def __init__(self, count):
         self.full = count
         self.name = f"{count} leases end at once"
-        self.settings = "ours: their process is killed; raw: one message"
+        self.settings = ("ours: their process is killed; raw: one message, "
+                         "or one close(2) after the other")
+        self.rounds_most = END_ROUNDS
 
     def contestants(self):
         self.count = BLINK_DEVICES if self.blink else self.full
-        return [self.program("ours", "ours"), self.program("raw", "raw")]
+        return [self.program("ours", "ours"), self.program("raw", "raw"),
+                self.program("raw close", "raw")]
 
     def value(self, ns):
         return ns / 1e6
@@ -152,6 +156,10 @@ class CloseAll(End):
         super().__init__(count)
         self.name = f"{count} leases are closed at once"
         self.settings = "ours: tuntapctl close --all; raw: one message"
+        self.rounds_most = None
+
+    def contestants(self):
+        return super().contestants()[:2]
 
     def start(self, player):
         if not player.unprivileged:

@@ -31,10 +31,14 @@ def without_thread(player):
 class Workload:
     """name, unit, lower_is_better, settings; begin() and end().
 
+    rounds_most, unless None: of one whose rounds take long.
+
     begin(build, players, blink) returns two dictionaries: of whom takes part
     a function that plays a round and returns its value, and of whom does not,
     why.  blink: rounds as short as can be.
     """
+
+    rounds_most = None
 
     def each(self, players, start, mode=None):
         """start(player) for each of them; what begin() returns."""
