@@ -69,13 +69,13 @@ struct control {
 	bool polling;		/* TTD_NO_THREAD: someone polls the socket, and
 				   he alone drains it */
 	bool asking;		/* someone has the turn to ask */
+	bool answered;
+	bool broken;		/* the stream's connection ended */
 	uint16_t last_id;
+	uint16_t next_id;	/* of the stream's next answer */
 	struct wire_set wish;	/* what that request makes of `told` */
 	struct wire_message *reply;	/* where the answer to it goes; or NULL */
-	bool answered;
-	struct stream *stream;	/* it is of one, whose answers are counted; */
-	uint16_t next_id;	/* of the next one */
-	bool broken;		/* its connection ended */
+	struct stream *stream;	/* it is of one, whose answers are counted */
 	/* Of each type the last one; order 0: told, or there was none. */
 	struct ttd_event events[EVENT_TYPES];
 	uint64_t order[EVENT_TYPES], n_events;

@@ -35,7 +35,7 @@ static inline size_t packet_max(uint32_t layer)
  * One packet.  Its length, or cap where it was longer and the rest is lost;
  * -EAGAIN if there is none, or -errno; never waits.
  */
-ssize_t packet_read(int fd, void *buf, size_t cap);
+int packet_read(int fd, void *buf, size_t cap);
 /* 0 or -errno; never waits. */
 int packet_write(int fd, const void *buf, size_t len);
 /* The same of one in n pieces, len bytes together. */

@@ -21,7 +21,7 @@
 #endif
 
 /* tun_chr_read_iter in drivers/net/tun.c: what does not fit is cut silently. */
-ssize_t packet_read(int fd, void *buf, size_t cap)
+int packet_read(int fd, void *buf, size_t cap)
 {
 	ssize_t n;
 
@@ -30,7 +30,7 @@ ssize_t packet_read(int fd, void *buf, size_t cap)
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return errno == EWOULDBLOCK ? -EAGAIN : -errno;
-	return n;
+	return (int)n;
 }
 
 int packet_write(int fd, const void *buf, size_t len)

@@ -18,8 +18,9 @@ static int end_deleted(struct ttd_device *dev)
 	pthread_mutex_lock(&dev->meet.mutex);
 	control_drain(dev);
 	pthread_mutex_unlock(&dev->meet.mutex);
-	return device_end(dev, TTD_DELETED, -ENODEV, "the device %s (index %u) "
-			  "was deleted", dev->name, dev->ifindex);
+	device_end(dev, TTD_DELETED, -ENODEV, "the device %s (index %u) was "
+		   "deleted", dev->name, dev->ifindex);
+	return -ESHUTDOWN;
 }
 
 /*
@@ -42,25 +43,26 @@ static int judge(struct queue *q, int error, bool writing)
 	case PACKET_FAILED:
 		break;
 	}
-	return device_end(dev, TTD_IO_FAILED, error, "%s the device %s "
-			  "failed: %s", writing ? "writing to" :
-			  "reading from", dev->name, error_words(error, words));
+	device_end(dev, TTD_IO_FAILED, error, "%s the device %s failed: %s",
+		   writing ? "writing to" : "reading from", dev->name,
+		   error_words(error, words));
+	return -ESHUTDOWN;
 }
 
 /* --- reading ------------------------------------------------------------ */
 
-/* A packet, or a super-packet, with what its header says; and that before it. */
+/* A packet or a super-packet, with what its header says; that is before it. */
 static ssize_t read_one(struct queue *q, uint8_t *data, struct ttd_packet *ret)
 {
-	const unsigned header = q->dev->vnet ? PACKET_HEADER : 0;
-	ssize_t n = packet_read(q->fd, data - header,
-				packet_max(q->dev->layer) + header);
+	const int header = q->dev->vnet ? PACKET_HEADER : 0;
+	int n = packet_read(q->fd, data - header,
+			    packet_max(q->dev->layer) + (size_t)header);
 
+	*ret = (struct ttd_packet){ .data = data };
 	/* A tun never gives a packet of no bytes. */
-	if (n <= (ssize_t)header)
-		return n == -EAGAIN ? n : judge(q, n < 0 ? (int)n : -EIO,
-						false);
-	*ret = (struct ttd_packet){ .data = data, .len = (uint32_t)n - header };
+	if (n <= header)
+		return n == -EAGAIN ? n : judge(q, n < 0 ? n : -EIO, false);
+	ret->len = (uint32_t)(n - header);
 	if (header)
 		packet_header_read(data - header, ret);
 	return ret->len;
@@ -83,8 +85,8 @@ static void move(struct ttd_packet *p, uint8_t *to)
 }
 
 /*
- * A super-packet belongs into `super`, an ordinary one to `data`.  What comes is
- * mostly like what came before; if not it is copied.
+ * A super-packet belongs into `super`, an ordinary one to `data`.  What comes
+ * is mostly like what came before; if not it is copied.
  */
 static ssize_t read_packet(struct queue *q, uint8_t *data,
 			   struct ttd_packet *ret)
