@@ -58,11 +58,10 @@ static ssize_t read_one(struct queue *q, uint8_t *data, struct ttd_packet *ret)
 	int n = packet_read(q->fd, data - header,
 			    packet_max(q->dev->layer) + (size_t)header);
 
-	*ret = (struct ttd_packet){ .data = data };
 	/* A tun never gives a packet of no bytes. */
 	if (n <= header)
 		return n == -EAGAIN ? n : judge(q, n < 0 ? n : -EIO, false);
-	ret->len = (uint32_t)(n - header);
+	*ret = (struct ttd_packet){ .data = data, .len = (uint32_t)(n - header) };
 	if (header)
 		packet_header_read(data - header, ret);
 	return ret->len;
@@ -149,13 +148,13 @@ ssize_t queue_next(struct queue *q, bool whole, uint8_t **ret)
 /* To where the program wants it: as it comes, if that surely has room. */
 static ssize_t read_to(struct queue *q, void *buf, size_t cap)
 {
-	struct ttd_packet p;
+	struct ttd_packet p = { .data = q->in };
 	ssize_t n;
 
 	if (!q->dev->vnet && cap >= packet_max(q->dev->layer))
 		return read_one(q, buf, &p);
 	n = queue_read_inside(q, q->in + PACKET_HEADER, &p);
-	if (n < 0)
+	if (n <= 0)
 		return n;
 	if ((size_t)n > cap)
 		return -EMSGSIZE;
