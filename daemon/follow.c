@@ -54,7 +54,7 @@ void follow_claims(struct held *held, struct claims *claims)
 		/* Several leases may claim the same, and one by its metrics. */
 		do
 			c->net.serial = ++follow.serial;
-		while (!nets_add(&follow.claims, &c->net));
+		while (nets_add(&follow.claims, &c->net));
 	}
 	claims->followed = true;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "../policy/bounds.h"
 #include "clock.h"
 #include "limits.h"
 #include "table.h"
@@ -58,11 +59,17 @@ static void touch(const struct net *net)
 		mirror.listener.touched(net);
 }
 
-static void add_net(struct net *net)
+/* False if it is there already, which this dump tells then. */
+static bool add_net(struct net *net)
 {
+	struct net *there = nets_add(&mirror.nets, net);
+
 	net->epoch = mirror.epoch;
-	if (nets_add(&mirror.nets, net))
+	if (there)
+		there->epoch = mirror.epoch;
+	else
 		touch(net);
+	return !there;
 }
 
 static void drop_net(struct net *net)
@@ -102,6 +109,15 @@ static void forget_leading(struct net **list)
 
 	DL_FOREACH_SAFE2(*list, r, next, next)
 		if (r->kind != NET_LOCAL)
+			forget_route(list, r);
+}
+
+static void forget_ipv6(struct net **list)
+{
+	struct net *r, *next;
+
+	DL_FOREACH_SAFE2(*list, r, next, next)
+		if (r->prefix.family == 6)
 			forget_route(list, r);
 }
 
@@ -231,6 +247,9 @@ static void on_link(void *arg, const struct os_link *os, bool gone)
 	 */
 	if (!os->up)
 		forget_leading(&link->routes);
+	/* And of ours it does not tell what goes with IPv6. */
+	if (os->mtu < POLICY_MTU_IPV6)
+		forget_ipv6(&link->routes);
 	if (!os->up && known && before.up && !mirror.dumping)
 		doubt_loose();
 	if (known && !same_link(&before, os) && mirror.listener.changed)
@@ -403,21 +422,22 @@ static void on_route(void *arg, const struct os_route *os, bool gone)
 		be_stale();
 	if (os->replaces)
 		replace_route(&key);
-	r = nets_find(&mirror.nets, &key);
-	if (gone && r)
-		forget_route(list, r);
-	else if (r)
-		r->epoch = mirror.epoch;
-	if (gone || r)
+	if (gone) {
+		r = nets_find(&mirror.nets, &key);
+		if (r)
+			forget_route(list, r);
 		return;
+	}
 	r = malloc(sizeof(*r));
 	if (!r) {
 		be_stale();
 		return;
 	}
 	*r = key;
-	add_net(r);
-	DL_APPEND2(*list, r, prev, next);
+	if (add_net(r))
+		DL_APPEND2(*list, r, prev, next);
+	else
+		free(r);
 }
 
 static void sweep_routes(struct net **list)

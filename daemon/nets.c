@@ -55,12 +55,13 @@ static unsigned *count(struct nets *nets, const struct net *net)
 	return &nets->count[net->kind][p->family == 6][p->len];
 }
 
-bool nets_add(struct nets *nets, struct net *net)
+struct net *nets_add(struct nets *nets, struct net *net)
 {
-	if (RB_INSERT(nets_tree, &nets->tree, net))
-		return false;
-	++*count(nets, net);
-	return true;
+	struct net *there = RB_INSERT(nets_tree, &nets->tree, net);
+
+	if (!there)
+		++*count(nets, net);
+	return there;
 }
 
 void nets_remove(struct nets *nets, struct net *net)

@@ -51,8 +51,8 @@ struct nets {
 	unsigned count[NET_KINDS][2][NETS_LENGTHS];
 };
 
-/* False if one of that place is there already. */
-bool nets_add(struct nets *nets, struct net *net);
+/* NULL, or the one of that place that is there already, and stays alone. */
+struct net *nets_add(struct nets *nets, struct net *net);
 void nets_remove(struct nets *nets, struct net *net);
 /* The one of that place, or NULL. */
 struct net *nets_find(struct nets *nets, const struct net *key);

@@ -35,6 +35,7 @@
 
 static struct {
 	struct rtnl requests, events;
+	struct rtnl_done done;		/* and not told to the watcher yet */
 	struct os_watcher watcher;
 } os;
 
@@ -76,6 +77,7 @@ void os_stop(void)
 	rtnl_close(&os.requests);
 	os_deletions_stop();
 	rtnl_close(&os.events);
+	rtnl_done_free(&os.done);
 }
 
 /*
@@ -282,6 +284,17 @@ static void describe(struct rtnl_batch *b, const struct wire_open *open,
 		rtnl_set_txqueuelen(b, dev->ifindex, open->txqueuelen);
 }
 
+/* Sends the batch, and ends it; what it did is told with the next events. */
+static int commit(struct rtnl_batch *batch, struct os_link *ret_link,
+		  struct wire_refused *why)
+{
+	int error = rtnl_commit(&os.requests, batch, ret_link, why);
+
+	rtnl_note(&os.done, batch);
+	rtnl_batch_free(batch);
+	return error;
+}
+
 /* A device as it is made. */
 static const struct wire_open bare = { .flags = WIRE_OPEN_DOWN };
 
@@ -305,8 +318,7 @@ int os_device_open(const struct wire_open *open, const char *alias,
 	move.ifindex = dev->ifindex;
 	rtnl_move(&batch, &move);
 	rtnl_get_link(&batch, dev->ifindex);
-	error = rtnl_commit(&os.requests, &batch, &link, why);
-	rtnl_batch_free(&batch);
+	error = commit(&batch, &link, why);
 	if (error)
 		return error;
 	if (link.ifindex != dev->ifindex)
@@ -348,8 +360,7 @@ static int commit_and_look(struct rtnl_batch *batch, unsigned ifindex,
 
 	*ret = (struct os_link){ 0 };
 	rtnl_get_link(batch, ifindex);
-	error = rtnl_commit(&os.requests, batch, ret, why);
-	rtnl_batch_free(batch);
+	error = commit(batch, ret, why);
 	if (!error && ret->ifindex != ifindex)
 		return refuse(why, WIRE_E_FAILED, "read back",
 			      "the kernel told nothing of the device");
@@ -452,15 +463,12 @@ int os_device_add_routes(unsigned ifindex, const struct wire_route *routes,
 			 unsigned n, struct wire_refused *why)
 {
 	struct rtnl_batch batch;
-	int error;
 
 	if (rtnl_batch_init(&batch))
 		return refuse(why, WIRE_E_NO_MEMORY, "route", "out of memory");
 	for (unsigned i = 0; i < n; i++)
 		rtnl_add_route(&batch, ifindex, &routes[i], NULL, true);
-	error = rtnl_commit(&os.requests, &batch, NULL, why);
-	rtnl_batch_free(&batch);
-	return error;
+	return commit(&batch, NULL, why);
 }
 
 int os_device_restore(unsigned ifindex, uint32_t connected_metric,
@@ -529,11 +537,15 @@ int os_watch_fd(void)
 
 int os_watch_read(unsigned most)
 {
-	return rtnl_read_events(&os.events, &os.watcher, most);
+	int error = rtnl_read_events(&os.events, &os.watcher, most);
+
+	/* Behind what tells of their links. */
+	return error ? error : rtnl_tell(&os.done, &os.watcher);
 }
 
 int os_watch_again(void)
 {
+	rtnl_forget(&os.done);
 	return rtnl_dump(&os.requests, &os.watcher);
 }
 

@@ -1,11 +1,15 @@
 #include "rtnl.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
 #include <libmnl/libmnl.h>
+#include <linux/filter.h>
 #include <linux/if.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
@@ -56,11 +60,47 @@ int rtnl_open(struct rtnl *ret)
 	return open_socket(ret, 0, 0);
 }
 
+/*
+ * Lets all in but what tells of a route of ours.  One with a preferred source is
+ * let in all the same: who removes it does not say that, and so not which it is.
+ */
+static int pass_over_ours(int fd)
+{
+	const unsigned at_type = offsetof(struct nlmsghdr, nlmsg_type);
+	const unsigned at_route = NLMSG_LENGTH(0);
+	const unsigned at_protocol = at_route +
+				     offsetof(struct rtmsg, rtm_protocol);
+	const unsigned at_attrs = NLMSG_SPACE(sizeof(struct rtmsg));
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_H | BPF_ABS, at_type),
+		BPF_JUMP(BPF_JMP | BPF_JEQ, htons(RTM_NEWROUTE), 1, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ, htons(RTM_DELROUTE), 0, 6),
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, at_protocol),
+		BPF_JUMP(BPF_JMP | BPF_JEQ, RTNL_PROTOCOL, 0, 4),
+		BPF_STMT(BPF_LDX | BPF_IMM, RTA_PREFSRC),
+		BPF_STMT(BPF_LD | BPF_IMM, at_attrs),
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, SKF_AD_OFF + SKF_AD_NLATTR),
+		BPF_JUMP(BPF_JMP | BPF_JEQ, 0, 1, 0),
+		BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+	};
+	const struct sock_fprog program = {
+		.len = sizeof(code) / sizeof(*code), .filter = code
+	};
+
+	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program,
+			  sizeof(program)) < 0 ? -errno : 0;
+}
+
 int rtnl_open_events(struct rtnl *ret)
 {
-	return open_socket(ret, SOCK_NONBLOCK, RTMGRP_LINK |
-			   RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR |
-			   RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE);
+	int error = open_socket(ret, SOCK_NONBLOCK, RTMGRP_LINK |
+				RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR |
+				RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE);
+
+	if (!error)
+		error = pass_over_ours(rtnl_fd(ret));
+	return error;
 }
 
 int rtnl_fd(const struct rtnl *rtnl)
@@ -357,7 +397,10 @@ static bool parse_route(const struct nlmsghdr *nlh, struct os_route *ret)
 	ret->dst.len = rtm->rtm_dst_len;
 	ret->which = hash(HASH_BASIS, &rtm->rtm_tos, sizeof(rtm->rtm_tos));
 	ret->which = hash(ret->which, &rtm->rtm_type, sizeof(rtm->rtm_type));
-	ret->which = hash(ret->which, &rtm->rtm_scope, sizeof(rtm->rtm_scope));
+	/* Of IPv6 the kernel tells none, whatever was asked for. */
+	if (rtm->rtm_family == AF_INET)
+		ret->which = hash(ret->which, &rtm->rtm_scope,
+				  sizeof(rtm->rtm_scope));
 	ret->which = hash(ret->which, &rtm->rtm_protocol,
 			  sizeof(rtm->rtm_protocol));
 	mnl_attr_for_each(attr, nlh, sizeof(*rtm)) {
@@ -503,7 +546,7 @@ static bool is_tolerated(const struct rtnl_row *row, int err)
 	return false;
 }
 
-static const struct rtnl_row *find_row(const struct rtnl_batch *b, uint32_t seq)
+static struct rtnl_row *find_row(const struct rtnl_batch *b, uint32_t seq)
 {
 	for (unsigned i = 0; i < b->n; i++)
 		if (b->rows[i].seq == seq)
@@ -535,8 +578,7 @@ static int read_answers(struct rtnl *rtnl, const struct rtnl_batch *b,
 				      strerror(errno));
 		for (; mnl_nlmsg_ok(nlh, len);
 		     nlh = mnl_nlmsg_next(nlh, &len)) {
-			const struct rtnl_row *row = find_row(b,
-							      nlh->nlmsg_seq);
+			struct rtnl_row *row = find_row(b, nlh->nlmsg_seq);
 			const struct nlmsgerr *err = mnl_nlmsg_get_payload(nlh);
 
 			if (!row)
@@ -545,6 +587,7 @@ static int read_answers(struct rtnl *rtnl, const struct rtnl_batch *b,
 				parse_link(nlh, ret_link);
 			if (nlh->nlmsg_type != NLMSG_ERROR)
 				continue;
+			row->error = err->error;
 			if (err->error && !is_tolerated(row, -err->error) &&
 			    !result)
 				result = explain(row, nlh, -err->error, why);
@@ -560,6 +603,9 @@ int rtnl_commit(struct rtnl *rtnl, struct rtnl_batch *b,
 	struct nlmsghdr *nlh = (void *)b->buf;
 	int len = (int)b->len;
 
+	if (b->error == -ENOMEM)
+		return refuse(why, WIRE_E_NO_MEMORY, "netlink",
+			      "out of memory");
 	if (b->error)
 		return refuse(why, WIRE_E_TOO_LARGE, "netlink",
 			      "more addresses and routes than one batch holds");
@@ -575,6 +621,76 @@ int rtnl_commit(struct rtnl *rtnl, struct rtnl_batch *b,
 		return refuse(why, WIRE_E_FAILED, "netlink",
 			      "cannot ask the kernel: %s", strerror(errno));
 	return read_answers(rtnl, b, ret_link, why);
+}
+
+/* --- routes of ours ----------------------------------------------------- */
+
+static bool is_done(const struct nlmsghdr *nlh, const struct rtnl_row *row)
+{
+	if (nlh->nlmsg_type == RTM_NEWROUTE)
+		return !row->error && !row->sourced;
+	/* That it was not there is as good. */
+	return nlh->nlmsg_type == RTM_DELROUTE;
+}
+
+static bool make_room(struct rtnl_done *done, size_t more)
+{
+	size_t room = done->room ? done->room : ANSWER_BYTES;
+	uint8_t *buf;
+
+	if (done->len + more <= done->room)
+		return true;
+	while (room < done->len + more)
+		room *= 2;
+	buf = realloc(done->buf, room);
+	if (!buf)
+		return false;
+	done->buf = buf;
+	done->room = room;
+	return true;
+}
+
+void rtnl_note(struct rtnl_done *done, const struct rtnl_batch *b)
+{
+	const struct nlmsghdr *nlh = (const void *)b->buf;
+	int len = (int)b->len;
+
+	for (unsigned i = 0; i < b->n; i++) {
+		size_t size = NLMSG_ALIGN(nlh->nlmsg_len);
+
+		if (is_done(nlh, &b->rows[i]) && !make_room(done, size)) {
+			done->lost = true;
+		} else if (is_done(nlh, &b->rows[i])) {
+			memcpy(done->buf + done->len, nlh, size);
+			done->len += size;
+		}
+		nlh = mnl_nlmsg_next(nlh, &len);
+	}
+}
+
+int rtnl_tell(struct rtnl_done *done, const struct os_watcher *watcher)
+{
+	const struct nlmsghdr *nlh = (const void *)done->buf;
+	int len = (int)done->len;
+	bool lost = done->lost;
+
+	for (; len > 0 && mnl_nlmsg_ok(nlh, len);
+	     nlh = mnl_nlmsg_next(nlh, &len))
+		tell(nlh, watcher);
+	rtnl_forget(done);
+	return lost ? -ENOBUFS : 0;
+}
+
+void rtnl_forget(struct rtnl_done *done)
+{
+	done->len = 0;
+	done->lost = false;
+}
+
+void rtnl_done_free(struct rtnl_done *done)
+{
+	free(done->buf);
+	*done = (struct rtnl_done){ .buf = NULL };
 }
 
 /* --- what there is, and what changes ----------------------------------- */

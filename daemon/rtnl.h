@@ -35,20 +35,24 @@ void rtnl_close(struct rtnl *rtnl);	/* a zeroed one is fine */
  * A batch.  Adding to a full one is remembered, and rtnl_commit() says so.
  */
 #define RTNL_WHAT_MAX	128
+#define RTNL_TEXT_MAX	80
 struct rtnl_row {			/* a message of a batch */
-	uint32_t seq;
 	const char *step;		/* what a refusal names */
-	char what[RTNL_WHAT_MAX];	/* "address 10.0.0.1/24", or "" */
-	struct wire_route route;	/* or this, which takes time to write */
-	bool removes;
 	const int *tolerate;		/* these are no failure; 0 ends them */
+	uint32_t seq;
+	int error;			/* what the kernel said, or 0 */
+	bool is_route, removes, sourced;
+	union {
+		char what[RTNL_TEXT_MAX];	/* "address 10.0.0.1/24", or "" */
+		struct wire_route route;	/* which takes time to write */
+	};
 };
 /* What was asked for, in words. */
 void rtnl_row_what(const struct rtnl_row *row, char ret[RTNL_WHAT_MAX]);
 struct rtnl_batch {
 	uint8_t *buf;
-	size_t len;
-	unsigned n;
+	size_t len, room;
+	unsigned n, room_rows;
 	struct rtnl_row *rows;		/* n of them */
 	int error;
 };
@@ -122,6 +126,23 @@ void rtnl_get_link(struct rtnl_batch *b, unsigned ifindex);
 int rtnl_commit(struct rtnl *rtnl, struct rtnl_batch *batch,
 		struct os_link *ret_link, struct wire_refused *why);
 
+/*
+ * The routes that batches have made and removed, of which the kernel tells
+ * nothing: see rtnl_open_events().  Made from zeros.
+ */
+struct rtnl_done {
+	uint8_t *buf;		/* messages, len bytes of them */
+	size_t len, room;
+	bool lost;		/* there was no memory for some */
+};
+/* Notes those of one that was committed, whatever came of it. */
+void rtnl_note(struct rtnl_done *done, const struct rtnl_batch *batch);
+/* Tells and forgets them.  0, or -ENOBUFS if some are not known any more. */
+int rtnl_tell(struct rtnl_done *done, const struct os_watcher *watcher);
+/* A dump is about to tell them. */
+void rtnl_forget(struct rtnl_done *done);
+void rtnl_done_free(struct rtnl_done *done);
+
 /* Tells all links, once or several times.  0 or -errno. */
 int rtnl_dump_links(struct rtnl *rtnl,
 		    void (*link)(void *arg, const struct os_link *link,
@@ -130,7 +151,10 @@ int rtnl_dump_links(struct rtnl *rtnl,
 int rtnl_dump_guards(struct rtnl *rtnl, const struct os_watcher *watcher);
 /* Tells all links, addresses and routes to the watcher.  0 or -errno. */
 int rtnl_dump(struct rtnl *rtnl, const struct os_watcher *watcher);
-/* Opens a socket that hears of changes, non-blocking. */
+/*
+ * Opens a socket that hears of changes, non-blocking.  Not of routes of ours: we
+ * made them, and there may be very many.
+ */
 int rtnl_open_events(struct rtnl *ret);
 /*
  * Tells what has come, of so many datagrams at the most.  0, -EAGAIN if there

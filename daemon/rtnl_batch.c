@@ -26,18 +26,36 @@
  * either family as two; and 14 messages besides.
  */
 #define MESSAGES_MAX	(7 * WIRE_ADDRESSES_MAX + 2 * (WIRE_ROUTES_MAX + 2) + 14)
-#define MESSAGE_BYTES	192		/* longest message that we build, */
+#define MESSAGE_BYTES	192	/* longest message that we build, but one: */
 #define GUARD_BYTES	(GUARD_INSNS_MAX * sizeof(struct guard_insn))
-#define BATCH_BYTES	(MESSAGES_MAX * MESSAGE_BYTES + GUARD_BYTES) /* but one */
+#define FIRST_ROWS	32		/* what most take */
 /* A message type that no kernel has: a step that the fault hook breaks. */
 #define NO_SUCH_TYPE	(RTM_MAX + 64)
+
+/* Room for so many messages, the next one as long as can be.  0 or -ENOMEM. */
+static int grow(struct rtnl_batch *b, unsigned rows)
+{
+	size_t room = rows * MESSAGE_BYTES + GUARD_BYTES;
+	struct rtnl_row *more_rows = reallocarray(b->rows, rows,
+						  sizeof(*more_rows));
+	uint8_t *more;
+
+	if (!more_rows)
+		return -ENOMEM;
+	b->rows = more_rows;
+	more = realloc(b->buf, room);
+	if (!more)
+		return -ENOMEM;
+	b->buf = more;
+	b->room = room;
+	b->room_rows = rows;
+	return 0;
+}
 
 int rtnl_batch_init(struct rtnl_batch *b)
 {
 	*b = (struct rtnl_batch){ 0 };
-	b->buf = malloc(BATCH_BYTES);
-	b->rows = calloc(MESSAGES_MAX, sizeof(*b->rows));
-	if (b->buf && b->rows)
+	if (!grow(b, FIRST_ROWS))
 		return 0;
 	rtnl_batch_free(b);
 	return -ENOMEM;
@@ -55,8 +73,8 @@ void rtnl_row_what(const struct rtnl_row *row, char ret[RTNL_WHAT_MAX])
 	const struct wire_route *r = &row->route;
 	char dst[PREFIX_TEXT_MAX], via[PREFIX_TEXT_MAX];
 
-	if (!r->dst.family)
-		memcpy(ret, row->what, RTNL_WHAT_MAX);
+	if (!row->is_route)
+		snprintf(ret, RTNL_WHAT_MAX, "%s", row->what);
 	else
 		snprintf(ret, RTNL_WHAT_MAX, "%s%s via %s metric %u",
 			 row->removes ? "removing " : "",
@@ -71,8 +89,11 @@ static struct nlmsghdr *begin(struct rtnl_batch *b, const char *step,
 {
 	struct nlmsghdr *nlh;
 
-	if (b->n == MESSAGES_MAX || b->len + MESSAGE_BYTES > BATCH_BYTES)
+	if (b->n == MESSAGES_MAX)
 		b->error = -E2BIG;
+	else if (b->n == b->room_rows)
+		b->error = grow(b, 2 * b->n < MESSAGES_MAX ? 2 * b->n :
+				   MESSAGES_MAX);
 	if (b->error)
 		return NULL;
 	nlh = mnl_nlmsg_put_header(b->buf + b->len);
@@ -123,7 +144,7 @@ void rtnl_set_name(struct rtnl_batch *b, unsigned ifindex, const char *name)
 
 	if (!nlh)
 		return;
-	snprintf(b->rows[b->n].what, RTNL_WHAT_MAX, "name %s", name);
+	snprintf(b->rows[b->n].what, RTNL_TEXT_MAX, "name %s", name);
 	mnl_attr_put_strz(nlh, IFLA_IFNAME, name);
 	end(b, nlh);
 }
@@ -134,7 +155,7 @@ void rtnl_set_mac(struct rtnl_batch *b, unsigned ifindex, const uint8_t mac[6])
 
 	if (!nlh)
 		return;
-	snprintf(b->rows[b->n].what, RTNL_WHAT_MAX,
+	snprintf(b->rows[b->n].what, RTNL_TEXT_MAX,
 		 "MAC %02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2],
 		 mac[3], mac[4], mac[5]);
 	mnl_attr_put(nlh, IFLA_ADDRESS, 6, mac);
@@ -147,7 +168,7 @@ void rtnl_set_mtu(struct rtnl_batch *b, unsigned ifindex, uint32_t mtu)
 
 	if (!nlh)
 		return;
-	snprintf(b->rows[b->n].what, RTNL_WHAT_MAX, "MTU %u", mtu);
+	snprintf(b->rows[b->n].what, RTNL_TEXT_MAX, "MTU %u", mtu);
 	mnl_attr_put_u32(nlh, IFLA_MTU, mtu);
 	end(b, nlh);
 }
@@ -159,7 +180,7 @@ void rtnl_set_txqueuelen(struct rtnl_batch *b, unsigned ifindex, uint32_t len)
 
 	if (!nlh)
 		return;
-	snprintf(b->rows[b->n].what, RTNL_WHAT_MAX, "txqueuelen %u", len);
+	snprintf(b->rows[b->n].what, RTNL_TEXT_MAX, "txqueuelen %u", len);
 	mnl_attr_put_u32(nlh, IFLA_TXQLEN, len);
 	end(b, nlh);
 }
@@ -228,7 +249,7 @@ static struct nlmsghdr *begin_address(struct rtnl_batch *b, uint16_t type,
 	if (!nlh)
 		return NULL;
 	b->rows[b->n].tolerate = tolerate;
-	snprintf(b->rows[b->n].what, RTNL_WHAT_MAX, "%saddress %s",
+	snprintf(b->rows[b->n].what, RTNL_TEXT_MAX, "%saddress %s",
 		 type == RTM_DELADDR ? "removing " : "",
 		 prefix_format(&a->local, text));
 	ifa = mnl_nlmsg_get_payload(nlh);
@@ -279,6 +300,7 @@ static struct nlmsghdr *begin_route(struct rtnl_batch *b, uint16_t type,
 	if (!nlh)
 		return NULL;
 	b->rows[b->n].tolerate = tolerate;
+	b->rows[b->n].is_route = true;
 	b->rows[b->n].route = *r;
 	b->rows[b->n].removes = type == RTM_DELROUTE;
 	rtm = mnl_nlmsg_get_payload(nlh);
@@ -330,6 +352,7 @@ void rtnl_add_route(struct rtnl_batch *b, unsigned ifindex,
 			return;
 		if (source)
 			put_ip(nlh, RTA_PREFSRC, source);
+		b->rows[b->n].sourced = source;
 		end(b, nlh);
 	}
 }

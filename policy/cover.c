@@ -20,6 +20,15 @@ static int compare(const void *left, const void *right)
 	return r ? r : (int)a->len - (int)b->len;
 }
 
+/* Lists often are. */
+static bool is_in_order(const struct prefix *p, size_t n)
+{
+	for (size_t i = 1; i < n; i++)
+		if (compare(&p[i - 1], &p[i]) > 0)
+			return false;
+	return true;
+}
+
 /* All that leads to the device, in order; NULL without memory. */
 static struct prefix *collect(const struct wire_open *ask,
 			      const struct policy_usage *usage, size_t *ret_n)
@@ -41,7 +50,8 @@ static struct prefix *collect(const struct wire_open *ask,
 	if (others > 0)
 		usage->destinations(usage->routes_arg, p + n);
 	n += others;
-	qsort(p, n, sizeof(*p), compare);
+	if (!is_in_order(p, n))
+		qsort(p, n, sizeof(*p), compare);
 	*ret_n = n;
 	return p;
 }

@@ -139,7 +139,8 @@ static int check_inside(const char *what, const struct prefix *p,
 	char text[PREFIX_TEXT_MAX], other[PREFIX_TEXT_MAX];
 
 	for (size_t i = 0; i < N_FORBIDDEN; i++)
-		if (prefix_contains(&forbidden[i].prefix, core))
+		if (forbidden[i].prefix.family == core->family &&
+		    prefix_contains(&forbidden[i].prefix, core))
 			return INVALID(ret, "%s %s is in %s (%s), which no "
 				"device may have; choose another", what,
 				prefix_format(p, text),
@@ -156,7 +157,8 @@ static int check_around(const char *what, const struct prefix *p,
 	char text[PREFIX_TEXT_MAX], other[PREFIX_TEXT_MAX];
 
 	for (size_t i = 0; i < N_FORBIDDEN; i++)
-		if (prefix_overlaps(&forbidden[i].prefix, &net))
+		if (forbidden[i].prefix.family == net.family &&
+		    prefix_overlaps(&forbidden[i].prefix, &net))
 			return INVALID(ret, "%s %s covers %s (%s), which no "
 				"device may have; choose longer prefixes "
 				"beside it", what, prefix_format(p, text),
