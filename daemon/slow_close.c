@@ -310,7 +310,7 @@ static int send_some(struct family *f, uint32_t number)
 	if (sendmsg(dying.sock, &p.msg, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
 		return -errno;
 	/* Before the bell, or a child could be faster, and these the last. */
-	while (n-- > 0)
+	for (; n > 0 && f->waiting; n--)
 		close(take_first(f));
 	return 0;
 }
@@ -463,19 +463,17 @@ void slow_close_listener(int fd)
 	give_to_undertaker(fd, geteuid());
 }
 
-/* As one family, whosever they are. */
-static void join_families(void)
+/* Those that wait, whosever they are. */
+static void join_families(struct family *all)
 {
-	struct family *all = dying.families, *f, *next;
+	struct family *f, *next;
 
 	DL_FOREACH_SAFE(dying.families, f, next) {
-		if (f == all)
-			continue;
 		DL_CONCAT(all->waiting, f->waiting);
 		all->n_waiting += f->n_waiting;
-		DL_DELETE(dying.families, f);
 		free(f);
 	}
+	dying.families = NULL;
 }
 
 /* Not for ever: what waits then ends with us. */
@@ -483,7 +481,7 @@ static void hand_over_all(struct family *all)
 {
 	int64_t end = now_ms() + LIMIT_LAST_CLOSES_MS;
 
-	while (all->n_waiting > 0 && now_ms() < end) {
+	while (all->waiting && now_ms() < end) {
 		if (send_some(all, 0))
 			poll(NULL, 0, LAST_RETRY_MS);
 		else if (!ring())
@@ -493,20 +491,17 @@ static void hand_over_all(struct family *all)
 
 static void forget_all(void)
 {
+	struct family all = { 0 };
 	struct burial *b, *next;
 
 	DL_FOREACH_SAFE(dying.away, b, next)
 		free(b);
 	dying.away = NULL;
-	if (!dying.families)
-		return;
-	join_families();
+	join_families(&all);
 	if (dying.sock >= 0)
-		hand_over_all(dying.families);
-	while (dying.families->waiting)
-		(void)take_first(dying.families);
-	free(dying.families);
-	dying.families = NULL;
+		hand_over_all(&all);
+	while (all.waiting)
+		(void)take_first(&all);
 }
 
 void slow_close_stop(void)
