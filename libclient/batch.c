@@ -61,18 +61,11 @@ static bool batch_ready(struct queue *q)
 	return q->batch;
 }
 
-static int recv_now(struct queue *q, struct ttd_packet *packets, unsigned n)
+static int recv_inside(struct queue *q, struct ttd_packet *packets, unsigned n)
 {
-	int r = gate_enter_reader(&q->io);
-
-	if (r < 0)
-		return r;
 	if (queue_is_pushed(q))
-		r = -EBUSY;
-	else
-		r = batch_ready(q) ? read_some(q, packets, n) : -ENOMEM;
-	gate_leave_reader(&q->io, &q->dev->meet);
-	return r;
+		return -EBUSY;
+	return batch_ready(q) ? read_some(q, packets, n) : -ENOMEM;
 }
 
 int ttd_recv_batch(struct ttd_device *dev, unsigned queue,
@@ -87,9 +80,17 @@ int ttd_recv_batch(struct ttd_device *dev, unsigned queue,
 		return -EINVAL;
 	q = &dev->queues[queue];
 	deadline = timeout_ms ? deadline_in(timeout_ms) : 0;
-	do
-		r = recv_now(q, packets, n < TTD_BATCH_MAX ? n : TTD_BATCH_MAX);
-	while (r == -EAGAIN && timeout_ms && (r = queue_wait(q, deadline)) == 0);
+	if (n > TTD_BATCH_MAX)
+		n = TTD_BATCH_MAX;
+	r = gate_enter_reader(&q->io);
+	if (r < 0)
+		return r;
+	while ((r = recv_inside(q, packets, n)) == -EAGAIN && timeout_ms) {
+		r = queue_wait_inside(q, deadline);
+		if (r < 0)
+			return r;
+	}
+	gate_leave_reader(&q->io, &dev->meet);
 	return r;
 }
 

@@ -125,9 +125,13 @@ void device_drop(struct ttd_device *dev);
 
 /* A handler is set, or ttd_run() is on it. */
 bool queue_is_pushed(const struct queue *q);
-/* Waits: 0: try to read, -ETIMEDOUT, or -ESHUTDOWN. */
-int queue_wait(struct queue *q, int64_t deadline);
-/* The same as long as it takes, where it hinders no ttd_take_fd(). */
+/*
+ * Its reader waits, and another may read meanwhile; inside of the gate all the
+ * time, so that ttd_free() waits for the call.  0: try to read; -ETIMEDOUT,
+ * -ESHUTDOWN or -EBUSY: it has left the gate.
+ */
+int queue_wait_inside(struct queue *q, int64_t deadline);
+/* Waits as long as it takes, where it hinders no ttd_take_fd(). */
 void queue_idle(struct queue *q);
 /*
  * For its reader, see gate.h: the next packet, where it lies until the next

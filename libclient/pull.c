@@ -217,30 +217,27 @@ bool queue_is_pushed(const struct queue *q)
 	return atomic_load(&q->dev->pushing) || atomic_load(&q->in_run);
 }
 
-int queue_wait(struct queue *q, int64_t deadline)
+int queue_wait_inside(struct queue *q, int64_t deadline)
 {
 	int r;
 
-	if (!gate_enter(&q->io))
-		return -ESHUTDOWN;
+	gate_drop_reader(&q->io);
 	r = wait_inside(q, deadline);
-	gate_leave(&q->io, &q->dev->meet);
+	if (r == 0 && !gate_take_reader(&q->io))
+		r = gate_is_shut(&q->io) ? -ESHUTDOWN : -EBUSY;
+	if (r < 0)
+		gate_leave(&q->io, &q->dev->meet);
 	return r;
 }
 
-static ssize_t recv_now(struct queue *q, void *buf, size_t cap)
+static ssize_t recv_inside(struct queue *q, void *buf, size_t cap)
 {
-	ssize_t n = gate_enter_reader(&q->io);
-
-	if (n < 0)
-		return n;
-	n = queue_is_pushed(q) ? -EBUSY : read_to(q, buf, cap);
-	gate_leave_reader(&q->io, &q->dev->meet);
-	return n;
+	return queue_is_pushed(q) ? -EBUSY : read_to(q, buf, cap);
 }
 
 ssize_t ttd_recv(struct ttd_device *dev, void *buf, size_t cap, int timeout_ms)
 {
+	struct queue *q;
 	int64_t deadline;
 	ssize_t n;
 
@@ -248,11 +245,17 @@ ssize_t ttd_recv(struct ttd_device *dev, void *buf, size_t cap, int timeout_ms)
 		return -EINVAL;
 	if (dev->offload == TTD_OFFLOAD_PASS)
 		return -EOPNOTSUPP;
+	q = &dev->queues[0];
 	deadline = timeout_ms ? deadline_in(timeout_ms) : 0;
-	do
-		n = recv_now(&dev->queues[0], buf, cap);
-	while (n == -EAGAIN && timeout_ms &&
-	       (n = queue_wait(&dev->queues[0], deadline)) == 0);
+	n = gate_enter_reader(&q->io);
+	if (n < 0)
+		return n;
+	while ((n = recv_inside(q, buf, cap)) == -EAGAIN && timeout_ms) {
+		n = queue_wait_inside(q, deadline);
+		if (n < 0)
+			return n;
+	}
+	gate_leave_reader(&q->io, &dev->meet);
 	return n;
 }
 

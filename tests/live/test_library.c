@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_packet.h>
+#include <malloc.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -22,6 +23,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -78,6 +80,40 @@ int pthread_create(pthread_t *t, const pthread_attr_t *attr,
 		return EAGAIN;
 	*(void **)&real = dlsym(RTLD_NEXT, "pthread_create");
 	return real(t, attr, start, arg);
+}
+
+/* Its read finds nothing, while another thread frees this device. */
+static _Thread_local struct ttd_device *late_for;
+static _Thread_local bool leaves_late;
+#define LATE_MS 200	/* ttd_free() takes less, if nothing holds it up */
+
+ssize_t read(int fd, void *buf, size_t n)
+{
+	if (!late_for)
+		return syscall(SYS_read, fd, buf, n);
+	while (ttd_status(late_for, NULL) == TTD_OPEN)
+		sched_yield();
+	poll(NULL, 0, LATE_MS);
+	late_for = NULL;
+	leaves_late = true;
+	errno = EAGAIN;
+	return -1;
+}
+
+/* Who leaves a gate that is shut does it with a mutex. */
+int pthread_mutex_unlock(pthread_mutex_t *mutex)
+{
+	static int (*real)(pthread_mutex_t *);
+	int r;
+
+	if (!real)
+		*(void **)&real = dlsym(RTLD_NEXT, "pthread_mutex_unlock");
+	r = real(mutex);
+	if (leaves_late) {
+		leaves_late = false;
+		poll(NULL, 0, LATE_MS);
+	}
+	return r;
 }
 #endif
 
@@ -603,6 +639,42 @@ START_TEST(free_waits_for_calls)
 	}
 }
 END_TEST
+
+#ifdef INTERPOSE
+#define PERTURB 0x11	/* freed memory is an open gate, and no pointer */
+
+static void *call_late_recv(void *arg)
+{
+	struct call *c = arg;
+	struct ttd_packet p;
+	char buf[2048];
+
+	late_for = c->dev;
+	if (c->queue)
+		c->result = ttd_recv_batch(c->dev, c->queue, &p, 1,
+					   TTD_FOREVER);
+	else
+		c->result = ttd_recv(c->dev, buf, sizeof(buf), TTD_FOREVER);
+	c->at = now_ms();
+	return NULL;
+}
+
+/* Also for one that has read in vain, and is about to wait for a packet. */
+START_TEST(free_waits_for_who_is_about_to_wait)
+{
+	struct ttd_device *dev = open_device(TTD_TUN, 2, 1);
+	struct call recv = { .dev = dev, .queue = (unsigned)_i };
+	int64_t since;
+
+	mallopt(M_PERTURB, PERTURB);
+	begin(&recv, call_late_recv);
+	nap(20);
+	since = now_ms();
+	ttd_free(dev);
+	came_back(&recv, since, -ESHUTDOWN);
+}
+END_TEST
+#endif
 
 #define SLOW_MS 1000	/* more than a busy machine deletes a device in */
 
@@ -1657,6 +1729,9 @@ int main(void)
 	tcase_add_test(t, bad_packets_end_nothing);
 	tcase_add_test(t, close_wakes_all);
 	tcase_add_test(t, free_waits_for_calls);
+#ifdef INTERPOSE
+	tcase_add_loop_test(t, free_waits_for_who_is_about_to_wait, 0, 2);
+#endif
 	tcase_add_test(t, free_waits_for_handlers);
 	tcase_add_test(t, an_ended_device_waits_for_its_handler);
 	tcase_add_test(t, a_wire_whose_ends_have_ended_comes_apart);
