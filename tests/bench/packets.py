@@ -166,7 +166,7 @@ class Wire(Workload):
         must_have(self.control)
         self.arena = Arena(build)
         self.until = ["--bytes", "1M"] if blink else ["--time", "2"]
-        self.server = self.arena.keep(Server(self.arena.b))
+        self.start_ends()
         plays, not_run = {}, {}
         for mode in self.modes:
             who = own(players) if mode == "connect" else players
@@ -177,6 +177,9 @@ class Wire(Workload):
         veth = self.arena.veth()
         plays["veth"] = lambda: self.stream(veth)
         return plays, not_run
+
+    def start_ends(self):
+        self.arena.keep(Server(self.arena.b))
 
     def player(self, player, mode):
         side = self.arena.start(player, "wire", mode, two=True)
@@ -295,6 +298,28 @@ class Ping(Workload):
         self.arena.close()
 
 
+class PingAcross(Wire):
+    """From host to host across the contestant, and back."""
+
+    unit, lower_is_better = "ns", True
+
+    def __init__(self, modes):
+        super().__init__(modes, name="ping")
+        self.name = "wire, ping, p50"
+        self.settings = f"64 B, {PINGS} a round, 0.2 ms between them"
+
+    def begin(self, build, players, blink):
+        self.count = 10 if blink else PINGS
+        return super().begin(build, players, blink)
+
+    def start_ends(self):
+        self.ping = self.arena.traffic(self.arena.a, "ping", "udp")
+        self.arena.traffic(self.arena.b, "reflect", "udp")
+
+    def stream(self, side):
+        return self.ping.run(self.count, side.there)["p50"]
+
+
 MODES = ["none", "split", "pass"]
 
 WORKLOADS = [
@@ -306,6 +331,7 @@ WORKLOADS = [
     Wire(MODES, six=True),
     Udp(MODES, UDP_SMALL, 1),
     Udp(["split", "pass"], UDP_FULL, UDP_SEGMENTS),
+    PingAcross([*MODES, "connect"]),
     Ping("p50"),
     Ping("p99"),
 ]

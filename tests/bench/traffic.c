@@ -7,6 +7,7 @@
  *			p50=, p99= ns
  *	blast		run MS ADDRESS SIZE SEGMENTS: as many as can be, with
  *			UDP_SEGMENT where SEGMENTS is more than 1; packets=
+ *	reflect		sends each datagram back, from "ready" on
  *	sink		run: packets= and bytes= since the last time
  */
 #include <arpa/inet.h>
@@ -182,6 +183,26 @@ static void blast(void)
 	}
 }
 
+static void reflect(void)
+{
+	static uint8_t datagram[LONGEST + 1];
+	int sock = udp_socket();
+
+	come_from_port(sock);
+	contestant_end_with_stdin();
+	contestant_ready();
+	for (;;) {
+		struct sockaddr_in from;
+		socklen_t len = sizeof(from);
+		ssize_t n = recvfrom(sock, datagram, sizeof(datagram), 0,
+				     (struct sockaddr *)&from, &len);
+
+		if (n >= 0)
+			sendto(sock, datagram, (size_t)n, 0,
+			       (struct sockaddr *)&from, len);
+	}
+}
+
 static struct {
 	atomic_ulong datagrams, bytes;
 } sunk;
@@ -227,6 +248,8 @@ int main(int argc, char **argv)
 	struct contestant c;
 
 	contestant_begin(&c, argc, argv);
+	if (contestant_is(&c, "reflect"))
+		reflect();
 	if (contestant_is(&c, "sink")) {
 		sink(&c);
 		return 0;
