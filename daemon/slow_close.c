@@ -351,10 +351,10 @@ static int hand_over(struct family *f)
  */
 static bool may_go(const struct family *f)
 {
-	unsigned least = f->n_away < LIMIT_DYING_SMALL_UID ? 1 :
-							     LIMIT_DYING_TOGETHER;
+	bool small = f->n_away < LIMIT_DYING_SMALL_UID;
 
-	return f->n_waiting >= least && f->n_away < LIMIT_DYING_UID;
+	return f->n_away < LIMIT_DYING_UID &&
+	       f->n_waiting >= (small ? 1 : LIMIT_DYING_TOGETHER);
 }
 
 /* One packet: the next one goes when it has been received. */
