@@ -167,11 +167,12 @@ static void raise_fd_limit(void)
 
 /*
  * Before its clients where processors are scarce: so many of them may be busy
- * that somebody else's request waits for theirs.  Who may not goes on as he is.
+ * that somebody else's request waits for theirs.  Who may not, or was given
+ * another value, goes on as he is.
  */
 static void raise_priority(void)
 {
-	if (getpriority(PRIO_PROCESS, 0) > NICE)
+	if (getpriority(PRIO_PROCESS, 0) == 0)
 		(void)setpriority(PRIO_PROCESS, 0, NICE);
 }
 

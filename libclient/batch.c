@@ -82,7 +82,7 @@ int ttd_recv_batch(struct ttd_device *dev, unsigned queue,
 	deadline = timeout_ms ? deadline_in(timeout_ms) : 0;
 	if (n > TTD_BATCH_MAX)
 		n = TTD_BATCH_MAX;
-	r = gate_enter_reader(&q->io);
+	r = queue_enter_to_read(q);
 	if (r < 0)
 		return r;
 	while ((r = recv_inside(q, packets, n)) == -EAGAIN && timeout_ms) {

@@ -125,6 +125,8 @@ void device_drop(struct ttd_device *dev);
 
 /* A handler is set, or ttd_run() is on it. */
 bool queue_is_pushed(const struct queue *q);
+/* Into the gate, as its reader.  0, -ESHUTDOWN, or -EBUSY: another reads. */
+int queue_enter_to_read(struct queue *q);
 /*
  * Its reader waits, and another may read meanwhile; inside of the gate all the
  * time, so that ttd_free() waits for the call.  0: try to read; -ETIMEDOUT,

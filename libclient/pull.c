@@ -230,6 +230,14 @@ int queue_wait_inside(struct queue *q, int64_t deadline)
 	return r;
 }
 
+/* Who is told that a handler is set does not even keep its loop away. */
+int queue_enter_to_read(struct queue *q)
+{
+	if (queue_is_pushed(q) && !gate_is_shut(&q->io))
+		return -EBUSY;
+	return gate_enter_reader(&q->io);
+}
+
 static ssize_t recv_inside(struct queue *q, void *buf, size_t cap)
 {
 	return queue_is_pushed(q) ? -EBUSY : read_to(q, buf, cap);
@@ -247,7 +255,7 @@ ssize_t ttd_recv(struct ttd_device *dev, void *buf, size_t cap, int timeout_ms)
 		return -EOPNOTSUPP;
 	q = &dev->queues[0];
 	deadline = timeout_ms ? deadline_in(timeout_ms) : 0;
-	n = gate_enter_reader(&q->io);
+	n = queue_enter_to_read(q);
 	if (n < 0)
 		return n;
 	while ((n = recv_inside(q, buf, cap)) == -EAGAIN && timeout_ms) {
