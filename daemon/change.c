@@ -135,14 +135,24 @@ static bool goes_down(const struct change *ch)
 	return !is_down(&ch->from) && is_down(&ch->to);
 }
 
-/* And about nothing else? */
+/* Of the rest nothing ever changes. */
+static bool changes_but_routes(const struct change *ch)
+{
+	return ch->from.mtu != ch->to.mtu || ch->from.flags != ch->to.flags ||
+	       ch->from.n_addresses != ch->to.n_addresses ||
+	       memcmp(ch->from.addresses, ch->to.addresses,
+		      sizeof(ch->to.addresses)) != 0;
+}
+
+static bool changes(const struct change *ch)
+{
+	return ch->come + ch->gone > 0 || changes_but_routes(ch);
+}
+
 static bool is_about_routes(const struct change *ch)
 {
-	return ch->come + ch->gone > 0 && !ch->sets_mtu && !ch->repairs &&
-	       ch->from.flags == ch->to.flags &&
-	       ch->from.n_addresses == ch->to.n_addresses &&
-	       memcmp(ch->from.addresses, ch->to.addresses,
-		      sizeof(ch->to.addresses)) == 0;
+	return ch->come + ch->gone > 0 && !ch->repairs &&
+	       !changes_but_routes(ch);
 }
 
 /* The guards before and after; NULL where nothing of it changes. */
@@ -159,8 +169,11 @@ static int make_guards(struct change *ch, struct os_state *from,
 		return 0;
 	error = source_program(source, &ch->to, &held->routes, ifindex, 0,
 			       &to->guard, &ch->why);
-	/* What is there fitted once; if the host has more now, no undoing. */
-	if (!error && source_program(&held->source, &ch->from, &held->routes,
+	/*
+	 * What is there fitted once; if the host has more now, no undoing.  Of
+	 * routes alone it is made anew, where that is needed: guard_anew().
+	 */
+	if (!error && !is_about_routes(ch) && source_program(&held->source, &ch->from, &held->routes,
 				     ifindex, 1, &from->guard, NULL))
 		from->guard = NULL;
 	return error;
@@ -252,7 +265,7 @@ static void commit(struct change *ch, const struct config *config,
 	know(ch);
 	take_in(ch, false);
 	/* But one that changes nothing could hide a storm. */
-	if (memcmp(&ch->from, &ch->to, sizeof(ch->to)) != 0)
+	if (changes(ch))
 		mirror_forgive(held->lease.ifindex);
 	mirror_readdress(held->lease.ifindex, ch->from.addresses,
 			 ch->from.n_addresses, ch->to.addresses,

@@ -139,6 +139,10 @@ static void make_anew(struct held *held)
 	/* ENODEV: it has gone, of which we shall hear. */
 	if (!error || error == -ENODEV)
 		return;
+	/* Its rule may name prefixes: that is known when its client is back. */
+	if (held->lease.state == WIRE_LEASE_ORPHAN &&
+	    why.code == WIRE_E_TOO_LARGE)
+		return;
 	log_line(LOG_WARNING, "lease %s: the source guard of %s does not "
 		 "follow: %s; the device is taken back", held->lease.id,
 		 held->lease.name, why.text);

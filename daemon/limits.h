@@ -114,7 +114,9 @@ void limits_print(FILE *to);
 /* How long one turn makes guards anew: one at least. */
 #define LIMIT_GUARDS_TURN_MS	5
 /* Prefixes that a guard is made from. */
-#define LIMIT_GUARD_NETS	262144
+#define LIMIT_GUARD_NETS	65536
+/* And routes of the device among them: others wait while it is made. */
+#define LIMIT_GUARD_ROUTES	16384
 /*
  * Routes of a device to one destination: the kernel goes through all of them
  * for each one more.

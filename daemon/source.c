@@ -74,7 +74,7 @@ static struct {
 	struct guard_net *nets;
 	struct prefix *own;
 	size_t n_nets, n_own, room_nets, room_own;
-	bool too_many, no_memory;
+	bool too_many, too_many_ours, no_memory;
 	/* Of the walk through the mirror: */
 	const struct source *s;
 	unsigned ifindex;
@@ -134,6 +134,15 @@ static int compare_nets(const void *left, const void *right)
 	return r ? r : (int)a->len - (int)b->len;
 }
 
+/* Lists of routes often are. */
+static bool ours_are_in_order(void)
+{
+	for (size_t i = 1; i < gather.n_ours; i++)
+		if (compare_nets(&gather.nets[i - 1], &gather.nets[i]) > 0)
+			return false;
+	return true;
+}
+
 static bool is_ours(const struct prefix *p)
 {
 	const struct guard_net key = { .net = prefix_network(p) };
@@ -184,7 +193,8 @@ static void add_own_nets(const struct wire_open *is,
 		add_net(lease_far_end(&is->addresses[i]), true);
 	for (unsigned i = 0; i < is->n_routes; i++)
 		add_net(&is->routes[i].dst, true);
-	for (uint32_t i = 0; i < besides->n; i++) {
+	gather.too_many_ours = besides->n + is->n_routes > LIMIT_GUARD_ROUTES;
+	for (uint32_t i = 0; !gather.too_many_ours && i < besides->n; i++) {
 		struct wire_route r = routes_get(besides, i);
 
 		if (!add_net(&r.dst, true))
@@ -200,7 +210,7 @@ static void add_ours(const struct source *s, const struct wire_open *is,
 	if (s->automatic)
 		add_own_nets(is, besides);
 	gather.n_ours = gather.n_nets;
-	if (gather.n_ours > 0)
+	if (!ours_are_in_order())
 		qsort(gather.nets, gather.n_ours, sizeof(*gather.nets),
 		      compare_nets);
 	/* The kernel may not have told of them yet. */
@@ -239,8 +249,10 @@ static int build(const struct wire_open *is, struct guard_program *ret)
 	};
 	int n;
 
-	if (gather.no_memory || gather.too_many)
-		return gather.no_memory ? -ENOMEM : -E2BIG;
+	if (gather.no_memory)
+		return -ENOMEM;
+	if (gather.too_many || gather.too_many_ours)
+		return -E2BIG;
 	n = guard_build(&spec, ret->insns, GUARD_INSNS_MAX);
 	if (n >= 0)
 		ret->n = (unsigned)n;
@@ -268,15 +280,22 @@ int source_program(const struct source *s, const struct wire_open *is,
 	if (!s->guarded)
 		return 0;
 	gather.n_nets = gather.n_own = 0;
-	gather.too_many = gather.no_memory = false;
+	gather.too_many = gather.too_many_ours = gather.no_memory = false;
 	gather.s = s;
 	gather.ifindex = ifindex;
 	add_ours(s, is, besides);
-	(void)add_theirs();	/* what it lacks is noted */
+	if (!gather.too_many_ours)
+		(void)add_theirs();	/* what it lacks is noted */
 	if (is->layer == WIRE_TAP)
 		mirror_own(ifindex, on_own, NULL);
 	error = build(is, &programs[which]);
 	forget_many();
+	if (gather.too_many_ours)
+		return refuse(why, WIRE_E_TOO_LARGE, "guard", "a source guard "
+			      "is made from %d routes at most; ask for fewer, "
+			      "or have the rule name the prefixes that packets "
+			      "may come from (`source =`)",
+			      LIMIT_GUARD_ROUTES);
 	if (error == -E2BIG)
 		return refuse(why, WIRE_E_TOO_LARGE, "guard", "inside of what "
 			      "leads to the device the host has more networks "

@@ -17,6 +17,8 @@
 #define MANY		100000
 #define MANY_SANITIZED	25000	/* where all takes much longer */
 #define SOME		3000	/* more than go into one batch */
+#define GUARD_MS	100	/* until one follows what the host has */
+#define GUARD_ROUTES	16384	/* that one is made from */
 #define CALL_MS		20000	/* of a call; on a slow machine too */
 #define ANSWERS_MIN	5	/* others get at least, meanwhile */
 
@@ -460,6 +462,33 @@ START_TEST(many_are_known_after_a_restart)
 }
 END_TEST
 
+/*
+ * What its rule says of sources is not known until its client comes: that no
+ * guard could be made of so many does not end it meanwhile.
+ */
+START_TEST(many_wait_for_their_client)
+{
+	const struct rig_options o = { .policy = named };
+	struct ttd_options open = options("tt0");
+
+	begin(named);
+	open.flags = TTD_NO_THREAD;
+	DOES(ttd_open(&open, &dev, &why));
+	fill(16);
+	DOES(ttd_add_routes(dev, routes, SOME, &why));
+	rig_kill(&rig, SIGKILL);
+	rig_daemon(&rig, &o);
+	ck_assert_int_eq(sh_status("ip tuntap add other mode tun && "
+				   "ip addr add 10.200.0.1/24 dev other && "
+				   "ip link set other up"), 0);
+	sleep_ms(3 * GUARD_MS);
+	wait_for(TTD_EVENT_DAEMON_BACK);
+	ck_assert_uint_eq(in_kernel(), SOME);
+	DOES(ttd_del_routes(dev, routes, SOME, &why));
+	end();
+}
+END_TEST
+
 struct adding {
 	pthread_t thread;
 	int result;
@@ -579,7 +608,13 @@ START_TEST(a_guard_holds_many_that_merge)
 	open_device();
 	DOES(ttd_add_routes(dev, routes, 10000, &why));
 	ck_assert_uint_eq(in_kernel(), 10000);
-	/* And not many that do not: none of them is left. */
+	ck_assert_int_eq(ttd_add_routes(dev, routes + 10000,
+					GUARD_ROUTES - 10000 + 1, &why),
+			 -E2BIG);
+	ck_assert_msg(strstr(why.text, "16384 routes at most") != NULL, "%s",
+		      why.text);
+	ck_assert_uint_eq(in_kernel(), 10000);
+	/* And not many that do not merge: none of them is left. */
 	fill(16);
 	for (unsigned i = 0; i < 10000; i++)
 		routes[i].dst.ip[1] += 100;
@@ -607,6 +642,7 @@ int main(void)
 			    0, sizeof(theirs) / sizeof(*theirs));
 	tcase_add_test(t, routes_that_go_with_the_mtu_are_gone);
 	tcase_add_test(t, many_are_known_after_a_restart);
+	tcase_add_test(t, many_wait_for_their_client);
 	tcase_add_test(t, a_daemon_that_goes_in_between_leaves_none);
 	tcase_add_test(t, many_are_held_against_a_new_policy);
 	tcase_add_test(t, no_more_than_the_policy_says);
