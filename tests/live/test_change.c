@@ -987,12 +987,15 @@ static int fail_twice(unsigned first, unsigned second, struct ttd_error *e)
  */
 START_TEST(no_guard_is_left_that_nobody_knows)
 {
+	/* All that is said of uid 0 is looked at. */
+	struct rig_options o = { .policy = policy, .fault_build = true,
+				 .limits = { "log-lines=1000000" } };
 	unsigned second, taken_back = 0, not_undone = 0;
 	char *before, *now;
 	struct ttd_error e;
 	size_t log;
 
-	begin(true);
+	rig_start(&rig, &o);
 	for (second = 1; second < STEPS_MAX; second++) {
 		open_device(TTD_TUN, 0);
 		before = guard();
