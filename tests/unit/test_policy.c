@@ -1558,6 +1558,27 @@ START_TEST(routes_are_masked_single_and_known)
 }
 END_TEST
 
+/* In whatever order they come, the first that was there before is told. */
+START_TEST(the_first_route_that_comes_again)
+{
+	add_route("10.2.0.0/16", NULL, 0);
+	add_route("10.1.0.0/16", NULL, 0);
+	add_route("10.3.0.0/16", NULL, 0);
+	add_route("10.2.0.0/16", NULL, 0);
+	invalid("route 10.2.0.0/16 is asked for twice");
+	add_route("10.2.0.0/16", NULL, 0);
+	add_route("10.1.0.0/16", NULL, 0);
+	add_route("10.2.0.0/16", NULL, 0);
+	add_route("10.1.0.0/16", NULL, 0);
+	invalid("route 10.2.0.0/16 is asked for twice");
+	add_route("10.1.0.0/16", NULL, 0);
+	add_route("10.2.0.0/16", NULL, 0);
+	add_route("10.1.0.0/16", NULL, 0);
+	add_route("10.2.0.0/16", NULL, 0);
+	invalid("route 10.1.0.0/16 is asked for twice");
+}
+END_TEST
+
 START_TEST(metric_0_and_the_lowest_are_the_same_route)
 {
 	add_route("10.1.0.0/16", NULL, 0);
@@ -2250,6 +2271,7 @@ static TCase *request_case(void)
 	tcase_add_test(tc,
 		peers_are_of_the_family_of_a_full_length_address);
 	tcase_add_test(tc, routes_are_masked_single_and_known);
+	tcase_add_test(tc, the_first_route_that_comes_again);
 	tcase_add_test(tc, metric_0_and_the_lowest_are_the_same_route);
 	tcase_add_test(tc, gateways_are_single_addresses_of_the_family);
 	return tc;
