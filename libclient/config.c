@@ -115,40 +115,33 @@ static void make_part(void *arg, size_t i, struct wire_message *m)
 }
 
 /*
- * Takes away what may have been made, the last part first.  Of a part without
- * an answer nobody knows: if it was not made, taking it away is refused, which
- * is as good.
+ * Takes away what was made, the last part first.  A part without an answer is
+ * left alone: nobody knows whether it was made, or refused as all of it was
+ * there before.  True: none of the call's routes is left.
  */
-static int take_back(struct ttd_device *dev, const struct parts *added,
-		     const struct stream *s)
+static bool take_back(struct ttd_device *dev, const struct parts *added,
+		      const struct stream *s)
 {
 	struct parts p = *added;
-	size_t *which = calloc(s->sent, sizeof(*which)), n = 0;
+	size_t *which = calloc(s->sent, sizeof(*which));
 	bool *done = calloc(s->sent, sizeof(*done));
 	struct stream back = { .make = make_part, .arg = &p, .go_on = true,
 			       .done = done };
 	struct ttd_error why;
-	int r = -ENOMEM;
+	bool all = false;
 
 	if (!which || !done)
 		goto out;
 	for (size_t i = s->sent; i-- > 0;)
-		if (s->done[i] || i >= s->answered)
-			which[n++] = i;
+		if (s->done[i])
+			which[back.n++] = i;
 	p.type = WIRE_REMOVE;
 	p.which = which;
-	back.n = n;
-	r = n > 0 ? control_ask_all(dev, &back, &why) : 0;
-	/* What had an answer is there, unless its removal was refused. */
-	for (size_t i = 0; i < n && back.answered == n; i++)
-		if (s->done[which[i]] && !done[i])
-			goto out;
-	if (back.answered == n)
-		r = 0;
+	all = back.n == 0 || control_ask_all(dev, &back, &why) == 0;
 out:
 	free(which);
 	free(done);
-	return r;
+	return all && s->answered == s->sent;
 }
 
 static int not_taken_back(struct ttd_error *e)
@@ -179,7 +172,7 @@ static int ask_in_parts(struct ttd_device *dev, struct parts *p,
 	r = control_ask_all(dev, &s, error);
 	/* One part alone is made or it is not. */
 	if (r < 0 && r != -ESHUTDOWN && p->type == WIRE_ADD && s.n > 1 &&
-	    s.sent > 0 && take_back(dev, p, &s) < 0)
+	    s.sent > 0 && !take_back(dev, p, &s))
 		r = not_taken_back(error);
 	free(s.done);
 	return r;

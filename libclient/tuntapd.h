@@ -398,9 +398,10 @@ int ttd_del_addrs(struct ttd_device *dev, const struct ttd_addr *addrs,
  * served in between.  If one is refused, error->text names the route where there
  * is one to name, and what was made of the parts before is taken away again: to
  * the caller it is all of them or none, but for the moments in between.  The
- * same if the daemon goes away and is back in time; if not, or if taking away
- * fails, error->text says that some may be there.  timeout_ms is what the answer
- * to each part may take.
+ * same if the daemon goes away and is back in time, or an answer is late; but
+ * of up to 16 parts nobody knows then, and these are left as they are.  Where
+ * that is so, or taking away fails, error->text says that some may be there.
+ * timeout_ms is what the answer to each part may take.
  *
  * Nothing is ever replaced, neither the host's routes nor the device's own.
  * On a device that is down they are kept, and made when it comes up.

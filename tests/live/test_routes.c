@@ -19,6 +19,7 @@
 #define SOME		3000	/* more than go into one batch */
 #define GUARD_MS	100	/* until one follows what the host has */
 #define GUARD_ROUTES	16384	/* that one is made from */
+#define PARTS_UNDER_WAY	16	/* without an answer, at most */
 #define CALL_MS		20000	/* of a call; on a slow machine too */
 #define ANSWERS_MIN	5	/* others get at least, meanwhile */
 
@@ -511,6 +512,7 @@ static bool has_some(void *unused)
 	       0;
 }
 
+/* But for parts whose answers it took along, of which that is said. */
 START_TEST(a_daemon_that_goes_in_between_leaves_none)
 {
 	const struct rig_options o = { .policy = named };
@@ -528,8 +530,11 @@ START_TEST(a_daemon_that_goes_in_between_leaves_none)
 		ck_assert_uint_eq(in_kernel(), many);
 	else
 		ck_assert_int_eq(a.result, -EPIPE);
+	if (a.result != 0 && in_kernel() > 0)
+		ck_assert_ptr_nonnull(strstr(a.error.text, "may be there"));
 	if (a.result != 0)
-		ck_assert_uint_eq(in_kernel(), 0);
+		ck_assert_uint_le(in_kernel(), PARTS_UNDER_WAY *
+				  TTD_ROUTES_AT_ONCE);
 	end();
 }
 END_TEST
