@@ -173,8 +173,9 @@ static int make_guards(struct change *ch, struct os_state *from,
 	 * What is there fitted once; if the host has more now, no undoing.  Of
 	 * routes alone it is made anew, where that is needed: guard_anew().
 	 */
-	if (!error && !is_about_routes(ch) && source_program(&held->source, &ch->from, &held->routes,
-				     ifindex, 1, &from->guard, NULL))
+	if (!error && !is_about_routes(ch) &&
+	    source_program(&held->source, &ch->from, &held->routes, ifindex, 1,
+			   &from->guard, NULL))
 		from->guard = NULL;
 	return error;
 }

@@ -40,9 +40,9 @@ void source_free(struct held *held);
 
 /*
  * The guard of a device that is, or will be, so, and has these routes besides:
- * *ret is the program, or NULL if the source is not guarded.  ifindex 0: it is not there yet.  which: 0 or 1,
- * the program is valid until the next call with the same.  0 or -errno with
- * *why filled: a refusal at the step `guard`.
+ * *ret is the program, or NULL if the source is not guarded.  ifindex 0: it is
+ * not there yet.  which: 0 or 1, the program is valid until the next call with
+ * the same.  0 or -errno with *why filled: a refusal at the step `guard`.
  */
 int source_program(const struct source *s, const struct wire_open *is,
 		   const struct routes *besides, unsigned ifindex, int which,
