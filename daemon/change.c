@@ -531,6 +531,16 @@ static int too_many_alike(struct change *ch, const struct wire_route *r)
 		      prefix_format(&r->dst, text), LIMIT_ROUTES_ALIKE);
 }
 
+/* Those of the lease and, where it has such, those that come along. */
+static unsigned count_alike(const struct change *ch, const struct prefix *dst)
+{
+	unsigned n = routes_alike(&ch->held->routes, dst);
+
+	for (unsigned i = 0; n > 0 && i < ch->to.n_routes; i++)
+		n += prefix_equal(&ch->to.routes[i].dst, dst);
+	return n;
+}
+
 /* With the metric that it will have, where the client leaves that open. */
 static int append_routes(struct change *ch, const struct wire_add *add)
 {
@@ -543,7 +553,7 @@ static int append_routes(struct change *ch, const struct wire_add *add)
 
 		if (find_clash(routes, r, &with))
 			return clash(ch, &with);
-		if (routes_alike(routes, &r->dst) >= LIMIT_ROUTES_ALIKE)
+		if (count_alike(ch, &r->dst) >= LIMIT_ROUTES_ALIKE)
 			return too_many_alike(ch, r);
 		to->routes[to->n_routes++] = *r;
 	}

@@ -51,6 +51,7 @@ int judge_device(const struct held *held, struct wire_open *ask,
 
 	usage->routes = held->routes.n;
 	usage->routes_arg = (void *)(uintptr_t)&held->routes;
+	usage->ipv6 = held->routes.share.ipv6 > 0;
 	usage->destinations = is_large(&held->routes, ask) ? destinations :
 			      NULL;
 	error = policy_decide(held->server->policy, &held->conn->peer, ask,

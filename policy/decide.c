@@ -287,7 +287,7 @@ int policy_explain(const struct policy *policy, const struct peer *peer,
 {
 	struct question q = { policy, peer, ask, usage, NULL, ret };
 	struct wire_open out;
-	int r = request_check(ask, ret);
+	int r = request_check(ask, usage, ret);
 
 	if (r)
 		return r;

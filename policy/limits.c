@@ -181,7 +181,7 @@ static int check_mtu(const struct question *q)
 		return DENY(q, KEY_MTU, "MTU %u is outside `mtu = %s` of rule "
 			    "%s; ask for one inside, or for none",
 			    (unsigned)ask, range, q->rule->name);
-	if (request_mtu_min(q->ask) > mtu->max)
+	if (request_mtu_min(q->ask, q->usage) > mtu->max)
 		return DENY(q, KEY_MTU, "IPv6 needs an MTU of %d, which "
 			    "`mtu = %s` of rule %s forbids; ask for no IPv6",
 			    POLICY_MTU_IPV6, range, q->rule->name);

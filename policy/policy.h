@@ -42,6 +42,7 @@ struct policy_usage {
 	uint32_t routes;
 	void (*destinations)(void *routes_arg, struct prefix *ret);
 	void *routes_arg;
+	bool ipv6;	/* some of them are of IPv6 */
 };
 
 /* What holds for a device as long as it is there. */

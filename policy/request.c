@@ -87,12 +87,14 @@ static bool has_ipv6(const struct wire_open *ask)
 	return false;
 }
 
-uint32_t request_mtu_min(const struct wire_open *ask)
+uint32_t request_mtu_min(const struct wire_open *ask,
+			 const struct policy_usage *usage)
 {
-	return has_ipv6(ask) ? POLICY_MTU_IPV6 : POLICY_MTU_MIN;
+	return usage->ipv6 || has_ipv6(ask) ? POLICY_MTU_IPV6 : POLICY_MTU_MIN;
 }
 
 static int check_device(const struct wire_open *ask,
+			const struct policy_usage *usage,
 			struct policy_decision *ret)
 {
 	if (ask->layer != WIRE_TUN && ask->layer != WIRE_TAP)
@@ -111,7 +113,7 @@ static int check_device(const struct wire_open *ask,
 			 ask->mtu > POLICY_MTU_MAX))
 		return INVALID(ret, "MTU %u is outside %d-%d", ask->mtu,
 			       POLICY_MTU_MIN, POLICY_MTU_MAX);
-	if (ask->mtu && ask->mtu < request_mtu_min(ask))
+	if (ask->mtu && ask->mtu < request_mtu_min(ask, usage))
 		return INVALID(ret, "MTU %u is below the %d that IPv6 needs; "
 			       "ask for more, or for no IPv6", ask->mtu,
 			       POLICY_MTU_IPV6);
@@ -350,7 +352,8 @@ int request_check_routes(const struct wire_open *ask,
 		       (unsigned)again->metric);
 }
 
-int request_check(const struct wire_open *ask, struct policy_decision *ret)
+int request_check(const struct wire_open *ask, const struct policy_usage *usage,
+		  struct policy_decision *ret)
 {
 	int r;
 
@@ -360,7 +363,7 @@ int request_check(const struct wire_open *ask, struct policy_decision *ret)
 			       "most %d and %d", ask->n_addresses,
 			       ask->n_routes, WIRE_ADDRESSES_MAX,
 			       WIRE_ROUTES_MAX);
-	r = check_device(ask, ret);
+	r = check_device(ask, usage, ret);
 	if (r == 0)
 		r = check_name(ask->name, ret);
 	if (r == 0)

@@ -119,12 +119,14 @@ bool peer_has(const struct peer *peer, bool group, uint32_t id);
 bool rule_about(const struct rule *rule, const struct peer *peer);
 
 /* request.c: what is refused whatever the policy says. */
-int request_check(const struct wire_open *ask, struct policy_decision *ret);
+int request_check(const struct wire_open *ask, const struct policy_usage *usage,
+		  struct policy_decision *ret);
 /* The part that is asked again once every metric is settled. */
 int request_check_routes(const struct wire_open *ask,
 			 struct policy_decision *ret);
-/* The least MTU that the addresses and routes allow. */
-uint32_t request_mtu_min(const struct wire_open *ask);
+/* The least MTU that the addresses and routes allow, those it has too. */
+uint32_t request_mtu_min(const struct wire_open *ask,
+			 const struct policy_usage *usage);
 
 /* Fills a refusal that no rule is named in; returns its -errno. */
 int policy_refuse(struct policy_decision *ret, enum wire_error code,

@@ -588,6 +588,44 @@ START_TEST(no_more_than_the_policy_says)
 }
 END_TEST
 
+/* What the device has counts, not only what is asked for with the MTU. */
+START_TEST(no_mtu_below_what_its_routes_need)
+{
+	struct ttd_route r = { .dst = prefix(theirs[1]) };
+
+	begin(named);
+	open_device();
+	DOES(ttd_add_routes(dev, &r, 1, &why));
+	ck_assert_int_eq(ttd_set_mtu(dev, 1000, &why), -EINVAL);
+	ck_assert_msg(strstr(why.text, "1280") != NULL, "%s", why.text);
+	ck_assert(has_ipv6_route(NULL));
+	DOES(ttd_del_routes(dev, &r, 1, &why));
+	DOES(ttd_set_mtu(dev, 1000, &why));
+	end();
+}
+END_TEST
+
+#define ALIKE	256		/* routes to one destination, at most */
+
+/* Those that come along in the same message count. */
+START_TEST(so_many_to_one_destination)
+{
+	begin(named);
+	open_device();
+	for (unsigned i = 0; i < 2 * ALIKE; i++) {
+		routes[i] = nth(1, 1);
+		routes[i].metric = 2000 + i;
+	}
+	DOES(ttd_add_routes(dev, routes, ALIKE - 1, &why));
+	ck_assert_int_eq(ttd_add_routes(dev, routes + ALIKE, 2, &why), -E2BIG);
+	ck_assert_uint_eq(in_kernel(), ALIKE - 1);
+	DOES(ttd_add_routes(dev, routes + ALIKE, 1, &why));
+	ck_assert_int_eq(ttd_add_routes(dev, routes + ALIKE + 1, 1, &why),
+			 -E2BIG);
+	end();
+}
+END_TEST
+
 /* What was asked for before counts: 10.0.0.0/8 and 11.0.0.0/8 are one /7. */
 START_TEST(parts_make_no_default_route)
 {
@@ -651,6 +689,8 @@ int main(void)
 	tcase_add_test(t, a_daemon_that_goes_in_between_leaves_none);
 	tcase_add_test(t, many_are_held_against_a_new_policy);
 	tcase_add_test(t, no_more_than_the_policy_says);
+	tcase_add_test(t, no_mtu_below_what_its_routes_need);
+	tcase_add_test(t, so_many_to_one_destination);
 	tcase_add_test(t, parts_make_no_default_route);
 	tcase_add_test(t, a_guard_holds_many_that_merge);
 	suite_add_tcase(s, t);
