@@ -55,10 +55,10 @@ bool adopt_is_mark(const char *alias)
  * Requests never lead there: others gave it some that look as ours do.  What a
  * description has no room for no guard, no request and no flap would know of.
  */
-static bool is_too_much(const struct os_found *f)
+static bool is_too_much(const struct os_found *f, const struct held *held)
 {
 	return f->n_addresses > WIRE_ADDRESSES_MAX ||
-	       f->n_routes > POLICY_ROUTES_MAX;
+	       routes_count(&held->routes) > POLICY_ROUTES_MAX;
 }
 
 /*
@@ -99,7 +99,7 @@ static bool adopt(void *arg, const struct os_found *f)
 	memcpy(held->mac, f->link.mac, sizeof(held->mac));
 	held->mtu = f->link.mtu;
 	held->up = f->link.up;
-	if (is_too_much(f)) {
+	if (is_too_much(f, held)) {
 		lease_revoke(held, "others gave it addresses or routes like "
 			     "ours: %u and %zu now, a lease has at most %d and "
 			     "%d", f->n_addresses, f->n_routes,

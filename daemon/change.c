@@ -97,6 +97,7 @@ static int judge(struct change *ch, struct policy_terms *ret)
 	struct policy_decision decision = { .code = 0 };
 	struct server *server = ch->c->server;
 	struct policy_usage usage = { .devices = 0 };
+	uint32_t looked;
 	int error;
 
 	ask = ch->to;
@@ -108,7 +109,10 @@ static int judge(struct change *ch, struct policy_terms *ret)
 		usage.devices--;
 		usage.all_devices--;
 	}
-	error = judge_device(ch->held, &ask, &usage, is_new_to(ch), &decision);
+	error = judge_device(ch->held, &ask, &usage, is_new_to(ch), &looked,
+			     &decision);
+	registry_owe(&server->registry, ch->c->peer.uid,
+		     looked / LIMIT_REQUEST_ROUTES);
 	if (error) {
 		refuse(&ch->why, decision.code, decision.step, "%s",
 		       decision.text);

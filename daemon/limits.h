@@ -44,6 +44,8 @@ void limits_print(FILE *to);
 
 /* A request counts as one, and one more for each so many bytes. */
 #define LIMIT_REQUEST_BYTES	4096
+/* Likewise for each so many routes of the device that it makes us look at. */
+#define LIMIT_REQUEST_ROUTES	4096
 /* Connections of root on the public socket, beyond those of all. */
 #define LIMIT_CONNECTIONS_ROOT	16
 #define LIMIT_GROUPS		4096	/* of a peer; who has more is refused */

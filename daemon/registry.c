@@ -162,6 +162,14 @@ static void take_turn(const struct registry *r, struct account *a,
 		a->owed += ONE_REQUEST * (1 + (int64_t)request->more);
 }
 
+void registry_owe(struct registry *r, uid_t uid, unsigned more)
+{
+	struct account *a = find(r, uid);
+
+	if (a)
+		a->owed += ONE_REQUEST * (int64_t)more;
+}
+
 /* Those that came to rest first: as many of them as owe nothing more. */
 static void forget_paid(struct registry *r, int64_t now)
 {

@@ -84,6 +84,8 @@ struct registry_request {
  */
 bool registry_request(struct registry *r, uid_t uid,
 		      struct registry_request *request, int64_t now);
+/* The one that is being answered counts as so many more, as turns out. */
+void registry_owe(struct registry *r, uid_t uid, unsigned more);
 /* One is answered for each uid whose turn it is. */
 void registry_requests_go(struct registry *r, int64_t now,
 			  void (*answer)(struct registry_request *request));

@@ -143,9 +143,10 @@ static bool would_give(const struct held *held, unsigned devices,
 				      .all_devices = all_devices };
 	struct policy_decision decision = { .code = 0 };
 	struct wire_refused why;
+	uint32_t looked;		/* not his doing */
 
 	lease_config(held, &ask);
-	if (judge_device(held, &ask, &usage, true, &decision))
+	if (judge_device(held, &ask, &usage, true, &looked, &decision))
 		return would_end(held, decision.text, decision.rule);
 	if (is_outranked(held, &ask, &decision.terms))
 		return would_end(held, "the routes to the networks of its "

@@ -125,25 +125,31 @@ void routes_trim(struct routes *routes)
 /* --- what they lead to ---------------------------------------------------- */
 
 /* Of IPv6 what is longer than this counts as that. */
-#define IPV6_BITS	64
+#define IPV6_BITS	48
 #define IPV4_BITS	32
 
+/*
+ * What makes them large by itself counts as no more than that: so no sum of as
+ * many routes as there may be overflows.
+ */
 static uint64_t share_of(const struct prefix *p)
 {
 	unsigned bits = p->family == 4 ? IPV4_BITS : IPV6_BITS;
+	unsigned least = (p->family == 4 ? POLICY_SHORTEST_IPV4 :
+			  POLICY_SHORTEST_IPV6) - 1;
+	unsigned len = p->len > least ? p->len : least;
 
-	/* A /0 of IPv6 would be 2 to the 64th. */
-	if (p->len == 0)
-		return UINT64_C(1) << (bits - 1);
-	return UINT64_C(1) << (p->len < bits ? bits - p->len : 0);
+	return UINT64_C(1) << (len < bits ? bits - len : 0);
+}
+
+static uint64_t *sum_of(struct routes_share *share, const struct prefix *p)
+{
+	return p->family == 4 ? &share->ipv4 : &share->ipv6;
 }
 
 void routes_share(struct routes_share *to, const struct prefix *p)
 {
-	uint64_t *sum = p->family == 4 ? &to->ipv4 : &to->ipv6;
-	uint64_t share = share_of(p);
-
-	*sum = *sum > UINT64_MAX - share ? UINT64_MAX : *sum + share;
+	*sum_of(to, p) += share_of(p);
 }
 
 bool routes_share_is_large(const struct routes_share *share)
@@ -153,6 +159,20 @@ bool routes_share_is_large(const struct routes_share *share)
 }
 
 /* --- one of them ---------------------------------------------------------- */
+
+/* Is the other half of a default route there, if r is one? (rtnl_add_route()) */
+static bool has_other_half(const struct routes *routes,
+			   const struct wire_route *r)
+{
+	struct wire_route other = *r;
+
+	if (r->dst.len != 1)
+		return false;
+	other.dst.ip[0] ^= 0x80;
+	return routes_find(routes, &other, &other) &&
+	       other.metric == r->metric &&
+	       prefix_equal(&other.gateway, &r->gateway);
+}
 
 void routes_add(struct routes *routes, const struct wire_route *r)
 {
@@ -168,7 +188,9 @@ void routes_add(struct routes *routes, const struct wire_route *r)
 	to = head(routes, e);
 	e->next = *to;
 	*to = routes->n;
-	routes_share(&routes->share, &r->dst);
+	if (routes_alike(routes, &r->dst) == 1)
+		routes_share(&routes->share, &r->dst);
+	routes->pairs += has_other_half(routes, r);
 }
 
 static bool leads_to(const struct routes_entry *e, const struct prefix *dst)
@@ -187,24 +209,6 @@ static uint32_t *place_of(struct routes *routes, uint32_t i)
 	return at;
 }
 
-/* What overflowed is what no sum of what is left can be: counted anew. */
-static void less_share(struct routes *routes, const struct prefix *dst)
-{
-	uint64_t *sum = dst->family == 4 ? &routes->share.ipv4 :
-			&routes->share.ipv6;
-
-	if (*sum != UINT64_MAX) {
-		*sum -= share_of(dst);
-		return;
-	}
-	routes->share = (struct routes_share){ .ipv4 = 0 };
-	for (uint32_t i = 0; i < routes->n; i++) {
-		struct wire_route r = routes_get(routes, i);
-
-		routes_share(&routes->share, &r.dst);
-	}
-}
-
 /* The last one takes the place of the i-th. */
 static void take_out(struct routes *routes, uint32_t i)
 {
@@ -220,6 +224,7 @@ static void take_out(struct routes *routes, uint32_t i)
 
 bool routes_remove(struct routes *routes, const struct wire_route *r)
 {
+	struct wire_route gone;
 	uint32_t at;
 
 	if (routes->n == 0)
@@ -230,8 +235,11 @@ bool routes_remove(struct routes *routes, const struct wire_route *r)
 
 		if (e->metric != r->metric || !leads_to(e, &r->dst))
 			continue;
+		gone = routes_get(routes, at - 1);
 		take_out(routes, at - 1);
-		less_share(routes, &r->dst);
+		if (routes_alike(routes, &r->dst) == 0)
+			*sum_of(&routes->share, &r->dst) -= share_of(&r->dst);
+		routes->pairs -= has_other_half(routes, &gone);
 		return true;
 	}
 	return false;
@@ -283,6 +291,11 @@ bool routes_find(const struct routes *routes, const struct wire_route *r,
 	if (best)
 		*ret = routes_get(routes, (uint32_t)(best - routes->all));
 	return best;
+}
+
+uint32_t routes_count(const struct routes *routes)
+{
+	return routes->n - routes->pairs;
 }
 
 unsigned routes_alike(const struct routes *routes, const struct prefix *dst)

@@ -19,6 +19,7 @@ struct routes {
 	uint32_t *heads;		/* by hash of the destination */
 	uint32_t n_heads;
 	struct routes_share share;
+	uint32_t pairs;			/* see routes_count() */
 };
 
 void routes_free(struct routes *routes);
@@ -39,12 +40,20 @@ struct wire_route routes_get(const struct routes *routes, uint32_t i);
  */
 bool routes_find(const struct routes *routes, const struct wire_route *r,
 		 struct wire_route *ret);
+/*
+ * How many they are to the policy: the halves of a default route are one, as
+ * after a restart nothing tells whether that is what was asked for.
+ */
+uint32_t routes_count(const struct routes *routes);
 /* How many have this destination. */
 unsigned routes_alike(const struct routes *routes, const struct prefix *dst);
 
 /* What a prefix is of all addresses. */
 void routes_share(struct routes_share *to, const struct prefix *p);
-/* Where these overlap they count twice: may they be a default route? */
+/*
+ * Where these overlap they count twice, but for one destination with several
+ * metrics: may they be a default route?
+ */
 bool routes_share_is_large(const struct routes_share *share);
 
 #endif

@@ -33,7 +33,7 @@ static bool is_in_order(const struct prefix *p, size_t n)
 static struct prefix *collect(const struct wire_open *ask,
 			      const struct policy_usage *usage, size_t *ret_n)
 {
-	uint32_t others = usage->destinations ? usage->routes : 0;
+	uint32_t others = usage->destinations ? usage->n_destinations : 0;
 	struct prefix *p = calloc((size_t)ask->n_routes + ask->n_addresses +
 				  others + 1, sizeof(*p));
 	size_t n = 0;

@@ -35,11 +35,11 @@ struct policy_usage {
 	void *arg;
 	/*
 	 * Routes that the device has besides those that are asked about: how
-	 * many, and their destinations, which are within the rule's.  NULL: few
-	 * and long ones, that together with those asked about, and with the
-	 * networks of addresses, cannot make up a default route.
+	 * many count, and all their destinations, which are within the rule's.
+	 * NULL: few and long ones, that together with those asked about, and
+	 * with the networks of addresses, cannot make up a default route.
 	 */
-	uint32_t routes;
+	uint32_t routes, n_destinations;
 	void (*destinations)(void *routes_arg, struct prefix *ret);
 	void *routes_arg;
 	bool ipv6;	/* some of them are of IPv6 */

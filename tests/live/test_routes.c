@@ -539,8 +539,6 @@ START_TEST(a_daemon_that_goes_in_between_leaves_none)
 }
 END_TEST
 
-/* --- the policy and the guard --------------------------------------------- */
-
 static void reload_with(const char *policy)
 {
 	char path[128];
@@ -554,6 +552,64 @@ static void reload_with(const char *policy)
 	ck_assert_int_eq(sh_status("%s reload --enforce --socket %s",
 				   rig_built("tuntapctl"), rig.admin), 0);
 }
+
+static const char halves[] =
+	"[rule root]\naction = allow\nuser = 0\nkind = tun\nname = tt*\n"
+	"route = 0.0.0.0/0, ::/0\nmax-routes = 1\ndefault-route = yes\n"
+	"source = 10.0.0.0/8\n";
+
+#define MOST	131072
+static const char most[] =
+	"[rule root]\naction = allow\nuser = 0\nkind = tun\nname = tt*\n"
+	"route = 0.0.0.0/0\nmax-routes = 131072\ndefault-route = yes\n"
+	"source = 10.0.0.0/8\n";
+
+/* The kernel has two, and which was asked for nothing tells. */
+START_TEST(a_default_route_is_one_after_a_restart)
+{
+	const struct rig_options o = { .policy = halves };
+	struct ttd_route all = { .dst = prefix(_i ? "::/0" : "0.0.0.0/0") };
+	struct ttd_route more = { .dst = prefix("10.0.0.0/8") };
+
+	begin(halves);
+	open_device();
+	DOES(ttd_add_routes(dev, &all, 1, &why));
+	rig_kill(&rig, SIGKILL);
+	rig_daemon(&rig, &o);
+	wait_for(TTD_EVENT_DAEMON_BACK);
+	DOES(ttd_set_mtu(dev, 1400, &why));
+	reload_with(halves);
+	ck_assert_int_eq(ttd_status(dev, NULL), TTD_OPEN);
+	ck_assert_int_eq(ttd_add_routes(dev, &more, 1, &why), -EACCES);
+	DOES(ttd_del_routes(dev, &all, 1, &why));
+	DOES(ttd_add_routes(dev, &more, 1, &why));
+	end();
+}
+END_TEST
+
+/* As many as there may be at all, one of them two in the kernel. */
+START_TEST(the_most_are_not_too_many_after_a_restart)
+{
+	const struct rig_options o = { .policy = most };
+	struct ttd_route all = { .dst = prefix("0.0.0.0/0") };
+
+	begin(most);
+	open_device();
+	DOES(ttd_add_routes(dev, &all, 1, &why));
+	DOES(ttd_add_routes(dev, routes, many, &why));
+	for (unsigned i = 0; i < MOST - 1 - many; i++)
+		routes[i] = nth(many + i, 1);
+	DOES(ttd_add_routes(dev, routes, MOST - 1 - many, &why));
+	rig_kill(&rig, SIGKILL);
+	rig_daemon(&rig, &o);
+	wait_for(TTD_EVENT_DAEMON_BACK);
+	ck_assert(link_exists("tt0"));
+	DOES(ttd_set_mtu(dev, 1400, &why));
+	end();
+}
+END_TEST
+
+/* --- the policy and the guard --------------------------------------------- */
 
 START_TEST(many_are_held_against_a_new_policy)
 {
@@ -687,6 +743,8 @@ int main(void)
 	tcase_add_test(t, many_are_known_after_a_restart);
 	tcase_add_test(t, many_wait_for_their_client);
 	tcase_add_test(t, a_daemon_that_goes_in_between_leaves_none);
+	tcase_add_loop_test(t, a_default_route_is_one_after_a_restart, 0, 2);
+	tcase_add_test(t, the_most_are_not_too_many_after_a_restart);
 	tcase_add_test(t, many_are_held_against_a_new_policy);
 	tcase_add_test(t, no_more_than_the_policy_says);
 	tcase_add_test(t, no_mtu_below_what_its_routes_need);

@@ -92,11 +92,15 @@ static unsigned dice(unsigned n)
 	return (unsigned)(state >> 33) % n;
 }
 
+static const char *const halves[] = { "0.0.0.0", "128.0.0.0", "::", "8000::" };
+
 static struct wire_route any(void)
 {
 	char dst[64], via[64];
 
-	if (dice(2))
+	if (dice(10) == 0)
+		snprintf(dst, sizeof(dst), "%s/1", halves[dice(4)]);
+	else if (dice(2))
 		snprintf(dst, sizeof(dst), "10.%u.0.0/16", dice(20));
 	else
 		snprintf(dst, sizeof(dst), "fd00:%x::/%u", dice(20),
@@ -147,10 +151,32 @@ static void compare_find(struct wire_route r)
 	ck_assert(!want || same(want, &got));
 }
 
+/* Does the list have the other half, of which this is not the first? */
+static bool plain_pair(const struct wire_route *r)
+{
+	struct wire_route other = *r;
+	int at;
+
+	if (r->dst.len != 1 || r->dst.ip[0] == 0)
+		return false;
+	other.dst.ip[0] = 0;
+	at = plain_at(&other);
+	return at >= 0 && prefix_equal(&plain[at].gateway, &r->gateway);
+}
+
+static bool plain_is_first(int at)
+{
+	for (int i = 0; i < at; i++)
+		if (prefix_equal(&plain[i].dst, &plain[at].dst))
+			return false;
+	return true;
+}
+
 /* Each of the list's is there, once. */
 static void compare_all(void)
 {
 	struct routes_share share = { 0 };
+	uint32_t pairs = 0;
 
 	ck_assert_uint_eq(set.n, n_plain);
 	for (uint32_t i = 0; i < set.n; i++) {
@@ -159,8 +185,11 @@ static void compare_all(void)
 
 		ck_assert_int_ge(at, 0);
 		ck_assert(same(&plain[at], &r));
-		routes_share(&share, &r.dst);
+		pairs += plain_pair(&r);
+		if (plain_is_first(at))
+			routes_share(&share, &r.dst);
 	}
+	ck_assert_uint_eq(routes_count(&set), n_plain - pairs);
 	ck_assert(share.ipv4 == set.share.ipv4 && share.ipv6 == set.share.ipv6);
 }
 
@@ -229,6 +258,27 @@ START_TEST(many_are_found_at_once)
 }
 END_TEST
 
+/* Nor does it matter what is beside them. */
+START_TEST(many_go_at_once_beside_default_routes)
+{
+	struct wire_route r = route("fd00::/128", NULL, 1000);
+
+	add(route("::/0", NULL, 1));
+	add(route("::/0", NULL, 2));
+	add(route("4000::/2", NULL, 2));
+	for (unsigned i = 0; i < MANY; i++) {
+		memcpy(r.dst.ip + 8, &i, sizeof(i));
+		add(r);
+	}
+	for (unsigned i = 0; i < MANY; i++) {
+		memcpy(r.dst.ip + 8, &i, sizeof(i));
+		ck_assert(routes_remove(&set, &r));
+	}
+	ck_assert_uint_eq(set.n, 3);
+	routes_free(&set);
+}
+END_TEST
+
 /* --- what they lead to ---------------------------------------------------- */
 
 static bool is_large(const char *const *list)
@@ -264,6 +314,24 @@ START_TEST(what_may_be_a_default_route_is_large)
 }
 END_TEST
 
+/* However many metrics it has. */
+START_TEST(one_destination_is_no_more_than_itself)
+{
+	struct wire_route r = route("44.0.0.0/8", NULL, 1);
+
+	add(r);
+	add(route("44.0.0.0/8", NULL, 2));
+	add(route("44.0.0.0/8", NULL, 3));
+	ck_assert(!routes_share_is_large(&set.share));
+	for (r.metric = 1; r.metric <= 3; r.metric++) {
+		ck_assert_uint_ne(set.share.ipv4, 0);
+		ck_assert(routes_remove(&set, &r));
+	}
+	ck_assert_uint_eq(set.share.ipv4, 0);
+	routes_free(&set);
+}
+END_TEST
+
 START_TEST(what_is_taken_away_leads_nowhere)
 {
 	struct wire_route all = route("::/0", NULL, 1), half;
@@ -293,6 +361,8 @@ int main(void)
 	tcase_add_test(t, of_several_the_lowest_metric);
 	tcase_add_loop_test(t, as_a_plain_list, 0, SEEDS);
 	tcase_add_test(t, many_are_found_at_once);
+	tcase_add_test(t, many_go_at_once_beside_default_routes);
+	tcase_add_test(t, one_destination_is_no_more_than_itself);
 	tcase_add_test(t, what_may_be_a_default_route_is_large);
 	tcase_add_test(t, what_is_taken_away_leads_nowhere);
 	suite_add_tcase(s, t);
