@@ -661,6 +661,59 @@ START_TEST(no_mtu_below_what_its_routes_need)
 }
 END_TEST
 
+#define LOOKS		200	/* requests that have all looked at */
+#define LOOKED_AT	32768	/* each of which counts as 8 more */
+#define LOOKS_MS	3000	/* at 200 a second, after 1000 at once */
+
+/* They may be a default route together: 10.0.0.0/8 is there twice. */
+static int looks(void *unused)
+{
+	struct ttd_route twice[] = {
+		{ .dst = prefix("10.0.0.0/8") }, { .dst = prefix("10.0.0.0/9") },
+		{ .dst = prefix("10.128.0.0/9") },
+	};
+	struct ttd_options o = options("tt0");
+	unsigned long long begun;
+	struct ttd_error e;
+
+	(void)unused;
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (ttd_open(&o, &dev, &e) ||
+	    ttd_add_routes(dev, routes, LOOKED_AT, &e) ||
+	    ttd_add_routes(dev, twice, 3, &e))
+		return printf("%s\n", e.text);
+	begun = now_us();
+	for (unsigned i = 0; i < LOOKS; i++)
+		if (ttd_set_mtu(dev, 1300 + i, &e))
+			return printf("%s\n", e.text);
+	printf("looked at in %llu ms\n", (now_us() - begun) / 1000);
+	pause();
+	return 0;
+}
+
+START_TEST(who_has_many_looked_at_waits)
+{
+	const struct rig_options o = {
+		.policy = named,
+		.limits = { "request-rate=200", "request-burst=1000" },
+	};
+	struct client c = { .pid = -1 };
+	unsigned long long ms;
+	const char *line;
+
+	many = LOOKED_AT;
+	fill(1);
+	rig_start(&rig, &o);
+	client_start(&c, looks, NULL);
+	line = its_line(&c, "looked at");
+	ck_assert_int_eq(sscanf(line, "looked at in %llu", &ms), 1);
+	ck_assert_uint_ge(ms, LOOKS_MS);
+	client_kill(&c, SIGKILL);
+	link_goes("tt0");
+	rig_end(&rig);
+}
+END_TEST
+
 #define ALIKE	256		/* routes to one destination, at most */
 
 /* Those that come along in the same message count. */
@@ -751,6 +804,10 @@ int main(void)
 	tcase_add_test(t, so_many_to_one_destination);
 	tcase_add_test(t, parts_make_no_default_route);
 	tcase_add_test(t, a_guard_holds_many_that_merge);
+	suite_add_tcase(s, t);
+	t = tcase_create("rate");
+	tcase_set_timeout(t, 120);
+	tcase_add_test(t, who_has_many_looked_at_waits);
 	suite_add_tcase(s, t);
 	return live_main("routes", s);
 }
