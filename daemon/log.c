@@ -13,6 +13,7 @@
 
 #define LINE_MAX_BYTES 1024
 
+__attribute__((format(printf, 2, 0)))
 static void write_line(int level, const char *fmt, va_list ap)
 {
 	char line[LINE_MAX_BYTES];
