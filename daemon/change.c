@@ -449,6 +449,9 @@ static int grow(struct change *ch)
 				   ch->held->lease.ifindex,
 				   ch->held->connected_metric, &terms,
 				   &ch->why);
+	if (!error)
+		error = follow_room(ch->held, ch->to.routes, ch->come,
+				    &ch->why);
 	if (error)
 		return error;
 	/* The same policy gives it the same terms. */

@@ -9,6 +9,7 @@
 #include "lease.h"
 #include "limits.h"
 #include "log.h"
+#include "refuse.h"
 
 #define TURN_MS	1		/* until the next few, when there are many */
 
@@ -86,12 +87,22 @@ static bool matters(const struct claim *c, const struct net *what)
 	       what->ifindex != c->held->lease.ifindex;
 }
 
+/* An IPv6 address is compared in parts. */
+static unsigned room_for(const struct prefix *p)
+{
+	return p->family == 4 ? 1 : 3;
+}
+
 static void touch_by(const struct net *claim, const struct net *what)
 {
 	const struct claim *c = (const struct claim *)claim;
+	unsigned *room = &c->held->source.room;
+	unsigned takes = room_for(&what->prefix);
 
-	if (matters(c, what))
-		follow_touch(c->held);
+	if (!matters(c, what))
+		return;
+	*room = *room > takes ? *room - takes : 0;
+	follow_touch(c->held);
 }
 
 static bool claims_above(const struct prefix *p, int len, struct prefix *ret)
@@ -120,6 +131,101 @@ void follow_touched(const struct net *what)
 		for (n = nets_within(&follow.claims, p); n;
 		     n = nets_next_within(n, p))
 			touch_by(n, what);
+}
+
+/* --- who comes later, and would be too much ------------------------------- */
+
+static struct {
+	unsigned serial;	/* of the request */
+	const struct held *held;
+	unsigned renewed;
+} asking;
+
+/* Has the lease room for one more?  Anew, if need be: much of it may merge. */
+static bool has_room(struct held *held, const struct prefix *p)
+{
+	struct source *s = &held->source;
+	struct wire_refused why;
+
+	if (s->asked_by != asking.serial)
+		s->asked = 0;
+	s->asked_by = asking.serial;
+	s->asked += room_for(p);
+	if (s->asked <= s->room)
+		return true;
+	if (asking.renewed++ >= LIMIT_GUARDS_A_REQUEST ||
+	    source_renew(held, &why))
+		return false;
+	return s->asked <= s->room;
+}
+
+/* Where everything claims a lease with many: does it really lie in one? */
+static bool leads_to(const struct held *held, const struct prefix *p)
+{
+	struct prefix net = *p;
+
+	if (held->routes.n <= WIRE_ROUTES_MAX)
+		return true;
+	for (int len = p->len; len >= 0; len--) {
+		net.len = (uint8_t)len;
+		net = prefix_network(&net);
+		if (routes_alike(&held->routes, &net) > 0)
+			return true;
+	}
+	return false;
+}
+
+static bool is_asked(const struct claim *c, const struct prefix *p)
+{
+	const struct held *held = c->held;
+
+	return held != asking.held && !c->named && held->source.automatic &&
+	       held->source.guarded && held->conn && lease_is_there(held) &&
+	       (c->net.prefix.len > 0 || leads_to(held, p));
+}
+
+/* The first of those that it lies in which has no room; NULL: all have. */
+static const struct held *is_full(const struct prefix *p)
+{
+	struct prefix net;
+
+	for (bool more = claims_above(p, p->len, &net); more;
+	     more = claims_above(&net, net.len - 1, &net))
+		for (struct net *n = nets_of(&follow.claims, &net, 0); n;
+		     n = nets_next(n)) {
+			const struct claim *c = (const struct claim *)n;
+
+			if (is_asked(c, p) && !has_room(c->held, p))
+				return c->held;
+		}
+	return NULL;
+}
+
+int follow_room(const struct held *held, const struct wire_route *routes,
+		unsigned n, struct wire_refused *why)
+{
+	char text[PREFIX_TEXT_MAX];
+
+	if (held->routes.n + n <= WIRE_ROUTES_MAX)
+		return 0;
+	asking.serial++;
+	asking.held = held;
+	asking.renewed = 0;
+	for (unsigned i = 0; i < n; i++) {
+		const struct prefix *dst = &routes[i].dst;
+		const struct held *full = is_full(dst);
+
+		if (full)
+			return refuse(why, WIRE_E_TOO_LARGE, "route", "%s lies "
+				      "in what leads to %s, the source guard "
+				      "of which has no room for more networks "
+				      "of others; ask for fewer or for others, "
+				      "or have the rule of that device name "
+				      "prefixes (`source =`)",
+				      prefix_format(dst, text),
+				      full->lease.name);
+	}
+	return 0;
 }
 
 void follow_forget(struct held *held)

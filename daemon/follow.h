@@ -41,6 +41,14 @@ void follow_stop(void);
 void follow_touch(struct held *held);
 /* A mirror_listener's. */
 void follow_touched(const struct net *what);
+/*
+ * Do the guards of others have room for n more routes of this lease?  Who has
+ * many is refused, rather than that another one's device is taken back; not who
+ * has few, as else others could fill a guard to keep him out.  0 or -errno with
+ * *why filled.
+ */
+int follow_room(const struct held *held, const struct wire_route *routes,
+		unsigned n, struct wire_refused *why);
 /* Before a lease is freed. */
 void follow_forget(struct held *held);
 

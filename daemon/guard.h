@@ -61,6 +61,7 @@ struct guard_spec {
 /* A program with room for the longest. */
 struct guard_program {
 	unsigned n;
+	unsigned room;		/* for so many more networks, surely */
 	struct guard_insn insns[GUARD_INSNS_MAX];
 };
 

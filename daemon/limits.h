@@ -119,6 +119,8 @@ void limits_print(FILE *to);
 #define LIMIT_GUARD_NETS	65536
 /* And routes of the device among them: others wait while it is made. */
 #define LIMIT_GUARD_ROUTES	16384
+/* Guards of others that a request may have made anew, to see if it fits. */
+#define LIMIT_GUARDS_A_REQUEST	16
 /*
  * Routes of a device to one destination: the kernel goes through all of them
  * for each one more.

@@ -12,6 +12,7 @@
 #include "lease.h"
 #include "limits.h"
 #include "log.h"
+#include "mirror.h"
 #include "os.h"
 #include "refuse.h"
 
@@ -77,6 +78,20 @@ static void fail(struct held *held, struct wire_refused *why)
 	answer(held, why);
 }
 
+/* What others have by now may leave them no room. */
+static int make(const struct held *held, const struct wire_route *part,
+		unsigned n, struct wire_refused *why)
+{
+	int error;
+
+	/* What the part before took.  Without a holder it might be freed. */
+	if (held->conn)
+		mirror_update();
+	error = follow_room(held, part, n, why);
+	return error ? error :
+	       os_device_add_routes(held->lease.ifindex, part, n, why);
+}
+
 static void on_go(evutil_socket_t fd, short what, void *arg)
 {
 	static struct wire_route part[LIMIT_ROUTES_A_TURN];
@@ -93,7 +108,7 @@ static void on_go(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	n = next_part(held, part);
-	if (n > 0 && os_device_add_routes(held->lease.ifindex, part, n, &why)) {
+	if (n > 0 && make(held, part, n, &why)) {
 		fail(held, &why);
 	} else if (n > 0) {
 		soon(held);

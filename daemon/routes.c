@@ -160,7 +160,7 @@ bool routes_share_is_large(const struct routes_share *share)
 
 /* --- one of them ---------------------------------------------------------- */
 
-/* Is the other half of a default route there, if r is one? (rtnl_add_route()) */
+/* Is it half of a default route, and the other one there? (rtnl_add_route()) */
 static bool has_other_half(const struct routes *routes,
 			   const struct wire_route *r)
 {

@@ -35,11 +35,13 @@ void source_take(struct held *held, const struct source *with)
 {
 	struct source *s = &held->source;
 	uint64_t digest = s->digest;
+	unsigned room = s->room;
 	bool dirty = s->dirty;
 
 	claims_free(&s->named);
 	*s = *with;
 	s->digest = digest;
+	s->room = room;
 	s->dirty = dirty;
 	follow_claims(held, &s->named);
 }
@@ -67,6 +69,7 @@ void source_free(struct held *held)
 
 /* --- what goes into a guard --------------------------------------------- */
 
+#define GUARD_INSNS_A_NET	4	/* of IPv4, at most, see room_of() */
 #define NETS_KEPT	4096	/* between one guard and the next */
 
 /* Grown as needed and kept: guards are made one at a time. */
@@ -240,6 +243,16 @@ static bool add_theirs(void)
 	return true;
 }
 
+/* Of as many more, none of which merges with what there is. */
+static unsigned room_of(const struct guard_program *program)
+{
+	unsigned insns = GUARD_INSNS_MAX - program->n;
+	size_t nets = LIMIT_GUARD_NETS - gather.n_nets;
+
+	insns /= GUARD_INSNS_A_NET;
+	return insns < nets ? insns : (unsigned)nets;
+}
+
 static int build(const struct wire_open *is, struct guard_program *ret)
 {
 	const struct guard_spec spec = {
@@ -254,9 +267,11 @@ static int build(const struct wire_open *is, struct guard_program *ret)
 	if (gather.too_many || gather.too_many_ours)
 		return -E2BIG;
 	n = guard_build(&spec, ret->insns, GUARD_INSNS_MAX);
-	if (n >= 0)
-		ret->n = (unsigned)n;
-	return n < 0 ? n : 0;
+	if (n < 0)
+		return n;
+	ret->n = (unsigned)n;
+	ret->room = room_of(ret);
+	return 0;
 }
 
 /* What a device with very many routes took is not kept for all others. */
@@ -323,6 +338,7 @@ static uint64_t digest(const struct guard_program *program)
 void source_in_force(struct source *s, const struct guard_program *program)
 {
 	s->digest = program ? digest(program) : 0;
+	s->room = program ? program->room : 0;
 }
 
 int source_renew(struct held *held, struct wire_refused *why)
@@ -335,9 +351,10 @@ int source_renew(struct held *held, struct wire_refused *why)
 	lease_config(held, &is);
 	error = source_program(s, &is, &held->routes, held->lease.ifindex, 0,
 			       &program, why);
-	if (error || !program || digest(program) == s->digest)
+	if (error || !program)
 		return error;
-	error = os_device_guard(held->lease.ifindex, program, why);
+	if (digest(program) != s->digest)
+		error = os_device_guard(held->lease.ifindex, program, why);
 	if (!error)
 		source_in_force(s, program);
 	return error;

@@ -19,6 +19,8 @@ struct source {
 	bool automatic;
 	struct claims named;		/* if not automatic: what the rule says */
 	uint64_t digest;		/* of the program in force */
+	unsigned room;			/* that this has left, see follow_room() */
+	unsigned asked, asked_by;	/* of it by one request, and by which */
 	bool dirty;			/* is in the list of those to be made */
 };
 

@@ -669,7 +669,8 @@ END_TEST
 static int looks(void *unused)
 {
 	struct ttd_route twice[] = {
-		{ .dst = prefix("10.0.0.0/8") }, { .dst = prefix("10.0.0.0/9") },
+		{ .dst = prefix("10.0.0.0/8") },
+		{ .dst = prefix("10.0.0.0/9") },
 		{ .dst = prefix("10.128.0.0/9") },
 	};
 	struct ttd_options o = options("tt0");
@@ -711,6 +712,48 @@ START_TEST(who_has_many_looked_at_waits)
 	client_kill(&c, SIGKILL);
 	link_goes("tt0");
 	rig_end(&rig);
+}
+END_TEST
+
+static const char beside[] =
+	POLICY("max-routes = 131072\nsource = 10.0.0.0/8\n")
+	"[rule other]\naction = allow\nuser = 65534, 0\nkind = tun\n"
+	"name = other\nroute = 10.0.0.0/8\nmax-devices = 100\n";
+#define BESIDE	20000
+
+/* Who was there keeps his device; who asks for too much is refused. */
+START_TEST(many_take_no_device_of_others_away)
+{
+	struct ttd_options o = options("other");
+	struct ttd_route r = { .dst = prefix("10.0.0.0/8") };
+	struct ttd_device *other;
+
+	begin(beside);
+	o.routes = &r;
+	o.n_routes = 1;
+	DOES(ttd_open(&o, &other, &why));
+	open_device();
+	if (_i)
+		DOES(ttd_set_up(dev, 0, &why));
+	/* What merges fits. */
+	DOES(ttd_add_routes(dev, routes, BESIDE, &why));
+	DOES(ttd_set_up(dev, 1, &why));
+	ck_assert_uint_eq(in_kernel(), BESIDE);
+	DOES(ttd_del_routes(dev, routes, BESIDE, &why));
+	fill(16);
+	if (_i) {
+		DOES(ttd_set_up(dev, 0, &why));
+		DOES(ttd_add_routes(dev, routes, BESIDE, &why));
+		ck_assert_int_eq(ttd_set_up(dev, 1, &why), -E2BIG);
+	} else {
+		ck_assert_int_eq(ttd_add_routes(dev, routes, BESIDE, &why),
+				 -E2BIG);
+	}
+	ck_assert_msg(strstr(why.text, "other") != NULL, "%s", why.text);
+	sleep_ms(3 * GUARD_MS);
+	ck_assert_int_eq(ttd_status(other, NULL), TTD_OPEN);
+	ttd_free(other);
+	end();
 }
 END_TEST
 
@@ -804,6 +847,10 @@ int main(void)
 	tcase_add_test(t, so_many_to_one_destination);
 	tcase_add_test(t, parts_make_no_default_route);
 	tcase_add_test(t, a_guard_holds_many_that_merge);
+	suite_add_tcase(s, t);
+	t = tcase_create("beside");
+	tcase_set_timeout(t, 120);
+	tcase_add_loop_test(t, many_take_no_device_of_others_away, 0, 2);
 	suite_add_tcase(s, t);
 	t = tcase_create("rate");
 	tcase_set_timeout(t, 120);
