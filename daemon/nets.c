@@ -114,7 +114,7 @@ struct net *nets_next_within(struct net *net, const struct prefix *network)
 static bool some_have(const struct nets *nets, enum net_kind from,
 		      enum net_kind to, uint8_t family, int len)
 {
-	for (int kind = from; kind <= (int)to; kind++)
+	for (unsigned kind = from; kind <= to; kind++)
 		if (nets->count[kind][family == 6][len])
 			return true;
 	return false;

@@ -124,7 +124,8 @@ static struct {
 
 static unsigned part_of(const struct wire_add *a)
 {
-	return (a->routes[0].dst.ip[1] << 8 | a->routes[0].dst.ip[2]);
+	return (unsigned)(a->routes[0].dst.ip[1] << 8 |
+			  a->routes[0].dst.ip[2]);
 }
 
 static void play_parts(int conn, const struct wire_message *m)
