@@ -77,6 +77,8 @@ static void put_routes(struct held *held, const struct wire_open *from,
 static void put_back(struct change *ch)
 {
 	put_routes(ch->held, &ch->from, ch->gone);
+	if (ch->gone)
+		remake_again(ch->held);
 	ch->gone = 0;
 }
 
