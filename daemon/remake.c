@@ -1,7 +1,8 @@
 /*
  * Routes that the kernel dropped of a device and that are more than one batch
  * holds: made again, a part in a turn, so that others are served in between.
- * That one is there already is fine.
+ * That one is there already is fine.  What cannot be made holds up the others
+ * only where a request waits for all of them.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -62,18 +63,13 @@ static void answer(struct held *held, const struct wire_refused *why)
 	conn_resume(c);		/* may end the lease, and free it */
 }
 
-static void fail(struct held *held, struct wire_refused *why)
+/* The end; why NULL: all are there that can be. */
+static void finish(struct held *held, struct wire_refused *why)
 {
 	held->remake.running = false;
-	if (!held->remake.step) {
-		/* What is down gets its routes when it comes up. */
-		if (held->up)
-			log_line(LOG_WARNING, "lease %s: not all routes of %s "
-				 "came back: %s", held->lease.id,
-				 held->lease.name, why->text);
+	if (!held->remake.step)
 		return;
-	}
-	if (lease_is_there(held))
+	if (why && lease_is_there(held))
 		change_undo(held, held->remake.step, why);
 	answer(held, why);
 }
@@ -92,30 +88,53 @@ static int make(const struct held *held, const struct wire_route *part,
 	       os_device_add_routes(held->lease.ifindex, part, n, why);
 }
 
-static void on_go(evutil_socket_t fd, short what, void *arg)
+/* The kernel has made what it could of a part. */
+static void say_lacking(struct held *held, const struct wire_refused *why)
+{
+	if (held->remake.lacking)
+		return;
+	held->remake.lacking = true;
+	log_line_of(held->lease.uid, LOG_WARNING, "lease %s: not all routes of "
+		    "%s come back: %s", held->lease.id, held->lease.name,
+		    why->text);
+}
+
+/* False: there are no more, or a request fails by one; with *why then. */
+static bool make_part(struct held *held, bool *failed, struct wire_refused *why)
 {
 	static struct wire_route part[LIMIT_ROUTES_A_TURN];
+	unsigned n = next_part(held, part);
+
+	if (n == 0)
+		return false;
+	*failed = make(held, part, n, why);
+	if (!*failed)
+		return true;
+	if (held->remake.step)
+		return false;
+	/* What is down gets its routes when it comes up. */
+	if (held->up)
+		say_lacking(held, why);
+	*failed = false;
+	return held->up;
+}
+
+static void on_go(evutil_socket_t fd, short what, void *arg)
+{
 	struct held *held = arg;
 	struct wire_refused why;
-	unsigned n;
+	bool failed = false;
 
 	(void)fd;
 	(void)what;
 	if (!lease_is_there(held)) {
 		refuse(&why, WIRE_E_ENDED, "device", "the device %s is gone",
 		       held->lease.name);
-		fail(held, &why);
-		return;
-	}
-	n = next_part(held, part);
-	if (n > 0 && make(held, part, n, &why)) {
-		fail(held, &why);
-	} else if (n > 0) {
+		finish(held, &why);
+	} else if (make_part(held, &failed, &why)) {
 		soon(held);
 	} else {
-		held->remake.running = false;
-		if (held->remake.step)
-			answer(held, NULL);
+		finish(held, failed ? &why : NULL);
 	}
 }
 
@@ -128,7 +147,7 @@ void remake_begin(struct held *held)
 {
 	held->remake.running = true;
 	held->remake.next = 0;
-	held->remake.gateways = false;
+	held->remake.gateways = held->remake.lacking = false;
 	soon(held);
 }
 

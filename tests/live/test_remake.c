@@ -10,6 +10,7 @@
 #include "harness.h"
 
 #define MANY		40000	/* the daemon is at them for a while */
+#define SOME		300	/* more than one batch holds */
 #define CALL_MS		20000
 
 static const char policy[] =
@@ -123,6 +124,33 @@ START_TEST(a_refused_removal_in_between_loses_none)
 }
 END_TEST
 
+/* --- what cannot be made -------------------------------------------------- */
+
+START_TEST(one_that_cannot_be_made_holds_up_no_other)
+{
+	struct ttd_addr a = { .local = prefix("10.9.0.1/24") };
+	struct ttd_route onlink = { .dst = prefix("10.8.0.0/24") };
+	char *log;
+
+	begin();
+	DOES(ttd_add_addrs(dev, &a, 1, &why));
+	DOES(ttd_add_routes(dev, &onlink, 1, &why));
+	for (unsigned i = 0; i < SOME; i++)
+		routes[i].gateway = prefix("10.9.0.2");
+	routes[7].gateway = prefix("10.8.0.2");
+	DOES(ttd_add_routes(dev, routes, SOME, &why));
+	/* What it is behind is not to be made again. */
+	DOES(ttd_del_routes(dev, &onlink, 1, &why));
+	flap();
+	ck_soon_has(SOME - 1);
+	log = rig_log(&rig);
+	ck_assert_ptr_nonnull(strstr(log, "not all routes of tt0 come back: "
+				     "10.16.0.7/32"));
+	free(log);
+	end();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("remake");
@@ -130,6 +158,7 @@ int main(void)
 
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, a_refused_removal_in_between_loses_none);
+	tcase_add_test(t, one_that_cannot_be_made_holds_up_no_other);
 	suite_add_tcase(s, t);
 	return live_main("remake", s);
 }
