@@ -49,6 +49,7 @@ struct remake {
 	uint32_t next;		/* of the lease's routes */
 	bool running;
 	bool gateways;		/* those through one: behind the others */
+	bool none_there;	/* the device was down: the kernel had none */
 	bool lacking;		/* some could not be made, which was said */
 	struct lease_step *step;	/* its holder waits for that; or NULL */
 };

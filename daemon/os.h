@@ -95,9 +95,9 @@ int os_device_change(unsigned ifindex, uint32_t connected_metric,
  */
 bool os_device_drops_routes(const struct os_state *from,
 			    const struct os_state *to);
-/* In one batch; that one is there already is fine. */
+/* In one batch; ensure: that one is there already is fine. */
 int os_device_add_routes(unsigned ifindex, const struct wire_route *routes,
-			 unsigned n, struct wire_refused *why);
+			 unsigned n, bool ensure, struct wire_refused *why);
 /*
  * Puts a guard before a device that is there, or another one in its place.  0
  * or -errno (-ENODEV: the device is gone) with *why filled.

@@ -460,14 +460,14 @@ bool os_device_drops_routes(const struct os_state *from,
 }
 
 int os_device_add_routes(unsigned ifindex, const struct wire_route *routes,
-			 unsigned n, struct wire_refused *why)
+			 unsigned n, bool ensure, struct wire_refused *why)
 {
 	struct rtnl_batch batch;
 
 	if (rtnl_batch_init(&batch))
 		return refuse(why, WIRE_E_NO_MEMORY, "route", "out of memory");
 	for (unsigned i = 0; i < n; i++)
-		rtnl_add_route(&batch, ifindex, &routes[i], NULL, true);
+		rtnl_add_route(&batch, ifindex, &routes[i], NULL, ensure);
 	return commit(&batch, NULL, why);
 }
 

@@ -1,8 +1,9 @@
 /*
  * Routes that the kernel dropped of a device and that are more than one batch
  * holds: made again, a part in a turn, so that others are served in between.
- * That one is there already is fine.  What cannot be made holds up the others
- * only where a request waits for all of them.
+ * That one is there already is fine, unless none can be: then it is another
+ * device's.  What cannot be made holds up the others only where a request waits
+ * for all of them.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -85,7 +86,8 @@ static int make(const struct held *held, const struct wire_route *part,
 		mirror_update();
 	error = follow_room(held, part, n, why);
 	return error ? error :
-	       os_device_add_routes(held->lease.ifindex, part, n, why);
+	       os_device_add_routes(held->lease.ifindex, part, n,
+				    !held->remake.none_there, why);
 }
 
 /* The kernel has made what it could of a part. */
@@ -148,6 +150,7 @@ void remake_begin(struct held *held)
 	held->remake.running = true;
 	held->remake.next = 0;
 	held->remake.gateways = held->remake.lacking = false;
+	held->remake.none_there = false;
 	soon(held);
 }
 
@@ -156,6 +159,7 @@ void remake_for_holder(struct held *held, struct lease_step *step)
 	held->remake.step = step;
 	held->conn->busy = true;
 	remake_begin(held);
+	held->remake.none_there = step->from.flags & WIRE_OPEN_DOWN;
 }
 
 void remake_again(struct held *held)

@@ -151,6 +151,25 @@ START_TEST(one_that_cannot_be_made_holds_up_no_other)
 }
 END_TEST
 
+/* While it is down another interface gets one of its routes. */
+START_TEST(anothers_route_is_not_taken_for_ours)
+{
+	begin();
+	DOES(ttd_add_routes(dev, routes, SOME, &why));
+	DOES(ttd_set_up(dev, 0, &why));
+	ck_assert_int_eq(sh_status("ip tuntap add d0 mode tun && "
+				   "ip link set d0 up && ip route add "
+				   "10.16.0.5/32 dev d0 metric 1000"), 0);
+	ck_assert_int_eq(ttd_set_up(dev, 1, &why), -EEXIST);
+	ck_assert_msg(strstr(why.text, "10.16.0.5/32") != NULL, "%s", why.text);
+	ck_assert_uint_eq(in_kernel(), 0);
+	ck_assert_int_eq(sh_status("ip link del d0"), 0);
+	DOES(ttd_set_up(dev, 1, &why));
+	ck_assert_uint_eq(in_kernel(), SOME);
+	end();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("remake");
@@ -159,6 +178,7 @@ int main(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, a_refused_removal_in_between_loses_none);
 	tcase_add_test(t, one_that_cannot_be_made_holds_up_no_other);
+	tcase_add_test(t, anothers_route_is_not_taken_for_ours);
 	suite_add_tcase(s, t);
 	return live_main("remake", s);
 }
