@@ -596,10 +596,12 @@ START_TEST(the_most_are_not_too_many_after_a_restart)
 	begin(most);
 	open_device();
 	DOES(ttd_add_routes(dev, &all, 1, &why));
-	DOES(ttd_add_routes(dev, routes, many, &why));
-	for (unsigned i = 0; i < MOST - 1 - many; i++)
-		routes[i] = nth(many + i, 1);
-	DOES(ttd_add_routes(dev, routes, MOST - 1 - many, &why));
+	for (unsigned n, at = 0; at < MOST - 1; at += n) {
+		n = MOST - 1 - at < many ? MOST - 1 - at : many;
+		for (unsigned i = 0; i < n; i++)
+			routes[i] = nth(at + i, 1);
+		DOES(ttd_add_routes(dev, routes, n, &why));
+	}
 	rig_kill(&rig, SIGKILL);
 	rig_daemon(&rig, &o);
 	wait_for(TTD_EVENT_DAEMON_BACK);
