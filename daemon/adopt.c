@@ -101,8 +101,8 @@ static bool adopt(void *arg, const struct os_found *f)
 	held->up = f->link.up;
 	if (is_too_much(f, held)) {
 		lease_revoke(held, "others gave it addresses or routes like "
-			     "ours: %u and %zu now, a lease has at most %d and "
-			     "%d", f->n_addresses, f->n_routes,
+			     "ours: %u and %u now, a lease has at most %d and "
+			     "%d", f->n_addresses, routes_count(&held->routes),
 			     WIRE_ADDRESSES_MAX, POLICY_ROUTES_MAX);
 		return true;
 	}
