@@ -213,9 +213,9 @@ void lease_revoke(struct held *held, const char *fmt, ...)
 	va_start(args, fmt);
 	vsnprintf(held->why, sizeof(held->why), fmt, args);
 	va_end(args);
-	log_line_of(held->lease.uid, LOG_NOTICE,
-		    "lease %s: %s of uid %u is taken back: %s", held->lease.id,
-		    held->lease.name, held->lease.uid, held->why);
+	/* Whatever its holder has in the log besides. */
+	log_line(LOG_NOTICE, "lease %s: %s of uid %u is taken back: %s",
+		 held->lease.id, held->lease.name, held->lease.uid, held->why);
 	/* The answer that says so is not out, and cannot be taken back. */
 	if (held->conn && held->job.n_fds > 0) {
 		conn_drop(held->conn);
