@@ -18,7 +18,7 @@
 
 static enum ttd_offload offload_of(const struct contestant *c)
 {
-	if (contestant_mode(c, "pass") || contestant_mode(c, "connect-pass"))
+	if (contestant_mode(c, "pass"))
 		return TTD_OFFLOAD_PASS;
 	if (contestant_mode(c, "split") || contestant_mode(c, "connect"))
 		return TTD_OFFLOAD_SPLIT;
@@ -124,8 +124,7 @@ static void do_rounds(const struct contestant *c, struct ttd_device *dev)
 {
 	static uint8_t buffer[TTD_HEADROOM + PACKET_MAX];
 	uint8_t *packet = buffer + TTD_HEADROOM;
-	bool batches = contestant_mode(c, "pass") ||
-		       contestant_mode(c, "batch");
+	bool batches = contestant_mode(c, "pass");
 	char *words[WORDS_MAX];
 
 	contestant_packet(packet, c->size, c->address);
