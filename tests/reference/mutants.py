@@ -98,7 +98,7 @@ MUTANTS = [
      "q->usage->routes,\n\t\t\t\trule->max_addresses"),
     (LIMITS, "ask < mtu->min", "ask <= mtu->min"),
     (LIMITS, "ask > mtu->max", "ask >= mtu->max"),
-    (LIMITS, "if (request_mtu_min(q->ask) > mtu->max)", "if (false)"),
+    (LIMITS, "if (request_mtu_min(q->ask, q->usage) > mtu->max)", "if (false)"),
     (LIMITS, "|| q->rule->mac_chosen)", "|| true)"),
     (LIMITS, "q->ask->vnet_hdr != WIRE_VNET_YES || q->rule->offload", "true"),
     (LIMITS, "q->ask->vnet_hdr != WIRE_VNET_YES", "!q->ask->vnet_hdr"),
