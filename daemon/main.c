@@ -334,6 +334,9 @@ static void serve(struct listeners *l)
 		server.registry.turn++;
 	while (!event_base_loop(server.base, EVLOOP_ONCE) &&
 	       !event_base_got_break(server.base));
+	/* One is enough: timeout(1) sends two, and sockets are still there. */
+	hold(SIGTERM, SIG_BLOCK);
+	hold(SIGINT, SIG_BLOCK);
 	fault_try_stop();
 	for (size_t i = 0; i < n; i++)
 		event_free(events[i]);

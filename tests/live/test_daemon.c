@@ -190,6 +190,26 @@ START_TEST(ended_while_it_starts)
 }
 END_TEST
 
+/* timeout(1) sends two: its own, and one to all of the group. */
+START_TEST(a_second_signal_changes_nothing)
+{
+	int status;
+
+	rig_start(&rig, NULL);
+	for (int i = 0; i < STARTS; i++) {
+		do
+			kill(rig.daemon, i % 2 ? SIGTERM : SIGINT);
+		while (waitpid(rig.daemon, &status, WNOHANG) == 0);
+		ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0,
+			      "%d: %x", i, (unsigned)status);
+		ck_assert_int_ne(access(rig.socket, F_OK), 0);
+		ck_assert_int_ne(access(rig.admin, F_OK), 0);
+		rig_daemon(&rig, NULL);
+	}
+	rig_end(&rig);
+}
+END_TEST
+
 /* A listening socket at number `fd`, inheritable. */
 static void listener_at(const char *path, int fd)
 {
@@ -501,6 +521,7 @@ int main(void)
 	tcase_add_test(t, a_second_daemon_keeps_off_a_served_socket);
 	tcase_add_test(t, sockets_have_their_modes_and_go_at_the_end);
 	tcase_add_test(t, ended_while_it_starts);
+	tcase_add_test(t, a_second_signal_changes_nothing);
 	tcase_add_test(t, sockets_passed_in_by_name);
 	tcase_add_test(t, a_passed_fd_that_is_no_listener_is_an_error);
 	tcase_add_test(t, the_service_manager_is_told);
