@@ -135,7 +135,7 @@ static void kill_many_at_once(struct attacker *me)
 		pid_t children[KILLED_AT_ONCE];
 		int ready[2];
 		struct pollfd p = { .events = POLLIN };
-		double end = now_ms() + KILL_WAIT_MS;
+		double end = clock_ms() + KILL_WAIT_MS;
 
 		if (pipe2(ready, O_CLOEXEC) < 0)
 			return;
@@ -145,7 +145,7 @@ static void kill_many_at_once(struct attacker *me)
 			if (children[i] == 0)
 				open_and_be_killed(me, ready[1]);
 		}
-		for (int n = 0; n < KILLED_AT_ONCE && now_ms() < end;) {
+		for (int n = 0; n < KILLED_AT_ONCE && clock_ms() < end;) {
 			char byte;
 
 			if (poll(&p, 1, 1) == 1 && read(ready[0], &byte, 1) == 1)

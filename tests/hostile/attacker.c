@@ -28,7 +28,7 @@
 
 static pid_t pids[ATTACKERS_MAX];
 
-double now_ms(void)
+double clock_ms(void)
 {
 	struct timespec t;
 

@@ -151,9 +151,9 @@ static uint32_t leases(void)
 
 static void wait_for_calm(void)
 {
-	double end = now_ms() + CALM_MS;
+	double end = clock_ms() + CALM_MS;
 
-	while (leases() > 0 && now_ms() < end)
+	while (leases() > 0 && clock_ms() < end)
 		sleep_ms(CALM_STEP_MS);
 	ck_assert_uint_eq(leases(), 0);
 }

@@ -99,7 +99,7 @@ struct shared {
 extern struct shared *shared;
 extern struct rig rig;
 
-double now_ms(void);
+double clock_ms(void);
 /* In a child: as this user, without rights; 0 stays root. */
 void become(uid_t uid);
 

@@ -45,7 +45,7 @@ static void sample(struct samples *s, double ms)
 
 static void sleep_until(double ms)
 {
-	double rest = ms - now_ms();
+	double rest = ms - clock_ms();
 
 	if (rest > 0)
 		sleep_ms((unsigned)rest + 1);
@@ -101,10 +101,10 @@ static bool packet_passes(struct ttd_device *dev)
 		return false;
 	p[0].fd = sock;
 	for (int i = 0; i < PACKET_TRIES && !passed; i++) {
-		double end = now_ms() + PACKET_MS;
+		double end = clock_ms() + PACKET_MS;
 
 		(void)!send(sock, &byte, 1, 0);
-		while (!passed && now_ms() < end) {
+		while (!passed && clock_ms() < end) {
 			poll(p, 2, PACKET_MS);
 			if (p[1].revents)
 				echo(dev);
@@ -140,9 +140,9 @@ static void open_once(struct measured *m)
 	o.n_addrs = 1;
 	o.routes = &route;
 	o.n_routes = 1;
-	began = now_ms();
+	began = clock_ms();
 	error = ttd_open(&o, &dev, &e);
-	sample(&m->open, now_ms() - began);
+	sample(&m->open, clock_ms() - began);
 	if (error) {
 		open_failed(m, error, e.step, e.text);
 		return;
@@ -159,11 +159,11 @@ static void open_once(struct measured *m)
 static void innocent(struct until *u)
 {
 	become(INNOCENT_UID);
-	for (double next = now_ms(); next < u->end; sleep_until(next)) {
+	for (double next = clock_ms(); next < u->end; sleep_until(next)) {
 		open_once(u->ret);
 		next += OPEN_EVERY_MS;
-		if (next < now_ms())
-			next = now_ms();
+		if (next < clock_ms())
+			next = clock_ms();
 	}
 }
 
@@ -190,15 +190,15 @@ static void root(struct until *u)
 {
 	struct measured *m = u->ret;
 
-	for (double next = now_ms(); next < u->end; sleep_until(next)) {
-		double began = now_ms();
+	for (double next = clock_ms(); next < u->end; sleep_until(next)) {
+		double began = clock_ms();
 
 		if (status_once() != 0)
 			m->failed_statuses++;
-		sample(&m->status, now_ms() - began);
+		sample(&m->status, clock_ms() - began);
 		next += STATUS_EVERY_MS;
-		if (next < now_ms())
-			next = now_ms();
+		if (next < clock_ms())
+			next = clock_ms();
 	}
 }
 
@@ -217,7 +217,7 @@ static void set_address(struct ifreq *ifr, const char *text)
 static void bare_once(struct measured *m)
 {
 	struct ifreq ifr = { .ifr_flags = IFF_TUN | IFF_NO_PI };
-	double began = now_ms();
+	double began = clock_ms();
 	int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
 	int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
@@ -227,7 +227,7 @@ static void bare_once(struct measured *m)
 		ioctl(sock, SIOCSIFADDR, &ifr);
 		ifr.ifr_flags = IFF_UP | IFF_RUNNING;
 		ioctl(sock, SIOCSIFFLAGS, &ifr);
-		sample(&m->bare, now_ms() - began);
+		sample(&m->bare, clock_ms() - began);
 	}
 	close(sock);
 	close(fd);
@@ -235,11 +235,11 @@ static void bare_once(struct measured *m)
 
 static void bare(struct until *u)
 {
-	for (unsigned n = 1; now_ms() < u->end; n++) {
-		double began = now_ms();
+	for (unsigned n = 1; clock_ms() < u->end; n++) {
+		double began = clock_ms();
 
 		sleep_ms(SLEEP_MS);
-		sample(&u->ret->late, now_ms() - began - SLEEP_MS);
+		sample(&u->ret->late, clock_ms() - began - SLEEP_MS);
 		if (n % SLEEPS_A_BARE == 0)
 			bare_once(u->ret);
 	}
@@ -263,7 +263,7 @@ static pid_t in_a_child(void (*fn)(struct until *u), struct until *u)
 
 void measure(struct measured *ret, double seconds)
 {
-	struct until u = { ret, now_ms() + seconds * 1000 };
+	struct until u = { ret, clock_ms() + seconds * 1000 };
 	pid_t pids[] = { in_a_child(innocent, &u), in_a_child(root, &u),
 			 in_a_child(bare, &u) };
 

@@ -20,15 +20,12 @@
 
 #include "harness.h"
 
-#define SOON_STEP_MS	5
-
 /* Fails the test unless it soon is so. */
 #define ck_soon(what) do { \
-	int ms_ = 0; \
+	int64_t end_ = now_ms() + EVENTUALLY_MS; \
 	while (!(what)) { \
-		ck_assert_msg((ms_ += SOON_STEP_MS) < DEADLINE_MS, \
-			      "never: %s", #what); \
-		sleep_ms(SOON_STEP_MS); \
+		ck_assert_msg(now_ms() < end_, "never: %s", #what); \
+		sleep_ms(STEP_MS); \
 	} \
 } while (0)
 

@@ -24,7 +24,6 @@
 #include "../../proto/frame.h"
 
 #define EXIT_SKIPPED	77
-#define STEP_MS		5
 #define REST_MS		100
 #define OPTIONS		11	/* words of the daemon's, without limits */
 
@@ -60,9 +59,17 @@ unsigned patience(void)
 	return n > 1 ? (unsigned)n : 1;
 }
 
+int64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
 bool eventually(bool (*condition)(void *arg), void *arg)
 {
-	for (int ms = 0; ms < DEADLINE_MS; ms += STEP_MS) {
+	for (int64_t end = now_ms() + EVENTUALLY_MS; now_ms() < end;) {
 		if (condition(arg))
 			return true;
 		sleep_ms(STEP_MS);
@@ -237,6 +244,26 @@ void link_goes(const char *name)
 {
 	ck_assert_msg(eventually(is_no_link, (void *)(uintptr_t)name),
 		      "%s is still there", name);
+}
+
+unsigned tt0_routes(void)
+{
+	char *text = sh("ip route show dev tt0 proto 116 | grep -vc /");
+	unsigned n = (unsigned)atoi(text);
+
+	free(text);
+	return n;
+}
+
+static bool has_routes(void *n)
+{
+	return tt0_routes() == *(unsigned *)n;
+}
+
+void ck_soon_routes(unsigned n)
+{
+	ck_assert_msg(eventually(has_routes, &n), "%u routes, not %u",
+		      tt0_routes(), n);
 }
 
 /* --- the daemon --------------------------------------------------------- */

@@ -22,6 +22,9 @@
 #define NODE_OPEN	0666
 /* What has not happened by then does not: 5 s, times TEST_PATIENCE. */
 #define DEADLINE_MS	(5000 * (int)patience())
+/* The same, where programs look for it. */
+#define EVENTUALLY_MS	(3 * DEADLINE_MS)
+#define STEP_MS		5
 #define RIG_LIMITS	4
 #define GRACE		"2"	/* seconds, after a restart */
 
@@ -87,6 +90,9 @@ void host_unchanged(char *before);
 bool link_exists(const char *name);
 /* Waits until it is gone; fails the test if it stays. */
 void link_goes(const char *name);
+/* IPv4 ones to one address each by tt0, of ours, as the kernel has them. */
+unsigned tt0_routes(void);
+void ck_soon_routes(unsigned n);
 
 /* A client process.  Begin with { .pid = -1 }. */
 struct client {
@@ -109,6 +115,7 @@ void drop_rights(void);
 
 unsigned count_fds(void);		/* of this process */
 bool eventually(bool (*condition)(void *arg), void *arg);
+int64_t now_ms(void);
 void sleep_ms(unsigned ms);
 /* Of run.sh: how many times as long everything takes on a slow machine. */
 unsigned patience(void);

@@ -1003,7 +1003,7 @@ START_TEST(it_follows_after_a_refused_request)
 	begin(&s);
 	ck_admin("ip route add 10.30.0.0/16 via 192.168.7.2");
 	ck_soon(!comes4("10.30.0.9"));
-	sleep_ms(SOON_STEP_MS);
+	sleep_ms(STEP_MS);
 	for (int i = 0; i < 3; i++) {
 		ck_admin("ip route del 10.30.0.0/16 via 192.168.7.2");
 		ck_assert_int_lt(ttd_add_routes(dev, bad, 1, &e), 0);

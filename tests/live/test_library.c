@@ -229,14 +229,6 @@ static void nap(int ms)
 	ck_assert_msg(what, "never: %s", #what); \
 } while (0)
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* Device number n has 10.99.n.1/24. */
 static struct ttd_device *open_with(uint32_t layer, uint32_t queues, int n,
 				    uint32_t offload)

@@ -75,25 +75,6 @@ static void end(void)
 	rig_end(&rig);
 }
 
-static unsigned in_kernel(void)
-{
-	char *text = sh("ip route show dev tt0 proto 116 | grep -vc /");
-	unsigned n = (unsigned)atoi(text);
-
-	free(text);
-	return n;
-}
-
-static bool has(void *n)
-{
-	return in_kernel() == *(unsigned *)n;
-}
-
-#define ck_soon_has(number) do { \
-	unsigned n_ = (number); \
-	ck_assert_msg(eventually(has, &n_), "%u, not %u", in_kernel(), n_); \
-} while (0)
-
 /* An administrator's; the kernel drops all routes. */
 static void flap(void)
 {
@@ -119,7 +100,7 @@ START_TEST(a_refused_removal_in_between_loses_none)
 						&why), -ENOENT);
 		sleep_ms(5);
 	}
-	ck_soon_has(MANY);
+	ck_soon_routes(MANY);
 	end();
 }
 END_TEST
@@ -142,7 +123,7 @@ START_TEST(one_that_cannot_be_made_holds_up_no_other)
 	/* What it is behind is not to be made again. */
 	DOES(ttd_del_routes(dev, &onlink, 1, &why));
 	flap();
-	ck_soon_has(SOME - 1);
+	ck_soon_routes(SOME - 1);
 	log = rig_log(&rig);
 	ck_assert_ptr_nonnull(strstr(log, "not all routes of tt0 come back: "
 				     "10.16.0.7/32"));
@@ -162,10 +143,10 @@ START_TEST(anothers_route_is_not_taken_for_ours)
 				   "10.16.0.5/32 dev d0 metric 1000"), 0);
 	ck_assert_int_eq(ttd_set_up(dev, 1, &why), -EEXIST);
 	ck_assert_msg(strstr(why.text, "10.16.0.5/32") != NULL, "%s", why.text);
-	ck_assert_uint_eq(in_kernel(), 0);
+	ck_assert_uint_eq(tt0_routes(), 0);
 	ck_assert_int_eq(sh_status("ip link del d0"), 0);
 	DOES(ttd_set_up(dev, 1, &why));
-	ck_assert_uint_eq(in_kernel(), SOME);
+	ck_assert_uint_eq(tt0_routes(), SOME);
 	end();
 }
 END_TEST

@@ -103,26 +103,6 @@ static void end(void)
 	rig_end(&rig);
 }
 
-/* As the kernel has them; those to networks of addresses are not among them. */
-static unsigned in_kernel(void)
-{
-	char *text = sh("ip route show dev tt0 proto 116 | grep -vc /");
-	unsigned n = (unsigned)atoi(text);
-
-	free(text);
-	return n;
-}
-
-static bool has(void *n)
-{
-	return in_kernel() == *(unsigned *)n;
-}
-
-#define ck_soon_has(number) do { \
-	unsigned n_ = (number); \
-	ck_assert_msg(eventually(has, &n_), "%u, not %u", in_kernel(), n_); \
-} while (0)
-
 static void does(int r, const struct ttd_error *e)
 {
 	ck_assert_msg(r == 0, "%s: %s", e->step, e->text);
@@ -228,10 +208,10 @@ START_TEST(others_are_served_while_a_user_adds_many)
 	printf("%u opens meanwhile, %llu us the longest\n", other.n,
 	       other.longest);
 	ck_assert_uint_ge(other.n, ANSWERS_MIN);
-	ck_assert_uint_eq(in_kernel(), many);
+	ck_assert_uint_eq(tt0_routes(), many);
 	ck_assert_int_eq(write(p[1], "\n", 1), 1);
 	puts(its_line(&c, "removed"));
-	ck_assert_uint_eq(in_kernel(), 0);
+	ck_assert_uint_eq(tt0_routes(), 0);
 	client_kill(&c, SIGKILL);
 	link_goes("tt0");
 	rig_end(&rig);
@@ -264,10 +244,10 @@ START_TEST(one_refused_of_many_leaves_none)
 	ck_assert_msg(strstr(why.text, wrong[_i].says) != NULL, "%s", why.text);
 	ck_assert_ptr_null(strstr(why.text, "may be there"));
 	/* And of what was there before, nothing went. */
-	ck_assert_uint_eq(in_kernel(), 1);
+	ck_assert_uint_eq(tt0_routes(), 1);
 	fill(1);
 	DOES(ttd_add_routes(dev, routes, SOME, &why));
-	ck_assert_uint_eq(in_kernel(), SOME + 1);
+	ck_assert_uint_eq(tt0_routes(), SOME + 1);
 	end();
 }
 END_TEST
@@ -280,7 +260,7 @@ START_TEST(an_open_has_many_or_is_none)
 	o.routes = routes;
 	o.n_routes = SOME;
 	DOES(ttd_open(&o, &dev, &why));
-	ck_assert_uint_eq(in_kernel(), SOME);
+	ck_assert_uint_eq(tt0_routes(), SOME);
 	ttd_free(dev);
 	link_goes("tt0");
 	routes[SOME - 1].dst = prefix("192.168.7.0/24");
@@ -299,22 +279,22 @@ START_TEST(many_come_back_with_up)
 	open_device();
 	DOES(ttd_add_routes(dev, routes, SOME, &why));
 	DOES(ttd_set_up(dev, 0, &why));
-	ck_assert_uint_eq(in_kernel(), 0);
+	ck_assert_uint_eq(tt0_routes(), 0);
 	/* What comes and goes while it is down is made, or not, with up. */
 	DOES(ttd_add_routes(dev, routes + SOME, SOME, &why));
 	DOES(ttd_del_routes(dev, routes, 1000, &why));
-	ck_assert_uint_eq(in_kernel(), 0);
+	ck_assert_uint_eq(tt0_routes(), 0);
 	DOES(ttd_set_up(dev, 1, &why));
-	ck_assert_uint_eq(in_kernel(), 2 * SOME - 1000);
+	ck_assert_uint_eq(tt0_routes(), 2 * SOME - 1000);
 	/* An administrator's, too. */
 	ck_assert_int_eq(sh_status("ip link set tt0 down"), 0);
 	ck_assert_int_eq(sh_status("ip link set tt0 up"), 0);
-	ck_soon_has(2 * SOME - 1000);
+	ck_soon_routes(2 * SOME - 1000);
 	/* And what he takes away comes back with up. */
 	ck_assert_int_eq(sh_status("ip route flush dev tt0 proto 116"), 0);
-	ck_assert_uint_eq(in_kernel(), 0);
+	ck_assert_uint_eq(tt0_routes(), 0);
 	DOES(ttd_set_up(dev, 1, &why));
-	ck_assert_uint_eq(in_kernel(), 2 * SOME - 1000);
+	ck_assert_uint_eq(tt0_routes(), 2 * SOME - 1000);
 	end();
 }
 END_TEST
@@ -329,7 +309,7 @@ START_TEST(many_stay_when_the_last_address_goes)
 	DOES(ttd_add_addrs(dev, &a, 1, &why));
 	DOES(ttd_add_routes(dev, routes, SOME, &why));
 	DOES(ttd_del_addrs(dev, &a, 1, &why));
-	ck_assert_uint_eq(in_kernel(), SOME);
+	ck_assert_uint_eq(tt0_routes(), SOME);
 	end();
 }
 END_TEST
@@ -348,10 +328,10 @@ START_TEST(a_request_that_many_hinder_is_undone)
 	ck_assert_msg(strstr(why.text, "10.16.0.7/32") != NULL, "%s", why.text);
 	ck_assert_int_eq(sh_status("ip addr show dev tt0 | "
 				   "grep -q 10.9.0.1/24"), 0);
-	ck_soon_has(SOME);
+	ck_soon_routes(SOME);
 	/* All of it is known still. */
 	DOES(ttd_del_routes(dev, routes, SOME, &why));
-	ck_assert_uint_eq(in_kernel(), 0);
+	ck_assert_uint_eq(tt0_routes(), 0);
 	DOES(ttd_del_addrs(dev, &a, 1, &why));
 	end();
 }
@@ -452,13 +432,13 @@ START_TEST(many_are_known_after_a_restart)
 	rig_kill(&rig, SIGKILL);
 	rig_daemon(&rig, &o);
 	wait_for(TTD_EVENT_DAEMON_BACK);
-	ck_assert_uint_eq(in_kernel(), many);
+	ck_assert_uint_eq(tt0_routes(), many);
 	DOES(ttd_set_up(dev, 0, &why));
-	ck_assert_uint_eq(in_kernel(), 0);
+	ck_assert_uint_eq(tt0_routes(), 0);
 	DOES(ttd_set_up(dev, 1, &why));
-	ck_assert_uint_eq(in_kernel(), many);
+	ck_assert_uint_eq(tt0_routes(), many);
 	DOES(ttd_del_routes(dev, routes, many, &why));
-	ck_assert_uint_eq(in_kernel(), 0);
+	ck_assert_uint_eq(tt0_routes(), 0);
 	end();
 }
 END_TEST
@@ -484,7 +464,7 @@ START_TEST(many_wait_for_their_client)
 				   "ip link set other up"), 0);
 	sleep_ms(3 * GUARD_MS);
 	wait_for(TTD_EVENT_DAEMON_BACK);
-	ck_assert_uint_eq(in_kernel(), SOME);
+	ck_assert_uint_eq(tt0_routes(), SOME);
 	DOES(ttd_del_routes(dev, routes, SOME, &why));
 	end();
 }
@@ -527,13 +507,13 @@ START_TEST(a_daemon_that_goes_in_between_leaves_none)
 	pthread_join(a.thread, NULL);
 	/* It may have been too fast for us. */
 	if (a.result == 0)
-		ck_assert_uint_eq(in_kernel(), many);
+		ck_assert_uint_eq(tt0_routes(), many);
 	else
 		ck_assert_int_eq(a.result, -EPIPE);
-	if (a.result != 0 && in_kernel() > 0)
+	if (a.result != 0 && tt0_routes() > 0)
 		ck_assert_ptr_nonnull(strstr(a.error.text, "may be there"));
 	if (a.result != 0)
-		ck_assert_uint_le(in_kernel(), PARTS_UNDER_WAY *
+		ck_assert_uint_le(tt0_routes(), PARTS_UNDER_WAY *
 				  TTD_ROUTES_AT_ONCE);
 	end();
 }
@@ -621,7 +601,7 @@ START_TEST(many_are_held_against_a_new_policy)
 	DOES(ttd_add_routes(dev, routes, SOME, &why));
 	reload_with(named);
 	ck_assert_int_eq(ttd_status(dev, NULL), TTD_OPEN);
-	ck_assert_uint_eq(in_kernel(), SOME);
+	ck_assert_uint_eq(tt0_routes(), SOME);
 	reload_with(few);
 	wait_for(TTD_EVENT_ENDED);
 	ck_assert_int_eq(ttd_status(dev, &why), TTD_REVOKED);
@@ -636,12 +616,12 @@ START_TEST(no_more_than_the_policy_says)
 	ck_assert_int_eq(ttd_add_routes(dev, routes, SOME, &why), -EACCES);
 	ck_assert_msg(strstr(why.text, "max-routes = 2999") != NULL, "%s",
 		      why.text);
-	ck_assert_uint_eq(in_kernel(), 0);
+	ck_assert_uint_eq(tt0_routes(), 0);
 	DOES(ttd_add_routes(dev, routes, SOME - 1, &why));
 	ck_assert_int_eq(ttd_add_routes(dev, &routes[SOME], 1, &why), -EACCES);
 	DOES(ttd_del_routes(dev, routes, 1, &why));
 	DOES(ttd_add_routes(dev, &routes[SOME], 1, &why));
-	ck_assert_uint_eq(in_kernel(), SOME - 1);
+	ck_assert_uint_eq(tt0_routes(), SOME - 1);
 	end();
 }
 END_TEST
@@ -740,7 +720,7 @@ START_TEST(many_take_no_device_of_others_away)
 	/* What merges fits. */
 	DOES(ttd_add_routes(dev, routes, BESIDE, &why));
 	DOES(ttd_set_up(dev, 1, &why));
-	ck_assert_uint_eq(in_kernel(), BESIDE);
+	ck_assert_uint_eq(tt0_routes(), BESIDE);
 	DOES(ttd_del_routes(dev, routes, BESIDE, &why));
 	fill(16);
 	if (_i) {
@@ -772,7 +752,7 @@ START_TEST(so_many_to_one_destination)
 	}
 	DOES(ttd_add_routes(dev, routes, ALIKE - 1, &why));
 	ck_assert_int_eq(ttd_add_routes(dev, routes + ALIKE, 2, &why), -E2BIG);
-	ck_assert_uint_eq(in_kernel(), ALIKE - 1);
+	ck_assert_uint_eq(tt0_routes(), ALIKE - 1);
 	DOES(ttd_add_routes(dev, routes + ALIKE, 1, &why));
 	ck_assert_int_eq(ttd_add_routes(dev, routes + ALIKE + 1, 1, &why),
 			 -E2BIG);
@@ -804,20 +784,20 @@ START_TEST(a_guard_holds_many_that_merge)
 	begin(automatic);
 	open_device();
 	DOES(ttd_add_routes(dev, routes, 10000, &why));
-	ck_assert_uint_eq(in_kernel(), 10000);
+	ck_assert_uint_eq(tt0_routes(), 10000);
 	ck_assert_int_eq(ttd_add_routes(dev, routes + 10000,
 					GUARD_ROUTES - 10000 + 1, &why),
 			 -E2BIG);
 	ck_assert_msg(strstr(why.text, "16384 routes at most") != NULL, "%s",
 		      why.text);
-	ck_assert_uint_eq(in_kernel(), 10000);
+	ck_assert_uint_eq(tt0_routes(), 10000);
 	/* And not many that do not merge: none of them is left. */
 	fill(16);
 	for (unsigned i = 0; i < 10000; i++)
 		routes[i].dst.ip[1] += 100;
 	ck_assert_int_eq(ttd_add_routes(dev, routes, 10000, &why), -E2BIG);
 	ck_assert_str_eq(why.step, "guard");
-	ck_assert_uint_eq(in_kernel(), 10000);
+	ck_assert_uint_eq(tt0_routes(), 10000);
 	end();
 }
 END_TEST

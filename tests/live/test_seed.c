@@ -140,14 +140,6 @@ static void still_says(char *before, const char *command)
 	free(before);
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* --- 1 ------------------------------------------------------------------ */
 
 /*
