@@ -88,6 +88,7 @@ static void make_hosts(void)
 	      "ip link set lan1 netns /proc/%d/fd/%d && "
 	      "ip addr add 192.168.7.1/24 dev lan0 && "
 	      "ip -6 addr add fd07::1/64 dev lan0 nodad && "
+	      "echo 0 >/proc/sys/net/ipv6/conf/lan0/accept_dad && "
 	      "ip link set lan0 up && ip route add 172.31.0.0/16 via "
 	      "192.168.7.2", getpid(), far_ns);
 	in_far("ip link set lo up; ip addr add 192.168.7.2/24 dev lan1; "
@@ -1128,6 +1129,9 @@ START_TEST(what_does_not_fit_is_refused)
 	      "route add 20.$a.$b.0/24 via 192.168.7.2; done; done | "
 	      "ip -batch -");
 	rig_start(&rig, &ro);
+	/* From a workqueue, a little later. */
+	ck_soon(sh_status("ip -6 route show table local dev lan0 | "
+			  "grep -q '^local fe80:'") == 0);
 	before = host_state();
 	rights(false);
 	o.socket_path = rig.socket;
