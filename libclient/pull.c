@@ -68,11 +68,15 @@ static ssize_t read_one(struct queue *q, uint8_t *data, struct ttd_packet *ret)
 }
 
 /* The next packet of the super-packet that was read last. */
-static ssize_t read_split(struct queue *q, uint8_t *data,
+static ssize_t read_split(struct queue *q, uint8_t *to, size_t cap,
 			  struct ttd_packet *ret)
 {
-	*ret = (struct ttd_packet){ .data = data,
-				    .len = split_next(&q->split, data) };
+	if (split_len(&q->split) > cap) {
+		split_skip(&q->split);
+		return -EMSGSIZE;
+	}
+	*ret = (struct ttd_packet){ .data = to,
+				    .len = split_next(&q->split, to) };
 	return ret->len;
 }
 
@@ -84,37 +88,54 @@ static void move(struct ttd_packet *p, uint8_t *to)
 }
 
 /*
- * A super-packet belongs into `super`, an ordinary one to `data`.  What comes
- * is mostly like what came before; if not it is copied.
+ * A super-packet belongs into `super`, an ordinary one by `in` to `to`.  What
+ * comes is mostly like what came before; if not it is copied.
  */
-static ssize_t read_packet(struct queue *q, uint8_t *data,
-			   struct ttd_packet *ret)
+static ssize_t read_packet(struct queue *q, uint8_t *in, uint8_t *to,
+			   size_t cap, struct ttd_packet *ret)
 {
 	uint8_t *super = q->super + PACKET_HEADER;
 	ssize_t n;
 
 	while (!split_len(&q->split)) {
-		n = read_one(q, q->was_super ? super : data, ret);
+		n = read_one(q, q->was_super ? super : in, ret);
 		if (n < 0)
 			return n;
 		q->was_super = ret->gso_type;
-		move(ret, q->was_super ? super : data);
 		/* What cannot be understood is dropped. */
-		if (q->was_super)
+		if (q->was_super) {
+			move(ret, super);
 			split_begin(&q->split, ret, q->dev->layer == TTD_TAP);
-		else if (split_finish(ret) == 0)
+		} else if ((size_t)n > cap) {
+			return -EMSGSIZE;
+		} else if (split_finish(ret, to) == 0) {
 			return n;
+		}
 	}
-	return read_split(q, data, ret);
+	return read_split(q, to, cap, ret);
+}
+
+/* Read at `in`, where the longest has room, it comes to `to`, as it may. */
+static ssize_t read_by(struct queue *q, uint8_t *in, uint8_t *to, size_t cap,
+		       struct ttd_packet *ret)
+{
+	const struct ttd_device *dev = q->dev;
+	ssize_t n;
+
+	if (dev->vnet && !dev->header)
+		return read_packet(q, in, to, cap, ret);
+	n = read_one(q, in, ret);
+	if (n >= 0 && (size_t)n > cap)
+		return -EMSGSIZE;
+	if (n >= 0)
+		move(ret, to);
+	return n;
 }
 
 ssize_t queue_read_inside(struct queue *q, uint8_t *data,
 			  struct ttd_packet *ret)
 {
-	const struct ttd_device *dev = q->dev;
-
-	return dev->vnet && !dev->header ? read_packet(q, data, ret) :
-	       read_one(q, data, ret);
+	return read_by(q, data, data, packet_max(q->dev->layer), ret);
 }
 
 /* What is left of a super-packet has a header that says nothing. */
@@ -125,7 +146,7 @@ static ssize_t read_whole(struct queue *q)
 
 	if (split_len(&q->split)) {
 		memset(q->in, 0, PACKET_HEADER);
-		n = read_split(q, q->in + PACKET_HEADER, &p);
+		n = read_split(q, q->in + PACKET_HEADER, SIZE_MAX, &p);
 	} else {
 		n = read_one(q, q->in + PACKET_HEADER, &p);
 	}
@@ -148,18 +169,11 @@ ssize_t queue_next(struct queue *q, bool whole, uint8_t **ret)
 /* To where the program wants it: as it comes, if that surely has room. */
 static ssize_t read_to(struct queue *q, void *buf, size_t cap)
 {
-	struct ttd_packet p = { .data = q->in };
-	ssize_t n;
+	struct ttd_packet p;
 
 	if (!q->dev->vnet && cap >= packet_max(q->dev->layer))
 		return read_one(q, buf, &p);
-	n = queue_read_inside(q, q->in + PACKET_HEADER, &p);
-	if (n <= 0)
-		return n;
-	if ((size_t)n > cap)
-		return -EMSGSIZE;
-	memcpy(buf, p.data, (size_t)n);
-	return n;
+	return read_by(q, q->in + PACKET_HEADER, buf, cap, &p);
 }
 
 /*

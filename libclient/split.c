@@ -170,20 +170,35 @@ uint32_t split_next(struct split *s, uint8_t *to)
 	return len;
 }
 
-int split_finish(struct ttd_packet *p)
+/* What the checksum is not of is copied; the rest is summed up on the way. */
+static uint64_t move_sum(uint8_t *to, const struct ttd_packet *p)
 {
-	uint8_t *data = p->data, *field;
+	const uint8_t *from = p->data;
+	const uint32_t start = p->csum_start, n = p->len - start;
+
+	if (to == from)
+		return inet_sum(to + start, n, 0);
+	memcpy(to, from, start);
+	return inet_copy_sum(to + start, from + start, n, 0);
+}
+
+int split_finish(struct ttd_packet *p, uint8_t *to)
+{
+	const unsigned at = p->csum_start + p->csum_offset;
 	uint16_t sum;
 
-	if (!(p->flags & TTD_PKT_NEEDS_CSUM))
+	if (!(p->flags & TTD_PKT_NEEDS_CSUM)) {
+		if (p->data != to)
+			memcpy(to, p->data, p->len);
+		p->data = to;
 		return 0;
-	if (p->csum_start + p->csum_offset + 2u > p->len)
+	}
+	if (at + 2 > p->len)
 		return -EBADMSG;
 	/* The field has the pseudo-header's sum by now, which counts. */
-	field = data + p->csum_start + p->csum_offset;
-	sum = (uint16_t)~inet_fold(inet_sum(data + p->csum_start,
-					    p->len - p->csum_start, 0));
-	put16(field, sum || p->csum_offset != UDP_CHECKSUM ? sum : 0xffff);
+	sum = (uint16_t)~inet_fold(move_sum(to, p));
+	put16(to + at, sum || p->csum_offset != UDP_CHECKSUM ? sum : 0xffff);
+	p->data = to;
 	p->flags &= ~TTD_PKT_NEEDS_CSUM;
 	p->csum_start = p->csum_offset = 0;
 	return 0;

@@ -38,9 +38,10 @@ void split_skip(struct split *s);
 uint32_t split_next(struct split *s, uint8_t *to);
 
 /*
- * Finishes the checksum of a packet that is one packet already, where it says
- * that this is to be done.  0, or -EBADMSG: it lies outside of the packet.
+ * Moves a packet that is one packet already to `to`, where it may be, and there
+ * finishes its checksum, where it says that this is to be done.  0, or -EBADMSG
+ * with nothing moved: the checksum lies outside of the packet.
  */
-int split_finish(struct ttd_packet *packet);
+int split_finish(struct ttd_packet *packet, uint8_t *to);
 
 #endif

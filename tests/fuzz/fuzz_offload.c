@@ -8,7 +8,8 @@
  *	bit 1	of a TAP, else of a TUN
  *	bit 2	checksums are made right first where the headers are, and of
  *		packets to join the lengths too
- *	bit 3	join: the kernel takes super-packets of UDP
+ *	bit 3	join: the kernel takes super-packets of UDP; split: what is one
+ *		packet already is moved
  *
  * Split: gso_type, gso_size, hdr_len, csum_start, csum_offset follow, each but
  * the first of two bytes, as struct ttd_packet has them; then the bytes.  Join:
@@ -29,7 +30,7 @@
 #define WORK_MAX	(1 << 22)	/* bytes; more would say no more */
 #define VNET		9	/* bytes before a super-packet */
 
-enum { JOIN = 1, TAP = 2, REPAIR = 4, TAKES_UDP = 8 };
+enum { JOIN = 1, TAP = 2, REPAIR = 4, TAKES_UDP = 8, ELSEWHERE = 8 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -86,6 +87,7 @@ static void split_all(const struct ttd_packet *super, unsigned how)
 static void split(unsigned how, const uint8_t *data, size_t size)
 {
 	struct ttd_packet p = { .flags = TTD_PKT_NEEDS_CSUM };
+	uint8_t *at, *to;
 
 	if (size < VNET || size - VNET > SEGMENT_MAX)
 		return;
@@ -99,8 +101,13 @@ static void split(unsigned how, const uint8_t *data, size_t size)
 	if (how & REPAIR)
 		segment_begin(p.data, p.len, how & TAP);
 	split_all(&p, how);
-	split_finish(&p);
-	free(p.data);
+	at = p.data;
+	to = how & ELSEWHERE ? malloc(p.len ? p.len : 1) : at;
+	must(to);
+	split_finish(&p, to);
+	if (to != at)
+		free(to);
+	free(at);
 }
 
 /* --- join ----------------------------------------------------------------- */

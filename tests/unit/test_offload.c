@@ -1212,15 +1212,29 @@ END_TEST
 
 /* --- finishing ------------------------------------------------------------ */
 
+/* Where it is, and elsewhere: no difference but where. */
 static int finish(struct ttd_packet *p, uint32_t len, unsigned start,
 		  unsigned offset)
 {
-	*p = (struct ttd_packet){
+	struct ttd_packet other = {
 		.data = copy(super_bytes, len), .len = len,
 		.flags = TTD_PKT_NEEDS_CSUM, .csum_start = (uint16_t)start,
 		.csum_offset = (uint16_t)offset,
 	};
-	return split_finish(p);
+	uint8_t *from = other.data, *to = room(len);
+	int r;
+
+	*p = other;
+	p->data = copy(super_bytes, len);
+	r = split_finish(p, p->data);
+	ck_assert_int_eq(split_finish(&other, to), r);
+	ck_assert_ptr_eq(other.data, r ? from : to);
+	must_be(other.data, len, p->data, len, "elsewhere", len);
+	ck_assert_uint_eq(other.flags, p->flags);
+	must_be(from, len, super_bytes, len, "from", len);
+	free(from);
+	free(to);
+	return r;
 }
 
 START_TEST(checksums_are_finished)
@@ -1272,16 +1286,23 @@ END_TEST
 START_TEST(not_asked_for_is_not_finished)
 {
 	struct ttd_packet p = { .data = super_bytes, .len = 100 };
+	uint8_t *to;
 
 	random_fill(super_bytes, 100);
 	p.data = copy(super_bytes, 100);
-	ck_assert_int_eq(split_finish(&p), 0);
+	ck_assert_int_eq(split_finish(&p, p.data), 0);
 	must_be(p.data, 100, super_bytes, 100, "packet", 0);
 	p.csum_start = 4;
 	p.flags = TTD_PKT_HEADROOM;
-	ck_assert_int_eq(split_finish(&p), 0);
+	ck_assert_int_eq(split_finish(&p, p.data), 0);
 	must_be(p.data, 100, super_bytes, 100, "packet", 1);
 	free(p.data);
+	p.data = super_bytes;
+	to = room(100);
+	ck_assert_int_eq(split_finish(&p, to), 0);
+	ck_assert_ptr_eq(p.data, to);
+	must_be(to, 100, super_bytes, 100, "packet", 2);
+	free(to);
 }
 END_TEST
 
