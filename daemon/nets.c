@@ -1,5 +1,6 @@
 #include "nets.h"
 
+#include <endian.h>
 #include <string.h>
 
 #include "../policy/bounds.h"
@@ -22,13 +23,24 @@ static int compare_u32(uint32_t a, uint32_t b)
 	return a < b ? -1 : a > b;
 }
 
+static int compare_half(const uint8_t *a, const uint8_t *b)
+{
+	uint64_t m, n;
+
+	memcpy(&m, a, sizeof(m));
+	memcpy(&n, b, sizeof(n));
+	return m == n ? 0 : be64toh(m) < be64toh(n) ? -1 : 1;
+}
+
 /* A network comes before all that lies in it. */
 static int compare(const struct net *a, const struct net *b)
 {
 	int r = compare_u32(a->prefix.family, b->prefix.family);
 
 	if (!r)
-		r = memcmp(a->prefix.ip, b->prefix.ip, sizeof(a->prefix.ip));
+		r = compare_half(a->prefix.ip, b->prefix.ip);
+	if (!r)
+		r = compare_half(a->prefix.ip + 8, b->prefix.ip + 8);
 	if (!r)
 		r = compare_u32(a->prefix.len, b->prefix.len);
 	if (!r)
@@ -48,11 +60,16 @@ static int compare(const struct net *a, const struct net *b)
 #define MADE static __attribute__((unused))
 RB_GENERATE_INTERNAL(nets_tree, net, node, compare, MADE)
 
-static unsigned *count(struct nets *nets, const struct net *net)
+static void count(struct nets *nets, const struct net *net, int more)
 {
-	const struct prefix *p = &net->prefix;
+	const bool v6 = net->prefix.family == 6;
+	const unsigned len = net->prefix.len;
+	unsigned *n = &nets->count[net->kind][v6][len];
+	uint64_t *word = &nets->lengths[net->kind][v6][len / 64];
+	const uint64_t bit = UINT64_C(1) << len % 64;
 
-	return &nets->count[net->kind][p->family == 6][p->len];
+	*n += (unsigned)more;
+	*word = *n ? *word | bit : *word & ~bit;
 }
 
 struct net *nets_add(struct nets *nets, struct net *net)
@@ -60,14 +77,14 @@ struct net *nets_add(struct nets *nets, struct net *net)
 	struct net *there = RB_INSERT(nets_tree, &nets->tree, net);
 
 	if (!there)
-		++*count(nets, net);
+		count(nets, net, 1);
 	return there;
 }
 
 void nets_remove(struct nets *nets, struct net *net)
 {
 	RB_REMOVE(nets_tree, &nets->tree, net);
-	--*count(nets, net);
+	count(nets, net, -1);
 }
 
 struct net *nets_find(struct nets *nets, const struct net *key)
@@ -111,13 +128,24 @@ struct net *nets_next_within(struct net *net, const struct prefix *network)
 	return if_within(RB_NEXT(nets_tree, NULL, net), network);
 }
 
-static bool some_have(const struct nets *nets, enum net_kind from,
-		      enum net_kind to, uint8_t family, int len)
+/* The longest length up to len that some of these kinds have, or -1. */
+static int longest(const struct nets *nets, enum net_kind from,
+		   enum net_kind to, bool v6, int len)
 {
-	for (unsigned kind = from; kind <= to; kind++)
-		if (nets->count[kind][family == 6][len])
-			return true;
-	return false;
+	uint64_t mask;
+
+	if (len < 0)
+		return -1;
+	mask = UINT64_MAX >> (63 - len % 64);
+	for (int i = len / 64; i >= 0; i--, mask = UINT64_MAX) {
+		uint64_t word = 0;
+
+		for (unsigned kind = from; kind <= to; kind++)
+			word |= nets->lengths[kind][v6][i];
+		if (word & mask)
+			return i * 64 + 63 - __builtin_clzll(word & mask);
+	}
+	return -1;
 }
 
 bool nets_above(const struct nets *nets, enum net_kind from, enum net_kind to,
@@ -125,8 +153,7 @@ bool nets_above(const struct nets *nets, enum net_kind from, enum net_kind to,
 {
 	struct prefix above = *prefix;
 
-	while (len >= 0 && !some_have(nets, from, to, prefix->family, len))
-		len--;
+	len = longest(nets, from, to, prefix->family == 6, len);
 	if (len < 0)
 		return false;
 	above.len = (uint8_t)len;

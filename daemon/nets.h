@@ -12,7 +12,8 @@
 
 #include "../proto/prefix.h"
 
-#define NETS_LENGTHS 129	/* 0 to 128 */
+#define NETS_LENGTHS		129	/* 0 to 128 */
+#define NETS_LENGTH_WORDS	3	/* of 64 bits */
 
 enum net_kind {
 	NET_OWN,		/* an address of the host, full length */
@@ -47,8 +48,9 @@ bool net_is_link_local(const struct prefix *p);
 /* Made from zeros. */
 struct nets {
 	RB_HEAD(nets_tree, net) tree;
-	/* How many of each kind have a length: few lengths are ever in use. */
+	/* How many of each kind have a length, and a bit where some have. */
 	unsigned count[NET_KINDS][2][NETS_LENGTHS];
+	uint64_t lengths[NET_KINDS][2][NETS_LENGTH_WORDS];
 };
 
 /* NULL, or the one of that place that is there already, and stays alone. */
