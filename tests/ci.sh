@@ -1,7 +1,8 @@
 #!/bin/sh
 # ci.sh BUILD: what `make ci` does beyond `make check`: compilers with warnings
 # as errors, static analysis, valgrind, fuzzing, manual pages, a systemd that has
-# booted, and the README's two commands on a Debian that has nothing.
+# booted, Debian's own kernel, and the README's two commands on a Debian that has
+# nothing.
 #
 #	CI_STEPS	only the steps of these names
 #	FUZZ_SECONDS	for each fuzz target (60)
@@ -256,6 +257,13 @@ manual() {
 		xargs -0 -r mandoc -Tlint -W warning
 }
 
+# The live tests and the hostile clients on Debian 12's own kernel.
+check_kernel() {
+	make --no-print-directory -j"$jobs" B="$build/gcc" CC=gcc \
+		WERROR=-Werror tests
+	sh tests/kernel.sh "$build/gcc"
+}
+
 scripts() {
 	bash -n .ci/run
 	if ! command -v shellcheck >/dev/null; then
@@ -282,6 +290,7 @@ step hostile check_hostile
 step fuzz fuzz
 step manual manual
 step systemd sh tests/systemd.sh "$build"
+step kernel check_kernel
 step fresh sh tests/fresh.sh
 
 echo "ci: $passed passed, $failed failed, $skipped skipped"
