@@ -9,14 +9,15 @@
 #
 #	KERNEL_SECONDS	for all of a machine's tests (1500)
 #	KERNEL_TESTS	patterns for tests/run.sh, a machine for each
-#			('live/test_[a-f]* live/test_[g-l]* live/test_[m-z]*')
+#			(four parts of the live tests)
 set -eu
 
 usage='usage: kernel.sh BUILD'
 build=$(cd "${1:?$usage}" && pwd)
 cd "$(dirname "$0")/.."
 seconds=${KERNEL_SECONDS:-1500}
-programs=${KERNEL_TESTS:-live/test_[a-f]* live/test_[g-l]* live/test_[m-z]*}
+programs=${KERNEL_TESTS:-live/test_[a-f]* live/test_[g-l]* live/test_[m-r]*
+	live/test_[s-z]*}
 version=6.1
 patience=4			# with an emulated processor; what that is too
 				# slow for skips itself, see live_too_slow()

@@ -349,7 +349,7 @@ START_TEST(tcp_is_split_and_joined)
 	ck_assert_uint_lt(given, seen[0]);
 	/* And got fewer, where the program sent several at a time. */
 	if (way == BY_BATCH)
-		ck_assert_uint_lt(taken, seen[0] / 2);
+		ck_assert_uint_lt(taken, seen[0] - seen[0] / 4);
 	else
 		ck_assert_uint_ge(taken, STREAM / MTU);
 	end();
