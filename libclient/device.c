@@ -11,6 +11,8 @@
 
 #include "packet.h"
 
+#define PAGE	4096	/* bytes, or a part of one */
+
 #ifndef TUNTAPD_VERSION
 #define TUNTAPD_VERSION "0.1.0"
 #endif
@@ -46,18 +48,22 @@ static void free_memory(struct ttd_device *dev)
 /*
  * Before there is anything to be read: no packet is allocated for, and nothing
  * ends for want of memory.  Pages that no packet reaches are never touched.
+ *
+ * Packets begin where a page does: the kernel copies a third slower to a place
+ * that in its page is a little behind the one that it copies from, and its own
+ * buffers have room before the packet.
  */
 static bool make_buffers(struct ttd_device *dev)
 {
-	const size_t room = PACKET_HEADER + PACKET_MAX;
+	const size_t room = (PACKET_HEADER + PACKET_MAX + PAGE - 1) / PAGE *
+			    PAGE;
+	void *both;
 
 	for (unsigned i = 0; i < dev->n_queues; i++) {
-		uint8_t *both = malloc(2 * room);
-
-		if (!both)
+		if (posix_memalign(&both, PAGE, 2 * room))
 			return false;
 		dev->queues[i].in = both;
-		dev->queues[i].super = both + room;
+		dev->queues[i].super = dev->queues[i].in + room;
 	}
 	return true;
 }

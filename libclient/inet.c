@@ -15,52 +15,63 @@
 typedef uint64_t pair __attribute__((vector_size(16)));
 #define STEP (2 * sizeof(pair))
 
+static inline pair load(const uint8_t *from)
+{
+	pair p;
+
+	memcpy(&p, from, sizeof(p));
+	return p;
+}
+
 /*
  * The sum of 32-bit words, in the host's order: it has the bytes of the other
  * order swapped, which inet_fold() undoes (RFC 1071, 2.B).  64 bits hold the
  * carries of 2^32 words.  Several sums, so that no addition waits for the one
- * before.  Copies to `to` unless that is NULL.
+ * before.  copy: to `to`; each of the callers has a loop of its own.
  */
-static inline uint64_t sum_up(uint8_t *to, const uint8_t *from, size_t len,
-			      uint64_t sum)
+static inline uint64_t sum_up(bool copy, uint8_t *to, const uint8_t *from,
+			      size_t len, uint64_t sum)
 {
 	const pair low = { UINT32_MAX, UINT32_MAX };
-	pair a = { 0 }, b = { 0 }, two[2];
+	pair a = { 0 }, b = { 0 };
 	uint32_t word, last = 0;
 	size_t i;
 
 	for (i = 0; i + STEP <= len; i += STEP) {
-		memcpy(two, from + i, STEP);
-		if (to)
-			memcpy(to + i, two, STEP);
-		a += (two[0] & low) + (two[1] & low);
-		b += (two[0] >> 32) + (two[1] >> 32);
+		const pair p = load(from + i), q = load(from + i + sizeof(p));
+
+		if (copy) {
+			memcpy(to + i, &p, sizeof(p));
+			memcpy(to + i + sizeof(p), &q, sizeof(q));
+		}
+		a += (p & low) + (q & low);
+		b += (p >> 32) + (q >> 32);
 	}
 	a += b;
 	sum += a[0] + a[1];
 	for (; i + sizeof(word) <= len; i += sizeof(word)) {
 		memcpy(&word, from + i, sizeof(word));
-		if (to)
+		if (copy)
 			memcpy(to + i, &word, sizeof(word));
 		sum += word;
 	}
 	if (i == len)
 		return sum;
 	memcpy(&last, from + i, len - i);
-	if (to)
+	if (copy)
 		memcpy(to + i, &last, len - i);
 	return sum + last;
 }
 
 uint64_t inet_sum(const uint8_t *data, size_t len, uint64_t sum)
 {
-	return sum_up(NULL, data, len, sum);
+	return sum_up(false, NULL, data, len, sum);
 }
 
 uint64_t inet_copy_sum(uint8_t *to, const uint8_t *from, size_t len,
 		       uint64_t sum)
 {
-	return sum_up(to, from, len, sum);
+	return sum_up(true, to, from, len, sum);
 }
 
 uint16_t inet_fold(uint64_t sum)
