@@ -1,9 +1,11 @@
 #include "output.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 char *plain_text(char *text)
 {
@@ -83,6 +85,27 @@ char *time_text(uint64_t seconds, char buf[TIME_TEXT_MAX])
 	    strftime(buf, TIME_TEXT_MAX, "%Y-%m-%d %H:%M:%S", &tm) == 0)
 		snprintf(buf, TIME_TEXT_MAX, "?");
 	return buf;
+}
+
+static bool takes_colour(FILE *out)
+{
+	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
+
+	return !(no && no[0]) && term && strcmp(term, "dumb") != 0 &&
+	       isatty(fileno(out));
+}
+
+const char *colour(enum colour which, FILE *out)
+{
+	static const char *const begins[] = {
+		[COLOUR_NONE] = "\033[0m",
+		[COLOUR_GOOD] = "\033[32m",	/* green */
+		[COLOUR_WARNING] = "\033[33m",	/* yellow */
+		[COLOUR_BAD] = "\033[31m",	/* red */
+		[COLOUR_FAINT] = "\033[2m",
+	};
+
+	return takes_colour(out) ? begins[which] : "";
 }
 
 json_t *json_text(const char *text)

@@ -30,6 +30,15 @@ void table_free(struct table *t);
 #define TIME_TEXT_MAX	32
 char *time_text(uint64_t seconds, char buf[TIME_TEXT_MAX]);
 
+/*
+ * What begins a colour, and with COLOUR_NONE ends it; "" unless out is a
+ * terminal that can, and NO_COLOR (no-color.org) is not set.
+ */
+enum colour {
+	COLOUR_NONE, COLOUR_GOOD, COLOUR_WARNING, COLOUR_BAD, COLOUR_FAINT
+};
+const char *colour(enum colour which, FILE *out);
+
 /* A JSON string; bytes that are not UTF-8 become '?'.  NULL: no memory. */
 json_t *json_text(const char *text);
 /*

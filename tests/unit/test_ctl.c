@@ -668,6 +668,48 @@ START_TEST(the_state_for_people)
 }
 END_TEST
 
+/* What `colour` says of the other end of a terminal. */
+static const char *on_terminal(enum colour which)
+{
+	const char *begins;
+	int fd = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+	FILE *out;
+
+	ck_assert_int_ge(fd, 0);
+	out = fdopen(fd, "r+e");
+	begins = colour(which, out);
+	fclose(out);
+	return begins;
+}
+
+START_TEST(colour_is_for_terminals)
+{
+	FILE *file = fopen("/dev/null", "we");
+
+	unsetenv("NO_COLOR");
+	setenv("TERM", "xterm", 1);
+	ck_assert_str_eq(colour(COLOUR_BAD, file), "");
+	ck_assert_str_eq(on_terminal(COLOUR_BAD), "\033[31m");
+	ck_assert_str_eq(on_terminal(COLOUR_NONE), "\033[0m");
+	setenv("TERM", "dumb", 1);
+	ck_assert_str_eq(on_terminal(COLOUR_BAD), "");
+	unsetenv("TERM");
+	ck_assert_str_eq(on_terminal(COLOUR_BAD), "");
+	fclose(file);
+}
+END_TEST
+
+START_TEST(no_color_means_none)
+{
+	setenv("TERM", "xterm", 1);
+	setenv("NO_COLOR", "", 1);
+	ck_assert_str_ne(on_terminal(COLOUR_GOOD), "");
+	setenv("NO_COLOR", "1", 1);
+	ck_assert_str_eq(on_terminal(COLOUR_GOOD), "");
+	ck_assert_str_eq(on_terminal(COLOUR_NONE), "");
+}
+END_TEST
+
 static TCase *options_case(void)
 {
 	TCase *tc = tcase_create("options");
@@ -718,6 +760,8 @@ static TCase *show_case(void)
 	tcase_add_test(tc, a_lease_with_all_the_addresses_there_can_be);
 	tcase_add_test(tc, the_state_as_json);
 	tcase_add_test(tc, the_state_for_people);
+	tcase_add_test(tc, colour_is_for_terminals);
+	tcase_add_test(tc, no_color_means_none);
 	return tc;
 }
 
