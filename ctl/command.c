@@ -25,14 +25,29 @@ int set_json(void *into, const char *value, char why[ARGS_WHY_MAX])
 	return 0;
 }
 
-const char *socket_path(const char *given)
+/* What was asked for, or NULL. */
+static const char *wished_path(const char *given)
 {
 	const char *env = getenv("TUNTAPD_SOCKET");
 
 	if (given)
 		return given;
-	if (env && env[0])
-		return env;
+	return env && env[0] ? env : NULL;
+}
+
+const char *public_socket_path(const char *given)
+{
+	const char *path = wished_path(given);
+
+	return path ? path : TUNTAPD_SOCKET_PATH;
+}
+
+const char *socket_path(const char *given)
+{
+	const char *path = wished_path(given);
+
+	if (path)
+		return path;
 	if (geteuid() == 0 && access(TUNTAPD_ADMIN_SOCKET_PATH, F_OK) == 0)
 		return TUNTAPD_ADMIN_SOCKET_PATH;
 	return TUNTAPD_SOCKET_PATH;

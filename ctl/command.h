@@ -9,7 +9,11 @@
 enum exit_status {
 	EXIT_REFUSED = 1,	/* the daemon said no */
 	EXIT_USAGE = 2,
-	EXIT_NO_DAEMON = 3,	/* no answer, or not one of tuntapd's */
+	EXIT_NO_DAEMON = 3,	/* nobody listens, or it cannot be reached */
+	EXIT_SILENT = 4,	/* it does not answer */
+	EXIT_OLDER = 5,		/* a tuntapd, but older than this */
+	EXIT_NEWER = 6,		/* or newer */
+	EXIT_FOREIGN = 7,	/* what listens is no tuntapd */
 	/* of run alone, as env(1) and timeout(1) have them: */
 	EXIT_NO_DEVICE = 125,
 	EXIT_NOT_EXECUTABLE = 126,
@@ -64,5 +68,7 @@ int usage_error(const char *what);
  * the admin socket for root where there is one, else the built-in path.
  */
 const char *socket_path(const char *given);
+/* Likewise, where to ask for a device: never the admin socket by itself. */
+const char *public_socket_path(const char *given);
 
 #endif

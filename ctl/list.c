@@ -26,14 +26,14 @@ static int take(void *arg, const struct wire_message *m)
 static int list(const struct common_args *args, struct listing *l)
 {
 	const struct wire_message m = { .type = WIRE_LIST };
-	struct ttd_error error;
+	struct ttd_error error = { .code = 0 };
 	int r = args->json ? (l->json = json_array()) ? 0 : -ENOMEM
 			   : show_lease_head(&l->table);
 
 	if (r == 0)
 		r = ctl_request(socket_path(args->socket), &m, take, l,
 				&error);
-	if (r == EXIT_REFUSED || r == EXIT_NO_DAEMON) {
+	if (error.code) {
 		print_error(&error);
 		return r;
 	}

@@ -11,10 +11,10 @@
 #include "user.h"
 #include "verdict.h"
 
-/* In the place of 3: check and test tell refused (1) from all else (2). */
+/* With check and test 1 is what the policy says, and nothing else is. */
 static int error_status(int status)
 {
-	return status == 0 ? 0 : EXIT_USAGE;
+	return status < 0 || status == EXIT_REFUSED ? EXIT_USAGE : status;
 }
 
 static int show_verdict(const struct wire_verdict *v, bool json)
@@ -156,7 +156,7 @@ const struct command command_policy_check = {
 "Asks the daemon what it would answer to `tuntapctl run` with these options,\n"
 "and which rules it looked at; no device is made.  Of others than oneself one\n"
 "may ask on the admin socket alone.  Exits with 0 if it is allowed, 1 if not,\n"
-"2 if there was no answer.",
+"2 if that could not be asked, 3 to 7 if no daemon answered.",
 	.args = policy_check_rows,
 	.main = check_main
 };

@@ -10,6 +10,7 @@
 
 #include "handover.h"
 #include "output.h"
+#include "request.h"
 #include "run_args.h"
 #include "show.h"
 #include "supervise.h"
@@ -52,7 +53,9 @@ static int take_device(struct running *r)
 	struct ttd_options options = run_args_options(r->args);
 	struct ttd_error error;
 
-	if (ttd_open(&options, &r->dev, &error) < 0) {
+	/* Seen here, a daemon that hangs is told from one that is at it. */
+	if (ctl_alive(public_socket_path(options.socket_path), &error) ||
+	    ttd_open(&options, &r->dev, &error) < 0) {
 		print_error(&error);
 		return EXIT_NO_DEVICE;
 	}

@@ -159,6 +159,10 @@ static int receive_fault(const struct opening *o, const struct frame_in *in,
 {
 	char words[ERROR_WORDS_MAX];
 
+	/* A length that no version has: the number behind it is none either. */
+	if (r == -EPROTONOSUPPORT && (in->header.length < WIRE_HEADER_LEN ||
+				      in->header.length > WIRE_FRAME_MAX))
+		r = -EPROTO;
 	switch (r) {
 	case 0:
 	case -EPIPE:
@@ -168,12 +172,13 @@ static int receive_fault(const struct opening *o, const struct frame_in *in,
 				   o->path, in->have ? "inside its answer" :
 				   "without an answer");
 	case -EPROTONOSUPPORT:
-		return ANSWER_FAIL(o, r, "what listens at %s speaks version %u "
-				   "of the protocol, this library (%s) speaks "
-				   "version %d: install tuntapd and libtuntapd "
-				   "of the same release", o->path,
-				   in->header.version, ttd_version(),
-				   WIRE_VERSION);
+		return ANSWER_FAIL(o, r, "tuntapd at %s is %s than this "
+				   "library (%s): it speaks version %u of the "
+				   "protocol, not version %d; install tuntapd "
+				   "and libtuntapd of the same release", o->path,
+				   in->header.version < WIRE_VERSION ?
+				   "older" : "newer", ttd_version(),
+				   in->header.version, WIRE_VERSION);
 	case -EMFILE:
 		return ANSWER_FAIL(o, r, "no room for %u more fds: this "
 				   "process is at its limit of open files "

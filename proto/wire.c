@@ -188,12 +188,20 @@ static void fault(struct reader *r, const char *why, size_t max)
 	}
 }
 
+static void misfit(struct reader *r, enum wire_fault_kind kind,
+		   const char *why)
+{
+	if (!r->fault.why)
+		r->fault.kind = kind;
+	fault(r, why, 0);
+}
+
 static const uint8_t *take(struct reader *r, size_t n)
 {
 	const uint8_t *p = r->at;
 
 	if ((size_t)(r->end - r->at) < n)
-		fault(r, "the frame ends inside it", 0);
+		misfit(r, WIRE_FAULT_SHORT, "the frame ends inside it");
 	if (r->fault.why)
 		return NULL;
 	r->at += n;
@@ -319,7 +327,7 @@ int wire_decode(const uint8_t *frame, size_t len, struct wire_message *ret,
 	int error;
 
 	if (ret_fault)
-		*ret_fault = (struct wire_fault){ "", "", 0 };
+		*ret_fault = (struct wire_fault){ .field = "", .why = "" };
 	if (len < WIRE_HEADER_LEN)
 		return -EPROTO;
 	error = wire_header(frame, &h);
@@ -337,7 +345,8 @@ int wire_decode(const uint8_t *frame, size_t len, struct wire_message *ret,
 #include "messages.def"
 	}
 	if (r.at != r.end)
-		fault(&r, "bytes follow it that no field has", 0);
+		misfit(&r, WIRE_FAULT_LONG, "bytes follow it that no field "
+		       "has");
 	if (!r.fault.why)
 		return 0;
 	if (ret_fault)

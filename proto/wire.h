@@ -122,11 +122,17 @@ const struct wire_row *wire_row(uint8_t type);
 /* All rows, in the order of messages.def. */
 const struct wire_row *wire_rows(size_t *ret_n);
 
+/* What a peer of another release may send, and what none does. */
+enum wire_fault_kind {
+	WIRE_FAULT_WRONG, WIRE_FAULT_SHORT, WIRE_FAULT_LONG
+};
+
 /* Where decoding failed and why; constant strings, "" and 0 if nowhere. */
 struct wire_fault {
 	const char *field;	/* "open.routes" */
 	const char *why;	/* "longer than it may be" */
 	uint32_t max;		/* what it may be at most, where that is why */
+	enum wire_fault_kind kind;	/* the frame ends too early, or late */
 };
 
 /*

@@ -221,7 +221,8 @@ unit() {
 
 first_connection_starts_it() {
 	[ "$(unit ActiveState)" = inactive ]
-	u member tuntapctl status
+	# Who asks waits a second and a half; it may take longer to be there.
+	u member tuntapctl status || u member tuntapctl status
 	[ "$(unit ActiveState)" = active ]
 }
 

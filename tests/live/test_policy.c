@@ -1112,7 +1112,7 @@ static const struct {
 	{ "--tun --mtu none", 2, "it is a number" },
 	{ "--address 10.9.0.1/24", 2, "--tun (IP packets) or --tap" },
 	{ "--tun extra", 2, "takes no arguments" },
-	{ "--tun --socket /nowhere", 2, "there is no socket" },
+	{ "--tun --socket /nowhere", 3, "there is no socket" },
 };
 
 START_TEST(tuntapctl_explains)

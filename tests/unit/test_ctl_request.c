@@ -54,6 +54,15 @@ static void say(struct wire_message *m)
 	said += (size_t)len;
 }
 
+/* That it is there, which is what it is asked first. */
+static void say_state(void)
+{
+	struct wire_message m = { .type = WIRE_STATE, .id = 1,
+				  .state.version = "0.0.9" };
+
+	say(&m);
+}
+
 /* It answers one request with says, and closes unless `stays`. */
 static void start_daemon(bool stays)
 {
@@ -109,9 +118,10 @@ static void failed_with(const char *step, const char *text)
 
 START_TEST(leases_and_done)
 {
-	struct wire_message lease = { .type = WIRE_LEASE, .id = 1 };
-	struct wire_message done = { .type = WIRE_DONE, .id = 1 };
+	struct wire_message lease = { .type = WIRE_LEASE, .id = 2 };
+	struct wire_message done = { .type = WIRE_DONE, .id = 2 };
 
+	say_state();
 	for (int i = 0; i < 3; i++)
 		say(&lease);
 	say(&done);
@@ -135,9 +145,10 @@ END_TEST
 
 START_TEST(who_takes_answers_may_stop)
 {
-	struct wire_message lease = { .type = WIRE_LEASE, .id = 1 };
+	struct wire_message lease = { .type = WIRE_LEASE, .id = 2 };
 	int result = -ENOMEM;
 
+	say_state();
 	say(&lease);
 	say(&lease);
 	start_daemon(true);
@@ -149,11 +160,12 @@ END_TEST
 
 START_TEST(refused_after_a_lease)
 {
-	struct wire_message lease = { .type = WIRE_LEASE, .id = 1 };
+	struct wire_message lease = { .type = WIRE_LEASE, .id = 2 };
 	struct wire_message no = { .type = WIRE_REFUSED, .refused = {
 		.code = WIRE_E_POLICY, .step = "policy", .text = "not you",
 		.rule = "a.conf:3" } };
 
+	say_state();
 	say(&lease);
 	say(&no);
 	start_daemon(true);
@@ -210,7 +222,17 @@ END_TEST
 START_TEST(ends_without_an_answer)
 {
 	start_daemon(false);
+	ck_assert_int_eq(ask(WIRE_LIST), EXIT_FOREIGN);
+	failed_with("answer", "without an answer");
+}
+END_TEST
+
+START_TEST(ends_when_it_was_alive)
+{
+	say_state();
+	start_daemon(false);
 	ck_assert_int_eq(ask(WIRE_LIST), EXIT_NO_DAEMON);
+	failed_with("answer", "tuntapd 0.0.9 at");
 	failed_with("answer", "before its answer");
 }
 END_TEST
@@ -222,20 +244,81 @@ START_TEST(ends_inside_its_answer)
 	say(&m);
 	said -= 3;
 	start_daemon(false);
-	ck_assert_int_eq(ask(WIRE_STATUS), EXIT_NO_DAEMON);
+	ck_assert_int_eq(ask(WIRE_STATUS), EXIT_FOREIGN);
 	failed_with("answer", "inside its answer");
 }
 END_TEST
 
-START_TEST(another_version)
+/* A STATE, with this byte of its frame another one. */
+static int another_byte(size_t at, uint8_t byte)
 {
-	struct wire_message m = { .type = WIRE_STATE, .id = 1 };
-
-	say(&m);
-	says[4] = WIRE_VERSION + 1;
+	say_state();
+	says[at] = byte;
 	start_daemon(true);
-	ck_assert_int_eq(ask(WIRE_STATUS), EXIT_NO_DAEMON);
+	return ask(WIRE_STATUS);
+}
+
+#define VERSION_AT	4	/* in a header */
+#define TYPE_AT		5
+
+START_TEST(a_higher_version)
+{
+	ck_assert_int_eq(another_byte(VERSION_AT, WIRE_VERSION + 1),
+			 EXIT_NEWER);
 	failed_with("answer", "version 2 of the protocol");
+}
+END_TEST
+
+START_TEST(a_lower_version)
+{
+	ck_assert_int_eq(another_byte(VERSION_AT, WIRE_VERSION - 1),
+			 EXIT_OLDER);
+	failed_with("answer", "version 0 of the protocol");
+}
+END_TEST
+
+START_TEST(an_answer_that_we_do_not_know)
+{
+	ck_assert_int_eq(another_byte(TYPE_AT, 250), EXIT_NEWER);
+	failed_with("answer", "type 250");
+}
+END_TEST
+
+/* A STATE whose frame is longer or shorter than its fields. */
+static int another_length(int by)
+{
+	say_state();
+	said = (size_t)((int)said + by);
+	says[0] = (uint8_t)said;
+	start_daemon(true);
+	return ask(WIRE_STATUS);
+}
+
+START_TEST(a_longer_answer)
+{
+	ck_assert_int_eq(another_length(4), EXIT_NEWER);
+	failed_with("answer", "is newer than this tuntapctl");
+}
+END_TEST
+
+START_TEST(a_shorter_answer)
+{
+	ck_assert_int_eq(another_length(-2), EXIT_OLDER);
+	failed_with("answer", "is older than this tuntapctl");
+}
+END_TEST
+
+START_TEST(a_request_that_it_does_not_know)
+{
+	struct wire_message no = { .type = WIRE_REFUSED, .refused = {
+		.code = WIRE_E_UNKNOWN, .step = "request" } };
+
+	say_state();
+	say(&no);
+	start_daemon(false);
+	ck_assert_int_eq(ask(WIRE_POLICY), EXIT_OLDER);
+	failed_with("answer", "does not know the request policy");
+	failed_with("answer", "tuntapd 0.0.9 at");
 }
 END_TEST
 
@@ -246,7 +329,7 @@ START_TEST(not_tuntapd)
 	memcpy(says, hello, sizeof(hello) - 1);
 	said = sizeof(hello) - 1;
 	start_daemon(true);
-	ck_assert_int_eq(ask(WIRE_STATUS), EXIT_NO_DAEMON);
+	ck_assert_int_eq(ask(WIRE_STATUS), EXIT_FOREIGN);
 	ck_assert_str_eq(error.step, "answer");
 }
 END_TEST
@@ -257,7 +340,7 @@ START_TEST(a_request_as_an_answer)
 
 	say(&m);
 	start_daemon(true);
-	ck_assert_int_eq(ask(WIRE_STATUS), EXIT_NO_DAEMON);
+	ck_assert_int_eq(ask(WIRE_STATUS), EXIT_FOREIGN);
 	failed_with("answer", "not tuntapd");
 }
 END_TEST
@@ -268,7 +351,7 @@ START_TEST(an_answer_to_something_else)
 
 	say(&m);
 	start_daemon(true);
-	ck_assert_int_eq(ask(WIRE_STATUS), EXIT_NO_DAEMON);
+	ck_assert_int_eq(ask(WIRE_STATUS), EXIT_FOREIGN);
 	failed_with("answer", "the message done");
 }
 END_TEST
@@ -279,7 +362,7 @@ START_TEST(an_answer_to_someone_else)
 
 	say(&m);
 	start_daemon(true);
-	ck_assert_int_eq(ask(WIRE_STATUS), EXIT_NO_DAEMON);
+	ck_assert_int_eq(ask(WIRE_STATUS), EXIT_FOREIGN);
 	failed_with("answer", "not asked for");
 }
 END_TEST
@@ -291,7 +374,7 @@ START_TEST(broken_inside)
 	say(&m);
 	says[WIRE_HEADER_LEN] = 0xff;	/* version: longer than the frame */
 	start_daemon(true);
-	ck_assert_int_eq(ask(WIRE_STATUS), EXIT_NO_DAEMON);
+	ck_assert_int_eq(ask(WIRE_STATUS), EXIT_FOREIGN);
 	failed_with("answer", "state.version");
 }
 END_TEST
@@ -299,8 +382,8 @@ END_TEST
 START_TEST(silence)
 {
 	start_daemon(true);
-	ck_assert_int_eq(ask(WIRE_STATUS), EXIT_NO_DAEMON);
-	failed_with("answer", "did not answer within 5000 ms");
+	ck_assert_int_eq(ask(WIRE_STATUS), EXIT_SILENT);
+	failed_with("answer", "did not answer within 1400 ms");
 	ck_assert_int_eq(error.code, -ETIMEDOUT);
 }
 END_TEST
@@ -323,7 +406,13 @@ int main(void)
 	tcase_add_test(tc, paths_that_cannot_be);
 	tcase_add_test(tc, ends_without_an_answer);
 	tcase_add_test(tc, ends_inside_its_answer);
-	tcase_add_test(tc, another_version);
+	tcase_add_test(tc, ends_when_it_was_alive);
+	tcase_add_test(tc, a_higher_version);
+	tcase_add_test(tc, a_lower_version);
+	tcase_add_test(tc, an_answer_that_we_do_not_know);
+	tcase_add_test(tc, a_longer_answer);
+	tcase_add_test(tc, a_shorter_answer);
+	tcase_add_test(tc, a_request_that_it_does_not_know);
 	tcase_add_test(tc, not_tuntapd);
 	tcase_add_test(tc, a_request_as_an_answer);
 	tcase_add_test(tc, an_answer_to_something_else);

@@ -174,6 +174,14 @@ static void play_version(int conn)
 	ck_assert_int_eq(write(conn, frame, sizeof(frame)), sizeof(frame));
 }
 
+static void play_older(int conn)
+{
+	uint8_t frame[] = { 9, 0, 0, 0, WIRE_VERSION - 1, WIRE_OPENED, 1, 0,
+			    0 };
+
+	ck_assert_int_eq(write(conn, frame, sizeof(frame)), sizeof(frame));
+}
+
 static void play_garbage(int conn)
 {
 	const char text[] = "HTTP/1.1 400 Bad Request\r\n\r\n";
@@ -319,8 +327,9 @@ static const struct {
 	const char *text;
 } faults[] = {
 	{ play_version, 1, -EPROTONOSUPPORT, "speaks version 200" },
-	{ play_version, 1, -EPROTONOSUPPORT, "speaks version 1:" },
-	{ play_garbage, 1, -EPROTONOSUPPORT, "version" },
+	{ play_version, 1, -EPROTONOSUPPORT, "is newer than this library" },
+	{ play_older, 1, -EPROTONOSUPPORT, "is older than this library" },
+	{ play_garbage, 1, -EPROTO, "not tuntapd" },
 	{ play_unknown_type, 1, -EPROTO, "type 77" },
 	{ play_too_long, 1, -EPROTO, "not tuntapd" },
 	{ play_as_client, 1, -EPROTO, "not tuntapd" },
