@@ -48,7 +48,7 @@ LINK	= $(CC) $(CFLAGS) $(SANFLAGS) -Wl,-z,relro,-z,now $(LDFLAGS)
 # Asked for when it is needed, not when make starts: `make deps` may come first.
 PC	= $(shell pkg-config --$(1) $(2))
 DAEMON_LIBS = $(call PC,libs,libevent_core libmnl libmd libseccomp) -pthread
-CTL_LIBS = $(call PC,libs,jansson) -pthread
+CTL_LIBS = $(call PC,libs,jansson libmnl ncursesw) -pthread
 CHECK_LIBS = $(call PC,libs,check) -pthread
 
 SYSTEM	:= linux
@@ -114,6 +114,8 @@ $(B)/strict/%.o: %.c $(B)/flags
 	$(Q)mkdir -p $(@D) && $(COMPILE) -DTUNTAPD_STRICT -o $@ $<
 # libmnl's iteration macro mixes long and int.
 $(B)/obj/daemon/rtnl.o $(B)/fault/daemon/rtnl.o: private WARN += -Wno-conversion
+$(addprefix $(B)/obj/ctl/,dump_linux.o links_linux.o routes_linux.o guard_linux.o): \
+	private WARN += -Wno-conversion
 # And so do the kernel's, where a library has nothing but libc.
 $(B)/obj/libclient/host_linux.o $(B)/pic/libclient/host_linux.o: \
 	private WARN += -Wno-conversion -Wno-sign-conversion
@@ -195,7 +197,9 @@ $(B)/unit.a: $(call obj,$(PROTO) $(POLICY) $(LIB) \
 
 $(B)/tests/live/%: $(B)/obj/tests/live/%.o $(B)/obj/tests/live/harness.o $(B)/unit.a
 	$(call say,LINK)
-	$(Q)mkdir -p $(@D) && $(LINK) -o $@ $^ $(CHECK_LIBS) $(DAEMON_LIBS)
+	$(Q)mkdir -p $(@D) && $(LINK) -o $@ $^ $(CHECK_LIBS) $(DAEMON_LIBS) $(LIVE_LIBS)
+# It reads JSON.
+$(B)/tests/live/test_stats: private LIVE_LIBS = $(call PC,libs,jansson)
 
 # A module for the C library, not for a sanitizer.
 $(B)/tests/live/libnss_stub.so.2: tests/live/nss_stub.c

@@ -27,6 +27,12 @@ static const struct arg_row *find(const struct arg_row *rows, const char *arg)
 	return found;
 }
 
+/* "[=N]": a value is no argument of its own, and may be left out. */
+static bool is_optional(const char *value)
+{
+	return value && value[0] == '[';
+}
+
 /* The option at argv[*i]; leaves *i at its last argument. */
 static int parse_one(const struct arg_row *row, char **argv, int *i,
 		     void *into, char why[ARGS_WHY_MAX])
@@ -41,7 +47,8 @@ static int parse_one(const struct arg_row *row, char **argv, int *i,
 	}
 	if (row->value && value)
 		value++;
-	else if (row->value && !(value = argv[++*i])) {
+	else if (row->value && !is_optional(row->value) &&
+		 !(value = argv[++*i])) {
 		snprintf(why, ARGS_WHY_MAX, "%s needs a value: %s %s",
 			 row->name, row->name, row->value);
 		return -EINVAL;
@@ -85,7 +92,8 @@ int args_parse(const struct arg_row *rows, int argc, char **argv, void *into,
 static void help_row(const char *name, const char *value, const char *doc,
 		     FILE *out)
 {
-	int n = fprintf(out, "  %s%s%s", name, value ? " " : "",
+	int n = fprintf(out, "  %s%s%s", name,
+			value && !is_optional(value) ? " " : "",
 			value ? value : "");
 
 	/* a long one has its line for itself */

@@ -8,7 +8,11 @@
 
 struct arg_row {
 	const char *name;	/* "--mtu" */
-	const char *value;	/* "N", as help shows it; NULL: it takes none */
+	/*
+	 * "N", as help shows it; "[=N]" where it may be left out, and set is
+	 * given NULL; NULL: it takes none.
+	 */
+	const char *value;
 	const char *doc;	/* a line of help */
 	/*
 	 * Puts the value (NULL if it takes none) into the caller's struct.  0,

@@ -82,6 +82,25 @@ int command_args(const struct command *c, int argc, char **argv, void *into,
 	return -1;
 }
 
+int command_words(const struct command *c, int argc, char **argv, void *into,
+		  int *ret_exit)
+{
+	char **words = argv + 1;
+	int n = 0;
+
+	for (;;) {
+		int at = command_args(c, argc, argv, into, ret_exit);
+
+		if (at < 0)
+			return -1;
+		if (at >= argc)
+			return n;
+		words[n++] = argv[at];
+		argc -= at;
+		argv += at;
+	}
+}
+
 bool command_no_args(const struct command *c, int argc, char **argv,
 		     struct common_args *args, int *ret_exit)
 {

@@ -45,8 +45,9 @@ struct command {
 		    const struct common_args *given);
 };
 
-extern const struct command command_run, command_list, command_status,
-	command_reload, command_close, command_policy, command_policy_check,
+extern const struct command command_run, command_list, command_show,
+	command_stats, command_top, command_status, command_reload,
+	command_close, command_policy, command_policy_check,
 	command_policy_test, command_policy_show;
 
 /*
@@ -56,6 +57,12 @@ extern const struct command command_run, command_list, command_status,
  */
 int command_args(const struct command *c, int argc, char **argv, void *into,
 		 int *ret_exit);
+/*
+ * Likewise of a subcommand that takes any number of arguments, before, between
+ * and behind its options: how many there are, from argv[1] on.
+ */
+int command_words(const struct command *c, int argc, char **argv, void *into,
+		  int *ret_exit);
 /* Of a subcommand that takes no arguments; false with the exit status. */
 bool command_no_args(const struct command *c, int argc, char **argv,
 		     struct common_args *args, int *ret_exit);

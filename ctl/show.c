@@ -11,7 +11,7 @@ const char *show_kind(uint8_t layer)
 	return layer == WIRE_TUN ? "tun" : layer == WIRE_TAP ? "tap" : "?";
 }
 
-static const char *state_text(uint8_t state)
+const char *show_lease_state(uint8_t state)
 {
 	switch (state) {
 	case WIRE_LEASE_HELD:
@@ -27,8 +27,7 @@ static const char *state_text(uint8_t state)
 	}
 }
 
-/* NULL where nobody has that uid. */
-static const char *user_name(uint32_t uid)
+const char *show_user(uint32_t uid)
 {
 	const struct passwd *pw = getpwuid(uid);
 
@@ -73,10 +72,10 @@ json_t *show_lease_json(const struct wire_lease *lease)
 			 "name", json_text(lease->name),
 			 "ifindex", (json_int_t)lease->ifindex,
 			 "kind", show_kind(lease->layer),
-			 "state", state_text(lease->state),
+			 "state", show_lease_state(lease->state),
 			 "queues", (int)lease->queues,
 			 "uid", (json_int_t)lease->uid,
-			 "user", json_text_or_null(user_name(lease->uid)),
+			 "user", json_text_or_null(show_user(lease->uid)),
 			 "pid", lease->pid ? json_integer(lease->pid) :
 				json_null(),
 			 "opened", (json_int_t)lease->opened,
@@ -119,7 +118,7 @@ int show_lease_row(struct table *t, const struct wire_lease *lease)
 {
 	char uid[NUMBER_MAX], pid[NUMBER_MAX], queues[NUMBER_MAX];
 	char since[TIME_TEXT_MAX];
-	const char *user = user_name(lease->uid);
+	const char *user = show_user(lease->uid);
 	char *addresses = addresses_text(lease);
 	int r;
 
@@ -128,7 +127,7 @@ int show_lease_row(struct table *t, const struct wire_lease *lease)
 	snprintf(queues, sizeof(queues), "%u", lease->queues);
 	r = table_add(t, (const char *const[TABLE_COLUMNS]){
 		lease->name, show_kind(lease->layer), user ? user : uid,
-		lease->pid ? pid : "-", queues, state_text(lease->state),
+		lease->pid ? pid : "-", queues, show_lease_state(lease->state),
 		time_text(lease->opened, since), addresses ? addresses : "?"
 	});
 	free(addresses);

@@ -7,6 +7,10 @@
 
 /* "tun", "tap" or "?". */
 const char *show_kind(uint8_t layer);
+/* "held" and so on. */
+const char *show_lease_state(uint8_t state);
+/* Who has this uid; NULL: nobody.  Good until the next call. */
+const char *show_user(uint32_t uid);
 
 /*
  * The object that `list --json` prints for a lease; tuntapctl(8) has its keys.

@@ -8,8 +8,9 @@
 #include "../libclient/tuntapd.h"
 
 static const struct command *const commands[] = {
-	&command_run, &command_list, &command_status, &command_reload,
-	&command_close, &command_policy
+	&command_run, &command_list, &command_show, &command_stats,
+	&command_top, &command_status, &command_reload, &command_close,
+	&command_policy
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 

@@ -25,7 +25,7 @@ memory=2G
 fast='norandmaps mitigations=off'
 packages=iproute2,iputils-ping,procps,iperf3,dnsmasq-base,udhcpc,kmod
 packages=$packages,libevent-core-2.1-7,libmnl0,libmd0,libseccomp2
-packages=$packages,libjansson4,libsubunit0,linux-image-cloud-amd64
+packages=$packages,libjansson4,libncursesw6,tmux,libsubunit0,linux-image-cloud-amd64
 passed=0 failed=0 skipped=0
 
 skip_all() {

@@ -9,8 +9,8 @@
 set -eu
 
 build='gcc libc6-dev make pkgconf binutils
-libmnl-dev libevent-dev libmd-dev libseccomp-dev libjansson-dev uthash-dev libbsd-dev check
-iproute2 iputils-ping util-linux procps iperf3 dnsmasq-base udhcpc python3'
+libmnl-dev libevent-dev libmd-dev libseccomp-dev libjansson-dev libncurses-dev uthash-dev libbsd-dev check
+iproute2 iputils-ping util-linux procps iperf3 dnsmasq-base udhcpc python3 tmux'
 ci='clang clang-tidy clang-format libclang-rt-14-dev cppcheck
 valgrind libc6-dbg mandoc shellcheck debootstrap systemd-container git
 qemu-system-x86 cpio'
@@ -29,8 +29,8 @@ if ! command -v dpkg-query >/dev/null; then
 	cat >&2 <<-'END'
 	need.sh: this is no Debian; if the build fails, look whether these are
 	here: a C compiler, GNU make, pkg-config, binutils, and for development
-	libmnl, libevent 2, libmd, libseccomp, jansson 2, uthash, libbsd (headers) and check; the ip command,
-	ping, unshare, setpriv and python3.
+	libmnl, libevent 2, libmd, libseccomp, jansson 2, ncurses, uthash, libbsd (headers) and check; the ip command,
+	ping, unshare, setpriv, tmux and python3.
 	END
 	exit 0
 fi

@@ -16,7 +16,7 @@ quiet=${QUIET_SECONDS:-60}
 births=40			# of devices, that udev must know
 exposure=1.3			# of systemd-analyze security, at most
 packages=systemd-sysv,udev,dbus,iproute2,iputils-ping,procps
-packages=$packages,libevent-core-2.1-7,libmnl0,libmd0,libseccomp2,libjansson4
+packages=$packages,libevent-core-2.1-7,libmnl0,libmd0,libseccomp2,libjansson4,libncursesw6
 packages=$packages,network-manager,libpam-systemd
 passed=0 failed=0 skipped=0
 

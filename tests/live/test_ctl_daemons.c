@@ -274,6 +274,8 @@ static const struct {
 } commands[] = {
 	{ "status", 0, false },
 	{ "list --json", 0, true },
+	{ "show tt0", 0, true },
+	{ "stats --watch", 0, true },
 	{ "reload", 0, true },
 	{ "close --all", 0, true },
 	{ "policy check --tun", 0, true },
