@@ -121,7 +121,7 @@ MUTANTS = [
     (REQUEST, "[11] = 0xff }, 6, 96 }", "[11] = 0xff }, 6, 97 }"),
     (REQUEST, "if (ask->mac[0] & 1)", "if (ask->mac[0] & 2)"),
     (REQUEST, "if (ask->layer != WIRE_TAP)", "if (false)"),
-    (REQUEST, "ask->mtu < request_mtu_min(ask)", "false"),
+    (REQUEST, "ask->mtu < request_mtu_min(ask, usage)", "false"),
     (REQUEST, "ask->queues < 1 ||", "false ||"),
     (REQUEST, "ask->txqueuelen > POLICY_TXQUEUELEN_MAX",
      "ask->txqueuelen >= POLICY_TXQUEUELEN_MAX"),
