@@ -42,6 +42,11 @@ const char *public_socket_path(const char *given)
 	return path ? path : TUNTAPD_SOCKET_PATH;
 }
 
+const char *admin_socket_path(void)
+{
+	return TUNTAPD_ADMIN_SOCKET_PATH;
+}
+
 const char *socket_path(const char *given)
 {
 	const char *path = wished_path(given);

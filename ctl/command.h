@@ -14,6 +14,8 @@ enum exit_status {
 	EXIT_OLDER = 5,		/* a tuntapd, but older than this */
 	EXIT_NEWER = 6,		/* or newer */
 	EXIT_FOREIGN = 7,	/* what listens is no tuntapd */
+	EXIT_WARNINGS = 8,	/* of doctor alone */
+	EXIT_FAULTS = 9,
 	/* of run alone, as env(1) and timeout(1) have them: */
 	EXIT_NO_DEVICE = 125,
 	EXIT_NOT_EXECUTABLE = 126,
@@ -48,7 +50,8 @@ struct command {
 extern const struct command command_run, command_list, command_show,
 	command_stats, command_top, command_status, command_reload,
 	command_close, command_policy, command_policy_check,
-	command_policy_test, command_policy_show;
+	command_policy_test, command_policy_show, command_doctor,
+	command_version;
 
 /*
  * Parses the options of c.  The index of the first argument behind them, or -1
@@ -77,5 +80,7 @@ int usage_error(const char *what);
 const char *socket_path(const char *given);
 /* Likewise, where to ask for a device: never the admin socket by itself. */
 const char *public_socket_path(const char *given);
+/* The built-in one. */
+const char *admin_socket_path(void);
 
 #endif

@@ -10,7 +10,7 @@
 static const struct command *const commands[] = {
 	&command_run, &command_list, &command_show, &command_stats,
 	&command_top, &command_status, &command_reload, &command_close,
-	&command_policy
+	&command_policy, &command_doctor, &command_version
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 

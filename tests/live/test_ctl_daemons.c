@@ -273,6 +273,8 @@ static const struct {
 	bool asks_more;		/* than STATUS */
 } commands[] = {
 	{ "status", 0, false },
+	{ "version", 0, false },
+	{ "doctor", EXIT_FAULTS, false },
 	{ "list --json", 0, true },
 	{ "show tt0", 0, true },
 	{ "stats --watch", 0, true },
