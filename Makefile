@@ -31,6 +31,10 @@ NETWORKDIR ?= $(PREFIX)/lib/systemd/network
 SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
 TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
 UDEVDIR	?= $(PREFIX)/lib/udev
+# zsh of Debian looks below /usr/share/zsh/vendor-completions instead.
+BASHCOMPDIR ?= $(PREFIX)/share/bash-completion/completions
+ZSHCOMPDIR ?= $(PREFIX)/share/zsh/site-functions
+FISHCOMPDIR ?= $(PREFIX)/share/fish/vendor_completions.d
 RTPROTOSDIR ?= $(if $(filter /usr /usr/local,$(PREFIX)),/etc,$(PREFIX)/share)/iproute2/rt_protos.d
 
 WARN	= -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes \
@@ -335,6 +339,10 @@ SYSTEMD	= tuntapd.service:$(UNITDIR)/tuntapd.service \
 	  00-tuntapd.link:$(NETWORKDIR)/00-tuntapd.link \
 	  00-tuntapd.network:$(NETWORKDIR)/00-tuntapd.network \
 	  rt_protos.conf:$(RTPROTOSDIR)/tuntapd.conf
+# Likewise of ctl/completions/.
+COMPLETIONS = tuntapctl.bash:$(BASHCOMPDIR)/tuntapctl \
+	  _tuntapctl:$(ZSHCOMPDIR)/_tuntapctl \
+	  tuntapctl.fish:$(FISHCOMPDIR)/tuntapctl.fish
 
 install: all
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(BINDIR) $(DESTDIR)$(INCDIR) \
@@ -351,6 +359,10 @@ install: all
 	install -m 0644 $(B)/libtuntapd.pc $(DESTDIR)$(LIBDIR)/pkgconfig/libtuntapd.pc
 	for each in $(SYSTEMD); do \
 		install -D -m 0644 $(B)/systemd/$${each%%:*} \
+		 $(DESTDIR)$${each#*:} || exit 1; \
+	done
+	for each in $(COMPLETIONS); do \
+		install -D -m 0644 ctl/completions/$${each%%:*} \
 		 $(DESTDIR)$${each#*:} || exit 1; \
 	done
 	for page in $(MAN); do \
@@ -370,7 +382,7 @@ uninstall:
 	 $(DESTDIR)$(LIBDIR)/tuntapd/policy.d/50-tuntap.conf \
 	 $(DESTDIR)$(LIBDIR)/pkgconfig/libtuntapd.pc
 	rmdir $(DESTDIR)$(LIBDIR)/tuntapd/policy.d $(DESTDIR)$(LIBDIR)/tuntapd 2>/dev/null || :
-	for each in $(SYSTEMD); do \
+	for each in $(SYSTEMD) $(COMPLETIONS); do \
 		rm -f $(DESTDIR)$${each#*:}; \
 	done
 	for page in $(notdir $(MAN)); do \

@@ -42,6 +42,7 @@ struct command {
 	const char *doc;	/* a line of the program's help */
 	const char *more;	/* paragraphs of its own help */
 	const struct arg_row *args;
+	const struct command *const *commands;	/* its own, up to a NULL */
 	/* argv[0] is its name, given what stood before it; exit status */
 	int (*main)(const struct command *c, int argc, char **argv,
 		    const struct common_args *given);

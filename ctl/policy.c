@@ -377,14 +377,14 @@ const struct command command_policy_show = {
 /* --- all of them -------------------------------------------------------- */
 
 static const struct command *const commands[] = {
-	&command_policy_check, &command_policy_test, &command_policy_show
+	&command_policy_check, &command_policy_test, &command_policy_show,
+	NULL
 };
-#define N_COMMANDS	(sizeof(commands) / sizeof(*commands))
 
 static void usage(FILE *out)
 {
 	fputs("Usage: tuntapctl policy COMMAND [OPTION]...\n\n", out);
-	for (size_t i = 0; i < N_COMMANDS; i++)
+	for (size_t i = 0; commands[i]; i++)
 		fprintf(out, "  %-16s%s\n", commands[i]->name,
 			commands[i]->doc);
 	fputs("\ntuntapctl policy COMMAND --help says more of each.\n", out);
@@ -404,7 +404,7 @@ static int policy_main(const struct command *c, int argc, char **argv,
 		usage(stderr);
 		return EXIT_USAGE;
 	}
-	for (size_t i = 0; i < N_COMMANDS; i++)
+	for (size_t i = 0; commands[i]; i++)
 		if (strcmp(commands[i]->name + strlen(c->name) + 1,
 			   argv[1]) == 0)
 			return commands[i]->main(commands[i], argc - 1,
@@ -414,11 +414,16 @@ static int policy_main(const struct command *c, int argc, char **argv,
 	return usage_error(why);
 }
 
+static const struct arg_row help_rows[] = {
+	ARG_END
+};
+
 const struct command command_policy = {
 	.name = "policy",
 	.synopsis = "check | test | show",
 	.doc = "what the policy is, and what it says",
 	.more = "",
-	.args = show_rows,
+	.args = help_rows,
+	.commands = commands,
 	.main = policy_main
 };

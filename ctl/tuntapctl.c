@@ -5,14 +5,15 @@
 #include <string.h>
 
 #include "command.h"
+#include "complete.h"
 #include "../libclient/tuntapd.h"
 
 static const struct command *const commands[] = {
 	&command_run, &command_list, &command_show, &command_stats,
 	&command_top, &command_status, &command_reload, &command_close,
-	&command_policy, &command_doctor, &command_version
+	&command_policy, &command_doctor, &command_version,
+	NULL
 };
-#define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
 struct main_args {
 	struct common_args common;	/* first */
@@ -38,7 +39,7 @@ static void help(FILE *out)
 {
 	fputs("Usage: tuntapctl [--socket PATH] COMMAND [OPTION]...\n\n"
 	      "TUN and TAP devices from tuntapd, the TUN/TAP daemon.\n\n", out);
-	for (size_t i = 0; i < N_COMMANDS; i++)
+	for (size_t i = 0; commands[i]; i++)
 		fprintf(out, "  %-28s%s\n", commands[i]->name,
 			commands[i]->doc);
 	fputc('\n', out);
@@ -48,7 +49,7 @@ static void help(FILE *out)
 
 static const struct command *find(const char *name)
 {
-	for (size_t i = 0; i < N_COMMANDS; i++)
+	for (size_t i = 0; commands[i]; i++)
 		if (strcmp(commands[i]->name, name) == 0)
 			return commands[i];
 	return NULL;
@@ -75,6 +76,10 @@ static int dispatch(int argc, char **argv)
 		help(stderr);
 		return EXIT_USAGE;
 	}
+	/* For shells; people have no use for it. */
+	if (strcmp(argv[first], "complete") == 0)
+		return complete(commands, main_rows, argc - first,
+				argv + first);
 	c = find(argv[first]);
 	if (!c) {
 		snprintf(why, sizeof(why), "%.80s: there is no such command; "

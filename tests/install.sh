@@ -79,6 +79,12 @@ header_alone() {
 	"$cc" -Wall -Wextra -Wpedantic -Werror -fsyntax-only "$@" \
 		$(pc --cflags) "$root/h.c"
 }
+completions_are_there() {
+	share=$root/dest$prefix/share
+	[ -s "$share/bash-completion/completions/tuntapctl" ] &&
+	[ -s "$share/zsh/site-functions/_tuntapctl" ] &&
+	[ -s "$share/fish/vendor_completions.d/tuntapctl.fish" ]
+}
 unit_names_what_is_installed() {
 	unit=$root/dest$prefix/lib/systemd/system/tuntapd.service
 	! grep '@[A-Z]*@' "$unit" && [ -x "$root/dest$(sed -n \
@@ -105,6 +111,7 @@ else
 	echo "SKIP install_header_cxx17: no C++ compiler is installed"
 fi
 ok "manual-pages-are-installed" [ -s "$root/dest$prefix/share/man/man8/tuntapd.8" ]
+ok "completions-are-installed" completions_are_there
 ok "unit-names-what-is-installed" unit_names_what_is_installed
 ok "nothing-is-outside-of-the-prefix" nothing_is_elsewhere
 ok "uninstall-leaves-nothing" nothing_left
