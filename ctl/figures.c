@@ -34,31 +34,29 @@ struct flow_text {
 	     errors[FIGURE_MAX];
 };
 
-static struct flow_text flow_text(const struct flow *f)
+static void flow_text(const struct flow *f, struct flow_text *ret)
 {
-	struct flow_text t;
-
-	figure_text(f->packets, t.packets);
-	figure_text(f->bytes, t.bytes);
-	figure_text(f->drops, t.drops);
-	figure_text(f->errors, t.errors);
-	return t;
+	figure_text(f->packets, ret->packets);
+	figure_text(f->bytes, ret->bytes);
+	figure_text(f->drops, ret->drops);
+	figure_text(f->errors, ret->errors);
 }
 
 void figures_lease_totals(const struct lease_now *l, char line[FIGURES_LINE])
 {
-	struct flow_text rx = flow_text(&l->link.traffic.rx);
-	struct flow_text tx = flow_text(&l->link.traffic.tx);
+	struct flow_text rx, tx;
 
-	if (l->why)
+	if (l->why) {
 		snprintf(line, FIGURES_LINE,
 			 NAME_FORMAT TOTAL_FORMAT TOTAL_FORMAT, l->name,
 			 NO_TOTAL, NO_TOTAL);
-	else
-		snprintf(line, FIGURES_LINE,
-			 NAME_FORMAT TOTAL_FORMAT TOTAL_FORMAT, l->name,
-			 rx.packets, rx.bytes, rx.drops, rx.errors,
-			 tx.packets, tx.bytes, tx.drops, tx.errors);
+		return;
+	}
+	flow_text(&l->link.traffic.rx, &rx);
+	flow_text(&l->link.traffic.tx, &tx);
+	snprintf(line, FIGURES_LINE, NAME_FORMAT TOTAL_FORMAT TOTAL_FORMAT,
+		 l->name, rx.packets, rx.bytes, rx.drops, rx.errors,
+		 tx.packets, tx.bytes, tx.drops, tx.errors);
 }
 
 void figures_rates_head(char line[FIGURES_LINE])

@@ -64,8 +64,9 @@ static int take_link(const struct nlmsghdr *nlh, void *arg)
 		return 0;
 	now = (struct link_now){ .ifindex = (unsigned)ifi->ifi_index,
 				 .up = ifi->ifi_flags & IFF_UP };
-	mnl_attr_for_each(attr, nlh, sizeof(*ifi))
+	mnl_attr_for_each(attr, nlh, sizeof(*ifi)) {
 		parse_attr(attr, &now);
+	}
 	if (strncmp(now.mark, LINK_MARK, strlen(LINK_MARK)) != 0)
 		return 0;
 	all = dump_grow(links->all, links->n, &links->room, sizeof(*all));

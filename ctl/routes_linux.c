@@ -77,14 +77,15 @@ static int keep_hops(struct gathered *g, struct link_route r,
 
 	for (; !error && RTNH_OK(hop, left);
 	     left -= (int)RTNH_ALIGN(hop->rtnh_len), hop = RTNH_NEXT(hop)) {
-		const struct nlattr *attr;
+		const struct nlattr *attr = NULL;
 
 		if ((unsigned)hop->rtnh_ifindex != g->ifindex)
 			continue;
 		r.via.family = 0;
 		mnl_attr_for_each_payload((const void *)RTNH_DATA(hop),
-					  hop->rtnh_len - RTNH_LENGTH(0))
+					  hop->rtnh_len - RTNH_LENGTH(0)) {
 			parse_via(attr, r.dst.family, &r.via);
+		}
 		error = keep(&g->routes, &r);
 	}
 	return error;
