@@ -1,6 +1,6 @@
 #!/bin/sh
 # manual.sh BUILD: the programs in section 3 of the manual compile, and do what
-# the page says of them.
+# the page says of them; and what stands under EXAMPLES of all pages is run.
 #
 # A program stands in a literal block behind a line
 #
@@ -10,20 +10,114 @@
 # with a daemon, as an ordinary user or as root, and must exit with 0.  It finds
 # tuntapctl(8), which lists a device when its open has come to its end, not
 # while the daemon is still making it.
+#
+# Other examples are .Dl lines, anywhere, and .Bd blocks under EXAMPLES:
+#
+#	$ COMMAND	or nothing before it: run as an ordinary user
+#	# COMMAND	as root
+#	hexadecimal	a frame: a daemon must know it, or tuntapctl
+#	[section]	of tuntapd.conf(5): tests/docs.sh reads it
+#
+# A command must exit with 0, or with N of a line `.\" exits: N` before it; one
+# that goes on must do so for S seconds, and have written something, where that
+# line is `.\" goes on: S`.  There is a device tt0.
 set -eu
 
 usage='usage: manual.sh BUILD'
 nobody=65534
-seconds=30			# for one program
+seconds=30			# for one program, one command
+timeout_status=124		# of timeout(1)
 warnings='-Wall -Wextra -Wpedantic -Werror'
+
+# What commands find: alice, a policy that is not in force yet, the library.
+furnish() {
+	cp /etc/passwd "$1/passwd"
+	echo 'alice:x:4242:4242::/:/bin/sh' >>"$1/passwd"
+	mount --bind "$1/passwd" /etc/passwd
+	mkdir "$1/programs/new.d"
+	cat >"$1/programs/new.d/50-new.conf" <<-'END'
+	[rule new]
+	action = allow
+	user   = alice
+	kind   = tun
+	name   = tt%u-*
+	mtu    = 1280-9000
+	END
+	chmod 0777 "$1/programs"
+	# There each line is written when it is whole.
+	cat >"$1/as-installed/on_terminal" <<-'END'
+	#!/bin/sh
+	exec script -qec "sh $1" terminal
+	END
+	chmod 0755 "$1/as-installed/on_terminal"
+}
+
+# frame FILE: the daemon answers the request that is in it in hexadecimal, or
+# tuntapctl takes the refusal for one.
+frame() {
+	python3 -B - "$1" <<'END'
+import os, socket, struct, subprocess, sys
+with open(sys.argv[1], encoding='ascii') as file:
+    frame = bytes.fromhex(file.read())
+length, version, kind, number = struct.unpack('<IBBH', frame[:8])
+assert length == len(frame), f'it has {len(frame)} bytes, and says {length}'
+with socket.socket(socket.AF_UNIX) as sock:
+    if kind < 128:
+        sock.connect('/run/tuntapd/tuntapd.sock')
+        sock.sendall(frame)
+        answer = struct.unpack('<IBBH', sock.recv(8, socket.MSG_WAITALL))
+        assert answer[3] == number and answer[2] != 130, answer
+    else:
+        sock.bind('/run/example')
+        sock.listen()
+        asked = subprocess.Popen(['tuntapctl', '--socket', '/run/example',
+                                  'status'])
+        with sock.accept()[0] as client:
+            client.recv(8)
+            client.sendall(frame)
+            assert asked.wait() == 1
+        os.unlink('/run/example')
+END
+}
+
+run_examples() {
+	furnish "$1"
+	cd "$1/programs"
+	setpriv --reuid "$nobody" --regid "$nobody" --clear-groups \
+		tuntapctl run --tun --name tt0 -- sleep 600 &
+	holder=$!
+	while IFS='	' read -r name who wanted limit; do
+		file=$1/examples/$name status=0 shell=sh
+		[ "$wanted" -ne "$timeout_status" ] || shell=on_terminal
+		case $who in
+		frame)	frame "$file" ;;
+		user)	setpriv --reuid "$nobody" --regid "$nobody" \
+				--clear-groups timeout "$limit" $shell "$file" ;;
+		root)	timeout "$limit" $shell "$file" ;;
+		esac >"$1/out" 2>&1 </dev/null || status=$?
+		if [ "$status" -eq "$wanted" ] &&
+		   { [ "$wanted" -ne "$timeout_status" ] || [ -s "$1/out" ]; }
+		then
+			passed=$((passed + 1))
+			echo "ok manual-$name"
+		else
+			failed=$((failed + 1))
+			echo "not ok manual-$name: exit status $status, not $wanted"
+			sed 's/^/    /' "$file" "$1/out"
+		fi
+	done <"$1/commands"
+	kill "$holder"
+	wait "$holder" 2>/dev/null || :
+}
 
 # run BUILD WORK: inside the namespaces.
 run_all() {
 	passed=0 failed=0
 	mount -t tmpfs -o mode=0755 tmpfs /run
 	ip link set lo up
-	export TUNTAPD_SOCKET=/run/tuntapd/tuntapd.sock
-	PATH=$1:$PATH
+	TUNTAPD_SOCKET=/run/tuntapd/tuntapd.sock
+	PATH=$2/as-installed:$1:$PATH
+	export PKG_CONFIG_PATH="$2/as-installed" LD_LIBRARY_PATH="$2/as-installed"
 	tuntapd --socket "$TUNTAPD_SOCKET" --user 65533 \
 		--admin-socket /run/tuntapd/admin.sock \
 		--policy "$2/policy.d" 2>"$2/daemon.log" &
@@ -33,6 +127,8 @@ run_all() {
 		sleep 0.1
 		tries=$((tries - 1))
 	done
+	run_examples "$2"
+	export TUNTAPD_SOCKET
 	cd "$2/programs"
 	while IFS='	' read -r name who command; do
 		drop="setpriv --reuid $nobody --regid $nobody --clear-groups"
@@ -62,7 +158,7 @@ cd "$(dirname "$0")/.."
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 chmod 0755 "$work"
-mkdir "$work/programs" "$work/policy.d"
+mkdir "$work/programs" "$work/policy.d" "$work/examples"
 passed=0 failed=0 skipped=0
 
 cat >"$work/policy.d/50-manual.conf" <<'END'
@@ -70,8 +166,8 @@ cat >"$work/policy.d/50-manual.conf" <<'END'
 action  = allow
 user    = any
 kind    = tun, tap
-name    = tt%u-*
-address = 10.50.0.0/16, fd50::/48
+name    = tt%u-*, tt0
+address = 10.50.0.0/16, fd50::/48, 10.9.0.0/16
 route   = 10.60.0.0/16, fd60::/48
 offload = yes
 END
@@ -102,6 +198,85 @@ for page in man/*.3; do
 done
 [ -s "$work/list" ] || { echo 'not ok manual-blocks: there are none'; exit 1; }
 
+# The commands: a file each, and a line "NAME	user|root|frame	STATUS	SECONDS";
+# what nothing runs goes to stdout.
+examples() {
+	awk -v folder="$work/examples" -v list="$work/commands" \
+	    -v seconds="$seconds" -v timed_out="$timeout_status" '
+	function plain(text) {
+		gsub(/\\\(dq/, "\"", text)
+		gsub(/\\e/, "\\", text)
+		gsub(/\\&/, "", text)
+		return text
+	}
+	function ordinary() {
+		status = 0
+		limit = seconds
+	}
+	# The name for what begins with this line, or "" where nothing runs it.
+	function begin(text, bytes) {
+		sub(/.*\//, "", page)
+		sub(/\.in$/, "", page)
+		name = page "-" ++n
+		who = bytes ? "frame" : text ~ /^# / ? "root" : "user"
+		print name "\t" who "\t" status "\t" limit >>list
+		ordinary()
+	}
+	function add(text) {
+		if (who == "frame") {
+			# Words stand behind the bytes.
+			sub(/  +[^0-9a-f ].*$/, "", text)
+			sub(/  +[a-z][a-z][a-z].*$/, "", text)
+		}
+		print text >(folder "/" name)
+	}
+	FNR == 1 { page = FILENAME; inside = n = 0; ordinary() }
+	/^\.Sh / { wanted = $2 == "EXAMPLES" }
+	/^\.\\" exits: / { status = $3 }
+	/^\.\\" goes on: / { status = timed_out; limit = $4 }
+	/^\.\\" run: / { program = 1 }
+	/^\.Dl / {
+		text = plain(substr($0, 5))
+		begin(text, 0)
+		sub(/^[$#] /, "", text)
+		add(text)
+	}
+	/^\.Bd / { inside = wanted && !program; first = 1; program = 0; next }
+	/^\.Ed/ { inside = 0 }
+	inside && first {
+		first = 0
+		if ($0 ~ /^\[/ && FILENAME ~ /conf/) {
+			inside = 0
+			next
+		}
+		if ($0 !~ /^([$#]|[0-9a-f][0-9a-f]) /) {
+			print FILENAME ":" FNR ": nothing runs this: " $0
+			inside = 0
+			next
+		}
+		begin($0, $0 ~ /^[0-9a-f]/)
+		sub(/^[$#] /, "")
+	}
+	inside { add(plain($0)) }
+	' "$@"
+}
+: >"$work/commands"
+examples man/*.[3578] man/*.in >"$work/wrong"
+if [ ! -s "$work/wrong" ] && [ -s "$work/commands" ]; then
+	passed=$((passed + 1))
+	echo 'ok manual-examples'
+else
+	failed=$((failed + 1))
+	echo 'not ok manual-examples: there are none, or nothing runs them'
+	sed 's/^/    /' "$work/wrong"
+fi
+# Where an ordinary user can go, whatever folder the tree is in.
+mkdir "$work/as-installed"
+cp -P "$build/tuntapctl" "$build/"libtuntapd.so* libclient/tuntapd.h \
+	"$work/as-installed/"
+sed "s|@[A-Z]*DIR@|$work/as-installed|; s|@PREFIX@|$work|; s|@VERSION@|0|" \
+	libclient/libtuntapd.pc.in >"$work/as-installed/libtuntapd.pc"
+
 while IFS='	' read -r name who command; do
 	# shellcheck disable=SC2086 # words
 	if gcc -std=c11 -D_GNU_SOURCE $warnings -Ilibclient \
@@ -122,6 +297,10 @@ if [ "$(id -u)" -ne 0 ] ||
 		echo "SKIP manual-$name: needs root, and namespaces"
 		skipped=$((skipped + 1))
 	done <"$work/list"
+	while IFS='	' read -r name who wanted limit; do
+		echo "SKIP manual-$name: needs root, and namespaces"
+		skipped=$((skipped + 1))
+	done <"$work/commands"
 else
 	unshare --net --mount --pid --fork --kill-child --mount-proc \
 		sh tests/manual.sh --inside "$build" "$work" || :

@@ -10,7 +10,7 @@ set -eu
 
 build='gcc libc6-dev make pkgconf binutils
 libmnl-dev libevent-dev libmd-dev libseccomp-dev libjansson-dev libncurses-dev uthash-dev libbsd-dev check
-iproute2 iputils-ping util-linux procps iperf3 dnsmasq-base udhcpc python3 tmux zsh fish'
+iproute2 iputils-ping util-linux procps iperf3 dnsmasq-base udhcpc python3 tmux zsh fish jq'
 ci='clang clang-tidy clang-format libclang-rt-14-dev cppcheck
 valgrind libc6-dbg mandoc shellcheck debootstrap systemd-container git
 qemu-system-x86 cpio'
