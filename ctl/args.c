@@ -1,7 +1,6 @@
 #include "args.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <string.h>
 
 #define NAME_COLUMN	30	/* where help's second column begins */
@@ -27,8 +26,7 @@ static const struct arg_row *find(const struct arg_row *rows, const char *arg)
 	return found;
 }
 
-/* "[=N]": a value is no argument of its own, and may be left out. */
-static bool is_optional(const char *value)
+bool args_may_lack(const char *value)
 {
 	return value && value[0] == '[';
 }
@@ -47,7 +45,7 @@ static int parse_one(const struct arg_row *row, char **argv, int *i,
 	}
 	if (row->value && value)
 		value++;
-	else if (row->value && !is_optional(row->value) &&
+	else if (row->value && !args_may_lack(row->value) &&
 		 !(value = argv[++*i])) {
 		snprintf(why, ARGS_WHY_MAX, "%s needs a value: %s %s",
 			 row->name, row->name, row->value);
@@ -93,7 +91,7 @@ static void help_row(const char *name, const char *value, const char *doc,
 		     FILE *out)
 {
 	int n = fprintf(out, "  %s%s%s", name,
-			value && !is_optional(value) ? " " : "",
+			value && !args_may_lack(value) ? " " : "",
 			value ? value : "");
 
 	/* a long one has its line for itself */

@@ -2,6 +2,7 @@
 #ifndef TUNTAPCTL_ARGS_H
 #define TUNTAPCTL_ARGS_H
 
+#include <stdbool.h>
 #include <stdio.h>
 
 #define ARGS_WHY_MAX	512
@@ -21,6 +22,9 @@ struct arg_row {
 	int (*set)(void *into, const char *value, char why[ARGS_WHY_MAX]);
 	const struct arg_row *rows;	/* not NULL: these stand here */
 };
+
+/* It is "[=N]": no argument of its own, and may be left out. */
+bool args_may_lack(const char *value);
 
 #define ARGS_HELP	(-1000)	/* no errno has this number */
 

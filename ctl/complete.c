@@ -80,7 +80,8 @@ static void read_word(struct line *l, const char *word)
 	}
 	l->ended = strcmp(word, "--") == 0;
 	row = find_row(l->rows, word);
-	l->valued = row && row->value ? row : NULL;
+	if (row && row->value && !args_may_lack(row->value))
+		l->valued = row;
 }
 
 /* --- what may stand there ------------------------------------------------ */
@@ -159,7 +160,7 @@ static void offer_operand(const struct line *l, char *word)
 		offer_commands(l->commands, word);
 	else if (takes(l, "CMD"))
 		puts(l->operands ? ":files" : ":commands");
-	else if (takes(l, "LEASE") && !l->operands)
+	else if (takes(l, "LEASE...") || (takes(l, "LEASE") && !l->operands))
 		offer_leases(l->socket, word);
 }
 

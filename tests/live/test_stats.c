@@ -362,6 +362,37 @@ START_TEST(what_cannot_be_is_said)
 }
 END_TEST
 
+static const struct {
+	const char *words, *offers;	/* NULL: nothing */
+} typed[] = {
+	{ "show ''", "tt0\ta lease" },
+	{ "show tt0 ''", NULL },
+	{ "stats tt0 --watch ''", "tt0\ta lease" },
+	{ "stats --watch --co", "--count\t" },
+	{ "stats --watch --count ''", NULL },
+};
+
+START_TEST(lines_are_completed)
+{
+	struct ttd_device *dev;
+	char *text;
+
+	rig_start(&rig, NULL);
+	dev = opened_tun("tt0", "10.9.1.1/24");
+	text = sh("%s complete -- --socket %s %s", ctl(), rig.admin,
+		  typed[_i].words);
+	if (typed[_i].offers)
+		ck_assert_msg(strncmp(text, typed[_i].offers,
+				      strlen(typed[_i].offers)) == 0, "%s",
+			      text);
+	else
+		ck_assert_str_eq(text, "");
+	free(text);
+	ttd_free(dev);
+	rig_end(&rig);
+}
+END_TEST
+
 /* --- watching ----------------------------------------------------------- */
 
 /* The text's next line of the lease, which has that in it. */
@@ -735,6 +766,8 @@ int main(void)
 	tcase_add_test(t, show_tells_all_of_a_lease);
 	tcase_add_loop_test(t, what_cannot_be_is_said, 0,
 			    sizeof(said) / sizeof(*said));
+	tcase_add_loop_test(t, lines_are_completed, 0,
+			    sizeof(typed) / sizeof(*typed));
 	suite_add_tcase(s, t);
 	t = tcase_create("watch");
 	tcase_set_timeout(t, 60);
