@@ -14,6 +14,7 @@
 #include "limits.h"
 #include "log.h"
 #include "mirror.h"
+#include "monitor.h"
 #include "os.h"
 #include "refuse.h"
 #include "token.h"
@@ -195,6 +196,7 @@ static void take(struct conn *c, struct held *held, const struct os_link *now)
 	log_line(LOG_INFO, "lease %s: %s (index %u) is taken back by uid %u "
 		 "pid %d", held->lease.id, held->lease.name,
 		 held->lease.ifindex, held->lease.uid, (int)held->lease.pid);
+	monitor_lease(WIRE_NOTICE_RECLAIMED, &held->lease, "by its client");
 }
 
 void adopt_reclaim(struct conn *c, const struct wire_reclaim *reclaim)

@@ -10,6 +10,7 @@
 #include "limits.h"
 #include "log.h"
 #include "mirror.h"
+#include "monitor.h"
 #include "os.h"
 #include "refuse.h"
 
@@ -141,13 +142,18 @@ static bool goes_down(const struct change *ch)
 	return !is_down(&ch->from) && is_down(&ch->to);
 }
 
+static bool changes_addresses(const struct change *ch)
+{
+	return ch->from.n_addresses != ch->to.n_addresses ||
+	       memcmp(ch->from.addresses, ch->to.addresses,
+		      sizeof(ch->to.addresses)) != 0;
+}
+
 /* Of the rest nothing ever changes. */
 static bool changes_but_routes(const struct change *ch)
 {
 	return ch->from.mtu != ch->to.mtu || ch->from.flags != ch->to.flags ||
-	       ch->from.n_addresses != ch->to.n_addresses ||
-	       memcmp(ch->from.addresses, ch->to.addresses,
-		      sizeof(ch->to.addresses)) != 0;
+	       changes_addresses(ch);
 }
 
 static bool changes(const struct change *ch)
@@ -252,6 +258,14 @@ static void after_failure(struct change *ch, const struct os_state *to)
 		remake_begin(held);
 }
 
+/* The rest is told by the kernel, whoever does it. */
+static void tell_changed(const struct held *held, const struct wire_open *is)
+{
+	monitor_lease(WIRE_NOTICE_CHANGED, &held->lease, "by its holder: "
+		      "addresses %u, routes %u", is->n_addresses,
+		      routes_count(&held->routes));
+}
+
 /* The lease is as the request made it. */
 static void commit(struct change *ch, const struct config *config,
 		   const struct guard_program *guard)
@@ -277,6 +291,8 @@ static void commit(struct change *ch, const struct config *config,
 	mirror_readdress(held->lease.ifindex, ch->from.addresses,
 			 ch->from.n_addresses, ch->to.addresses,
 			 ch->to.n_addresses);
+	if (ch->come + ch->gone > 0 || changes_addresses(ch))
+		tell_changed(held, &ch->to);
 }
 
 /* Those that stay are more than go into the request's batch: afterwards. */
@@ -390,6 +406,7 @@ void change_undo(struct held *held, const struct lease_step *step,
 	if (from->flags != step->to.flags)
 		held->up = held->news.up = !is_down(from);
 	guard_anew(held);
+	tell_changed(held, from);
 	if (held->up)
 		remake_begin(held);
 }

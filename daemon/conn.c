@@ -15,6 +15,7 @@
 #include "lease.h"
 #include "limits.h"
 #include "log.h"
+#include "monitor.h"
 #include "os.h"
 #include "refuse.h"
 #include "slow_close.h"
@@ -29,6 +30,7 @@ static void conn_free(struct conn *c)
 	event_del(&c->deadline);
 	registry_cursor_stop(&server->registry, &c->cursor);
 	registry_request_cancel(&server->registry, c->peer.uid, &c->whole);
+	monitor_end(c);
 	/* The lease first: its uid keeps its account by it. */
 	if (c->held)
 		lease_end(c->held);
@@ -80,15 +82,16 @@ void conn_answer(struct conn *c, struct wire_message *m)
  * Only with an empty output: not between the header of OPENED and its body; nor
  * in the middle of a list.
  */
-static void put_events(struct conn *c)
+static void put_news(struct conn *c)
 {
-	struct wire_message m = { .type = WIRE_EVENT };
+	struct wire_message event = { .type = WIRE_EVENT }, notice;
 
-	if (c->busy || c->closing || c->finishing || c->out || c->more ||
-	    !c->held)
+	if (c->busy || c->closing || c->finishing || c->out || c->more)
 		return;
-	while (watch_news(c->held, &m.event))
-		put(c, &m);
+	while (c->held && watch_news(c->held, &event.event))
+		put(c, &event);
+	while (c->monitor && monitor_next(c, &notice))
+		put(c, &notice);
 }
 
 void conn_refuse(struct conn *c, const struct wire_refused *why)
@@ -101,6 +104,7 @@ void conn_refuse(struct conn *c, const struct wire_refused *why)
 		    (int)c->peer.pid, why->step, why->text,
 		    why->rule[0] ? " (" : "", why->rule,
 		    why->rule[0] ? ")" : "");
+	monitor_refused(c, why);
 }
 
 /* The peer broke the protocol, or time ran out: say so, and no more. */
@@ -158,7 +162,7 @@ static void set_deadline(struct conn *c, int seconds)
 
 static void set_idle(struct conn *c)
 {
-	set_deadline(c, c->held ? 0 : (int)limits.idle_seconds);
+	set_deadline(c, c->held || c->monitor ? 0 : (int)limits.idle_seconds);
 }
 
 /*
@@ -171,7 +175,7 @@ static void settle(struct conn *c)
 	int error;
 
 	error = flush(c);
-	put_events(c);
+	put_news(c);
 	if (!error)
 		error = flush(c);
 	/* Who has ended is owed the answer, and no event. */
@@ -208,7 +212,7 @@ void conn_wake(struct conn *c)
 
 void conn_tell(struct conn *c)
 {
-	put_events(c);
+	put_news(c);
 	(void)flush(c);		/* what it failed with it fails with again */
 	conn_wake(c);
 }
@@ -252,6 +256,11 @@ static void protocol_error(struct conn *c, int error)
 
 static bool permitted(struct conn *c, const struct wire_row *row)
 {
+	if (c->monitor) {
+		give_up(c, WIRE_E_NOT_PERMITTED, "this connection monitors; "
+			"open another one for other requests");
+		return false;
+	}
 	if (row->may == WIRE_MAY_FREE && c->held) {
 		give_up(c, WIRE_E_NOT_PERMITTED, "this connection holds a "
 			"device already; open another connection for another "

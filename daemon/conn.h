@@ -4,7 +4,8 @@
  * its user's: nothing more is read before the answer is out, so that what a
  * client can make us keep is one request and one answer.  Events go out in
  * between, and are made only when the last one is out: a client that does not
- * read them costs nothing and misses nothing but what is out of date.
+ * read them costs nothing and misses nothing but what is out of date.  So do
+ * notices, of which one that monitors misses what it has no room for.
  */
 #ifndef TUNTAPD_CONN_H
 #define TUNTAPD_CONN_H
@@ -15,6 +16,7 @@
 #include "server.h"
 
 struct held;
+struct monitor;
 
 struct conn {
 	struct server *server;
@@ -32,6 +34,7 @@ struct conn {
 	size_t out_len, out_off;
 	struct held *held;		/* its lease, or NULL */
 	unsigned handed;		/* fds of it that were sent */
+	struct monitor *monitor;	/* what it is to be told, or NULL */
 	/* Goes on with an answer of many messages; NULL: there is none. */
 	void (*more)(struct conn *c);
 	struct registry_cursor cursor;	/* of a LIST under way */
@@ -64,7 +67,7 @@ void conn_new(struct server *server, int fd, bool admin, bool fds_left);
  */
 void conn_answer(struct conn *c, struct wire_message *m);
 void conn_refuse(struct conn *c, const struct wire_refused *why);
-/* There is something to tell the holder. */
+/* There is something to tell that was not asked for. */
 void conn_wake(struct conn *c);
 /* The same, and if possible it is told at once.  Frees nothing. */
 void conn_tell(struct conn *c);

@@ -10,6 +10,7 @@
 #include "lease.h"
 #include "limits.h"
 #include "mirror.h"
+#include "monitor.h"
 #include "refuse.h"
 #include "reload.h"
 #include "support.h"
@@ -191,6 +192,12 @@ static void handle_reclaim(struct conn *c, const struct wire_message *m)
 static void handle_close(struct conn *c, const struct wire_message *m)
 {
 	adopt_close(c, &m->close);
+}
+
+static void handle_monitor(struct conn *c, const struct wire_message *m)
+{
+	(void)m;
+	monitor_begin(c);
 }
 
 /* A request of messages.def without a function here does not compile. */

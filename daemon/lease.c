@@ -13,6 +13,7 @@
 #include "limits.h"
 #include "log.h"
 #include "mirror.h"
+#include "monitor.h"
 #include "os.h"
 #include "refuse.h"
 #include "token.h"
@@ -44,6 +45,7 @@ static void held_free(struct held *held)
 	gone(held);
 	event_del(&held->linger);
 	event_del(&held->changed);
+	event_del(&held->went_down);
 	remake_stop(held);
 	source_free(held);
 	count_waiting(held, 0);
@@ -63,6 +65,15 @@ void lease_forget_all(struct server *server)
 }
 
 /* --- the end ------------------------------------------------------------ */
+
+/* Of what ends it the first thing counts. */
+static void tell_end(struct held *held, enum wire_notice_kind how,
+		     const char *text)
+{
+	if (!held->over)
+		monitor_lease(how, &held->lease, "%s", text);
+	held->over = true;
+}
 
 void lease_wait(struct held *held, int ms)
 {
@@ -161,6 +172,7 @@ static void on_linger(evutil_socket_t fd, short what, void *arg)
 		log_line(LOG_NOTICE, "lease %s: nobody came for %s of uid %u; "
 			 "it is deleted", held->lease.id, held->lease.name,
 			 held->lease.uid);
+		tell_end(held, WIRE_NOTICE_DELETED, "nobody came for it");
 		held->lease.state = WIRE_LEASE_ENDING;
 	}
 	if (held->conn && held->lease.counted) {
@@ -171,6 +183,7 @@ static void on_linger(evutil_socket_t fd, short what, void *arg)
 		log_line(LOG_WARNING, "lease %s: %s of uid %u %s",
 			 held->lease.id, held->lease.name, held->lease.uid,
 			 held->why);
+		tell_end(held, WIRE_NOTICE_DELETED, held->why);
 		held->news.ended = WIRE_ENDED_DELETED;
 		conn_wake(held->conn);
 		return;
@@ -216,6 +229,7 @@ void lease_revoke(struct held *held, const char *fmt, ...)
 	/* Whatever its holder has in the log besides. */
 	log_line(LOG_NOTICE, "lease %s: %s of uid %u is taken back: %s",
 		 held->lease.id, held->lease.name, held->lease.uid, held->why);
+	tell_end(held, WIRE_NOTICE_REVOKED, held->why);
 	/* The answer that says so is not out, and cannot be taken back. */
 	if (held->conn && held->job.n_fds > 0) {
 		conn_drop(held->conn);
@@ -235,6 +249,9 @@ void lease_revoke(struct held *held, const char *fmt, ...)
 void lease_end(struct held *held)
 {
 	held->conn = NULL;
+	/* One that could not be made was never told. */
+	if (held->lease.state != WIRE_LEASE_ENDING)
+		tell_end(held, WIRE_NOTICE_CLOSED, "by its holder");
 	held->lease.state = WIRE_LEASE_ENDING;
 	event_del(&held->linger);
 	remake_stop(held);
@@ -281,6 +298,8 @@ void lease_device_gone(const struct os_link *link, struct server *server)
 		lease->state = WIRE_LEASE_DELETED;
 		lease_wait(held, LIMIT_LINGER_MS);
 	} else {
+		if (lease->state == WIRE_LEASE_ORPHAN)
+			tell_end(held, WIRE_NOTICE_DELETED, "was deleted");
 		held_free(held);
 	}
 }
@@ -426,6 +445,7 @@ struct held *lease_new(struct server *server, const struct wire_open *open,
 	snprintf(held->alias, sizeof(held->alias), OS_ALIAS "%s:%u", id, uid);
 	evtimer_assign(&held->linger, server->base, on_linger, held);
 	evtimer_assign(&held->changed, server->base, watch_changed, held);
+	evtimer_assign(&held->went_down, server->base, watch_went_down, held);
 	remake_init(held);
 	return held;
 }
@@ -574,4 +594,7 @@ void lease_open(struct conn *c, const struct wire_open *open,
 		    "lease %s: %s (index %u) for uid %u pid %d", held->lease.id,
 		    dev.name, dev.ifindex, held->lease.uid,
 		    (int)held->lease.pid);
+	monitor_lease(WIRE_NOTICE_OPENED, &held->lease, "%s, %u queue%s",
+		      open->layer == WIRE_TUN ? "TUN" : "TAP", open->queues,
+		      open->queues == 1 ? "" : "s");
 }

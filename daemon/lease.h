@@ -75,8 +75,10 @@ struct held {
 	bool up;
 	unsigned restore;	/* how often the kernel forgot some of it */
 	bool revoked;		/* taken back, see lease_revoke() */
+	bool over;		/* that it ends is told */
 	unsigned tampered;	/* OS_TAMPER_* that were noticed */
 	struct event changed;	/* something of the device is another */
+	struct event went_down;	/* and that is to be told, if it stays so */
 	struct lease_news news;
 	char why[WIRE_EVENT_TEXT_MAX + 1];	/* it ended, for its holder */
 	struct held *prev, *next;	/* whose guards are to be made anew */
@@ -156,6 +158,8 @@ void watch_missed(struct server *server);
 unsigned watch_forgot(bool was_up, uint32_t old_mtu, bool up, uint32_t mtu);
 /* An event's: looks after what has changed of the device. */
 void watch_changed(evutil_socket_t fd, short what, void *held);
+/* Likewise: it is down, and does not end. */
+void watch_went_down(evutil_socket_t fd, short what, void *held);
 
 /* remake.c */
 

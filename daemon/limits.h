@@ -27,6 +27,10 @@
 	      "requests of a user answered a second") \
 	LIMIT(request_burst, "request-burst", 2000, 1, 1000000, \
 	      "at once, after a rest") \
+	LIMIT(monitors, "monitors", 128, 1, 65536, \
+	      "connections on the public socket that monitor") \
+	LIMIT(monitors_uid, "monitors-of-user", 4, 1, 65536, \
+	      "of them, of one user") \
 	LIMIT(log_lines, "log-lines", 20, 1, 1000000, \
 	      "a second, of what a user does or is refused")
 
@@ -91,6 +95,13 @@ void limits_print(FILE *to);
 #define LIMIT_LEASES_A_TURN	4
 /* Likewise rules of the policy. */
 #define LIMIT_RULES_A_TURN	4
+
+/*
+ * Notices that a monitor has room for, and of one uid on the admin socket, where
+ * all are told; of refusals and changes there may be half as many.
+ */
+#define LIMIT_NOTICES		128
+#define LIMIT_NOTICES_UID	32
 
 /* uids with lines of their own in the log in a second; the others share. */
 #define LIMIT_LOG_UIDS		64

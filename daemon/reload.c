@@ -16,6 +16,7 @@
 #include "limits.h"
 #include "log.h"
 #include "mirror.h"
+#include "monitor.h"
 #include "notify.h"
 #include "refuse.h"
 #include "resolver.h"
@@ -256,6 +257,9 @@ static void fail(const char *text)
 		 server->generation);
 	refuse(&why, WIRE_E_INVALID, "reload", "%s; the policy in force stays",
 	       text);
+	/* Who asked hears it, and with him who monitors. */
+	if (!reload.waiting)
+		monitor_not_reloaded(&why);
 	answer(&why, 0);
 }
 
@@ -271,6 +275,7 @@ static void take_effect(struct policy *policy)
 	server->generation++;
 	log_line(LOG_NOTICE, "policy generation %u: %zu rules",
 		 server->generation, policy_n_rules(policy));
+	monitor_reloaded(server);
 	policy_warn(policy, warn, NULL);
 	if (reload.enforce)
 		ended = enforce(server);

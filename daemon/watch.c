@@ -9,6 +9,7 @@
 #include "limits.h"
 #include "log.h"
 #include "mirror.h"
+#include "monitor.h"
 #include "os.h"
 
 /* --- what only its holder can have done --------------------------------- */
@@ -39,6 +40,8 @@ static void look_for_tampering(struct held *held, const struct os_link *now)
 		log_line_of(held->lease.uid, LOG_WARNING, "lease %s: %s of "
 			    "uid %u was tampered with: %s", held->lease.id,
 			    held->lease.name, held->lease.uid, tampers[i].how);
+		monitor_lease(WIRE_NOTICE_TAMPERED, &held->lease, "%s",
+			      tampers[i].how);
 		if (held->source.tamper_revokes)
 			lease_revoke(held, "%s", tampers[i].how);
 	}
@@ -122,6 +125,55 @@ void watch_missed(struct server *server)
 	}
 }
 
+/* --- what monitors are told --------------------------------------------- */
+
+void watch_went_down(evutil_socket_t fd, short what, void *arg)
+{
+	struct held *held = arg;
+
+	(void)fd;
+	(void)what;
+	if (!held->over && lease_is_there(held) && !held->up)
+		monitor_lease(WIRE_NOTICE_CHANGED, &held->lease, "down");
+}
+
+/*
+ * A device that ends goes down first: that is none of its changes, nor is what
+ * follows when the lease is over.
+ */
+static void tell_up(struct held *held, bool up)
+{
+	const struct timeval linger = { .tv_usec = LIMIT_LINGER_MS * 1000 };
+
+	if (!up)
+		event_add(&held->went_down, &linger);
+	else if (event_pending(&held->went_down, EV_TIMEOUT, NULL))
+		event_del(&held->went_down);
+	else
+		monitor_lease(WIRE_NOTICE_CHANGED, &held->lease, "up");
+}
+
+static void tell_changed(struct held *held, const struct os_link *before,
+			 const struct os_link *now)
+{
+	const struct lease *lease = &held->lease;
+
+	if (!monitor_is_on() || held->over)
+		return;
+	if (strcmp(before->name, now->name) != 0)
+		monitor_lease(WIRE_NOTICE_CHANGED, lease, "renamed, from %s",
+			      before->name);
+	if (before->mtu != now->mtu)
+		monitor_lease(WIRE_NOTICE_CHANGED, lease, "MTU %u", now->mtu);
+	if (memcmp(before->mac, now->mac, sizeof(now->mac)) != 0)
+		monitor_lease(WIRE_NOTICE_CHANGED, lease, "MAC address "
+			      "%02x:%02x:%02x:%02x:%02x:%02x", now->mac[0],
+			      now->mac[1], now->mac[2], now->mac[3],
+			      now->mac[4], now->mac[5]);
+	if (before->up != now->up)
+		tell_up(held, now->up);
+}
+
 void watch_link_changed(const struct os_link *before,
 			const struct os_link *now, struct server *server)
 {
@@ -138,6 +190,7 @@ void watch_link_changed(const struct os_link *before,
 		follow_touch(held);
 	held->up = now->up;
 	held->mtu = now->mtu;
+	tell_changed(held, before, now);
 	event_active(&held->changed, EV_TIMEOUT, 0);
 }
 

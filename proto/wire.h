@@ -44,6 +44,7 @@ enum wire_vnet {			/* open.vnet_hdr */
 };
 #define WIRE_UID_CALLER		UINT32_MAX	/* check.uid */
 #define WIRE_UID_ANY		UINT32_MAX	/* close.uid */
+#define WIRE_UID_NONE		UINT32_MAX	/* notice.uid */
 #define WIRE_SET_MTU		1u	/* set.what */
 #define WIRE_SET_UP		2u
 enum wire_event_kind {			/* event.kind */
@@ -52,6 +53,12 @@ enum wire_event_kind {			/* event.kind */
 };
 enum wire_ended {			/* value of WIRE_EVENT_ENDED */
 	WIRE_ENDED_DELETED = 2, WIRE_ENDED_REVOKED
+};
+enum wire_notice_kind {			/* notice.kind */
+	WIRE_NOTICE_OPENED = 1, WIRE_NOTICE_CHANGED, WIRE_NOTICE_TAMPERED,
+	WIRE_NOTICE_REVOKED, WIRE_NOTICE_CLOSED, WIRE_NOTICE_DELETED,
+	WIRE_NOTICE_WAITS, WIRE_NOTICE_RECLAIMED, WIRE_NOTICE_REFUSED,
+	WIRE_NOTICE_RELOADED, WIRE_NOTICE_LOST
 };
 enum wire_lease_state {
 	WIRE_LEASE_HELD = 1, WIRE_LEASE_ENDING, WIRE_LEASE_DELETED,
