@@ -49,8 +49,8 @@ struct command {
 };
 
 extern const struct command command_run, command_list, command_show,
-	command_stats, command_top, command_status, command_reload,
-	command_close, command_policy, command_policy_check,
+	command_stats, command_top, command_status, command_monitor,
+	command_reload, command_close, command_policy, command_policy_check,
 	command_policy_test, command_policy_show, command_doctor,
 	command_version;
 

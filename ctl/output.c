@@ -126,6 +126,11 @@ json_t *json_text(const char *text)
 	return value;
 }
 
+json_t *json_text_or_null(const char *text)
+{
+	return text && text[0] ? json_text(text) : json_null();
+}
+
 int print_json(json_t *value, FILE *out)
 {
 	char *text = value ? json_dumps(value, 0) : NULL;

@@ -41,6 +41,8 @@ const char *colour(enum colour which, FILE *out);
 
 /* A JSON string; bytes that are not UTF-8 become '?'.  NULL: no memory. */
 json_t *json_text(const char *text);
+/* null for NULL and "". */
+json_t *json_text_or_null(const char *text);
 /*
  * Writes it on one line and gives it up.  0, or -ENOMEM where it is NULL or
  * cannot be written, which is said on stderr.

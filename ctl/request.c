@@ -18,6 +18,7 @@
 #include "output.h"
 
 #define RETRY_MS	5
+#define FOR_EVER	INT64_MAX	/* a deadline */
 #define WHY_MAX		160	/* a clause of a sentence */
 
 /* What each request is answered with. */
@@ -32,6 +33,7 @@ static const struct exchange {
 	{ WIRE_CLOSE, 0, WIRE_CLOSED },
 	{ WIRE_CHECK, 0, WIRE_VERDICT },
 	{ WIRE_POLICY, WIRE_RULE, WIRE_DONE },
+	{ WIRE_MONITOR, WIRE_NOTICE, WIRE_DONE },
 };
 #define N_EXCHANGES	(sizeof(exchanges) / sizeof(*exchanges))
 
@@ -42,6 +44,7 @@ struct request {
 	int64_t deadline;	/* ms of the monotonic clock */
 	bool alive;		/* it has answered as a tuntapd does */
 	bool last_word;		/* we have said that we say no more */
+	bool unread;		/* nobody reads our standard output */
 	uint16_t id;		/* of the request under way */
 	char version[WIRE_VERSION_TEXT_MAX + 1];	/* once it was told */
 	struct ttd_error *error;
@@ -80,6 +83,8 @@ static int left_ms(const struct request *q)
 {
 	int64_t left = q->deadline - now_ms();
 
+	if (q->deadline == FOR_EVER)
+		return -1;	/* as poll(2) has it */
 	return left > 0 ? (int)left : 0;
 }
 
@@ -277,16 +282,23 @@ static int connect_to(struct request *q)
 	return 0;
 }
 
-/* False when the time is over. */
-static bool wait_for(const struct request *q, short events)
+/*
+ * False when the time is over; or, as who waits for ever sees it while nothing
+ * comes that he could write, when his own reader has gone.
+ */
+static bool wait_for(struct request *q, short events)
 {
-	struct pollfd p = { q->sock, events, 0 };
+	struct pollfd p[] = {
+		{ q->sock, events, 0 },
+		{ q->deadline == FOR_EVER ? STDOUT_FILENO : -1, 0, 0 }
+	};
 	int n;
 
 	do
-		n = poll(&p, 1, left_ms(q));
+		n = poll(p, 2, left_ms(q));
 	while (n < 0);		/* EINTR does not last */
-	return n > 0;
+	q->unread = p[1].revents;
+	return n > 0 && !q->unread;
 }
 
 /*
@@ -337,7 +349,7 @@ static int receive_frame(struct request *q)
 	while ((r = frame_receive(&in, q->sock, WIRE_FROM_DAEMON, 0)) ==
 	       -EAGAIN)
 		if (!wait_for_answer(q)) {
-			r = answer_late(q, in.have > 0);
+			r = q->unread ? -EPIPE : answer_late(q, in.have > 0);
 			goto out;
 		}
 	if (r != 1)
@@ -361,7 +373,10 @@ static const struct exchange *find_exchange(enum wire_type request)
 	return &exchanges[i];
 }
 
-/* It ends with the last answer there is, or as `answer` says. */
+/*
+ * It ends with the last answer there is, or as `answer` says; a MONITOR only
+ * begins with that one.
+ */
 static int exchange(struct request *q, const struct wire_message *request,
 		    request_answer *answer, void *arg)
 {
@@ -383,8 +398,10 @@ static int exchange(struct request *q, const struct wire_message *request,
 			return is_foreign(q, -EPROTO, "answer", why);
 		}
 		wait_from_now(q, ANSWER_WAIT_MS);
+		if (row->request == WIRE_MONITOR)
+			q->deadline = FOR_EVER;
 		r = answer(arg, &q->m);
-		if (q->m.type == row->last)
+		if (q->m.type == row->last && row->request != WIRE_MONITOR)
 			break;
 	}
 	return r;
@@ -445,4 +462,12 @@ int ctl_alive(const char *path, struct ttd_error *error)
 	const struct wire_message m = { .type = WIRE_STATUS };
 
 	return ctl_request(path, &m, take_nothing, NULL, error);
+}
+
+int ctl_monitor(const char *path, request_answer *answer, void *arg,
+		struct ttd_error *error)
+{
+	const struct wire_message m = { .type = WIRE_MONITOR };
+
+	return ctl_request(path, &m, answer, arg, error);
 }

@@ -1,4 +1,4 @@
-/* A request that the library has no function for, and its answers. */
+/* Requests that the library has no function for, and their answers. */
 #ifndef TUNTAPCTL_REQUEST_H
 #define TUNTAPCTL_REQUEST_H
 
@@ -26,6 +26,12 @@ typedef int request_answer(void *arg, const struct wire_message *m);
  */
 int ctl_request(const char *path, const struct wire_message *request,
 		request_answer *answer, void *arg, struct ttd_error *error);
+/*
+ * MONITOR likewise: once it is answered it goes on for ever, until the
+ * connection ends.  -EPIPE: nobody reads the standard output any more.
+ */
+int ctl_monitor(const char *path, request_answer *answer, void *arg,
+		struct ttd_error *error);
 
 /* Is a daemon there, and of this version?  As ctl_request(). */
 int ctl_alive(const char *path, struct ttd_error *error);

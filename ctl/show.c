@@ -34,11 +34,6 @@ const char *show_user(uint32_t uid)
 	return pw ? pw->pw_name : NULL;
 }
 
-static json_t *json_text_or_null(const char *text)
-{
-	return text && text[0] ? json_text(text) : json_null();
-}
-
 static json_t *address_json(const struct wire_address *a)
 {
 	char local[PREFIX_TEXT_MAX], peer[PREFIX_TEXT_MAX];

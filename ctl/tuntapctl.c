@@ -10,8 +10,8 @@
 
 static const struct command *const commands[] = {
 	&command_run, &command_list, &command_show, &command_stats,
-	&command_top, &command_status, &command_reload, &command_close,
-	&command_policy, &command_doctor, &command_version,
+	&command_top, &command_status, &command_monitor, &command_reload,
+	&command_close, &command_policy, &command_doctor, &command_version,
 	NULL
 };
 

@@ -278,6 +278,7 @@ static const struct {
 	{ "list --json", 0, true },
 	{ "show tt0", 0, true },
 	{ "stats --watch", 0, true },
+	{ "monitor --json", 0, true },
 	{ "reload", 0, true },
 	{ "close --all", 0, true },
 	{ "policy check --tun", 0, true },

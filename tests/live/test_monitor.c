@@ -9,7 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -23,6 +25,7 @@
 #define ON_ADMIN	0	/* _i of tests that are about both sockets */
 #define FLOOD		3000	/* refusals: more than sockets and we have */
 #define RSS_GROWTH_KIB	1024
+#define MANY		1000	/* leases */
 
 static struct rig rig;
 
@@ -592,6 +595,150 @@ START_TEST(who_monitors_is_not_idle)
 }
 END_TEST
 
+/* --- tuntapctl ---------------------------------------------------------- */
+
+/* As root; its lines can be read by client_line(). */
+static void ctl(struct client *c, const char *socket, const char *json)
+{
+	int out[2];
+
+	ck_assert_int_eq(pipe2(out, O_CLOEXEC), 0);
+	fflush(stdout);
+	c->pid = fork();
+	ck_assert_int_ge(c->pid, 0);
+	if (c->pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		dup2(out[1], STDOUT_FILENO);
+		execl(rig_built("tuntapctl"), "tuntapctl", "monitor",
+		      "--socket", socket, json, (char *)NULL);
+		_exit(127);
+	}
+	close(out[1]);
+	c->out = out[0];
+}
+
+/* Its next line, which has that in it. */
+static const char *line(struct client *c, const char *has)
+{
+	const char *text = client_line(c, "");
+
+	ck_assert_msg(strstr(text, has) != NULL, "\"%s\" has no %s", text, has);
+	return text;
+}
+
+static void exits_with_0(struct client *c)
+{
+	int status = client_wait(c);
+
+	ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0,
+		      "status %#x", status);
+}
+
+static const int ends[] = { SIGINT, SIGTERM };
+
+START_TEST(tuntapctl_tells_people)
+{
+	struct client c = { .pid = -1 };
+	const char *text;
+
+	rig_start(&rig, &quick);
+	ctl(&c, rig.admin, NULL);
+	line(&c, "began");
+	ttd_free(opened_by(NOBODY, "tt0"));
+	text = line(&c, "opened");
+	ck_assert_ptr_nonnull(strstr(text, "tt0"));
+	ck_assert_ptr_nonnull(strstr(text, "TUN, 1 queue"));
+	ck_assert_ptr_null(strchr(text, '\033'));
+	line(&c, "closed");
+	refused_to(NOBODY);
+	text = line(&c, "refused");
+	ck_assert_ptr_nonnull(strstr(text, "policy: "));
+	kill(c.pid, ends[_i]);
+	exits_with_0(&c);
+	rig_end(&rig);
+}
+END_TEST
+
+static const char *const keys[] = {
+	"time", "event", "lease", "name", "uid", "user", "pid", "code", "step",
+	"text", "rule", "generation", "lost"
+};
+
+START_TEST(tuntapctl_tells_programs)
+{
+	struct client c = { .pid = -1 };
+	char key[32];
+	const char *text;
+
+	rig_start(&rig, &quick);
+	ctl(&c, rig.admin, "--json");
+	text = line(&c, "\"event\": \"began\"");
+	ck_assert_ptr_nonnull(strstr(text, "\"uid\": null"));
+	refused_to(NOBODY);
+	text = line(&c, "\"event\": \"refused\", \"lease\": null");
+	ck_assert_ptr_nonnull(strstr(text, "\"uid\": 65534"));
+	ck_assert_ptr_nonnull(strstr(text, "\"step\": \"policy\""));
+	ck_assert_ptr_nonnull(strstr(text, "\"code\": 5"));
+	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
+		snprintf(key, sizeof(key), "\"%s\": ", keys[i]);
+		ck_assert_msg(strstr(text, key) != NULL, "no %s", key);
+	}
+	kill(rig.daemon, SIGHUP);
+	line(&c, "\"generation\": 2, \"lost\": null}");
+	kill(c.pid, SIGTERM);
+	exits_with_0(&c);
+	rig_end(&rig);
+}
+END_TEST
+
+START_TEST(tuntapctl_waits_for_the_next_daemon)
+{
+	struct client c = { .pid = -1 };
+
+	rig_start(&rig, &quick);
+	ctl(&c, rig.socket, "--json");
+	line(&c, "\"began\"");
+	for (int i = 0; i < 2; i++) {
+		rig_kill(&rig, i ? SIGKILL : SIGTERM);
+		line(&c, "\"away\"");
+		rig_daemon(&rig, &quick);
+		line(&c, "\"began\"");
+	}
+	refused_to(0);
+	line(&c, "\"refused\"");
+	client_kill(&c, SIGKILL);
+	rig_end(&rig);
+}
+END_TEST
+
+/* Nothing happens any more that it could write. */
+START_TEST(tuntapctl_ends_with_who_reads_it)
+{
+	rig_start(&rig, &quick);
+	ck_sh("{ %s monitor --socket %s; echo $? >%s/status; } | head -n 1 | "
+	      "grep -q began", rig_built("tuntapctl"), rig.admin, rig.dir);
+	ck_soon(sh_status("grep -qx 0 %s/status 2>/dev/null", rig.dir) == 0);
+	rig_end(&rig);
+}
+END_TEST
+
+START_TEST(a_thousand_are_told)
+{
+	rig_start(&rig, &quick);
+	ck_sh("timeout 300 %s monitor --json --socket %s >%s/told & "
+	      "echo $! >%s/pid",
+	      rig_built("tuntapctl"), rig.admin, rig.dir, rig.dir);
+	ck_soon(sh_status("grep -q began %s/told", rig.dir) == 0);
+	open_and_close(NOBODY, MANY);
+	ck_soon(sh_status("test $(grep -c '\"closed\"\\|\"deleted\"' %s/told) "
+			  "-eq %d", rig.dir, MANY) == 0);
+	ck_sh("test $(grep -c '\"opened\"' %s/told) -eq %d", rig.dir, MANY);
+	ck_sh("test $(wc -l <%s/told) -eq %d", rig.dir, 2 * MANY + 1);
+	ck_sh("kill $(cat %s/pid)", rig.dir);
+	rig_end(&rig);
+}
+END_TEST
+
 static void add_tests(TCase *t)
 {
 	tcase_set_timeout(t, 60 * (int)patience());
@@ -608,6 +755,11 @@ static void add_tests(TCase *t)
 			    sizeof(others));
 	tcase_add_test(t, who_holds_a_device_does_not_monitor);
 	tcase_add_test(t, who_monitors_is_not_idle);
+	tcase_add_loop_test(t, tuntapctl_tells_people, 0, 2);
+	tcase_add_test(t, tuntapctl_tells_programs);
+	tcase_add_test(t, tuntapctl_waits_for_the_next_daemon);
+	tcase_add_test(t, tuntapctl_ends_with_who_reads_it);
+	tcase_add_test(t, a_thousand_are_told);
 }
 
 int main(void)
