@@ -174,7 +174,7 @@ static void malformed(struct attacker *me)
 			bytes[0] = sizeof(bytes);
 			bytes[1] = bytes[2] = bytes[3] = 0;
 			bytes[4] = WIRE_VERSION;
-			bytes[5] = (uint8_t)(1 + rand_r(&seed) % WIRE_CLOSE);
+			bytes[5] = (uint8_t)(1 + rand_r(&seed) % WIRE_MONITOR);
 		}
 		if (send(sock, bytes, sizeof(bytes), MSG_NOSIGNAL) > 0) {
 			managed(me, "frames");

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #define LISTED		32	/* devices, for a list of some length */
+#define MONITORS	8	/* of a process: more than it may have */
 
 static void flood_with(struct attacker *me, struct wire_message *m,
 		       int (*connect_it)(struct attacker *me))
@@ -130,6 +131,29 @@ static void open_and_hang_up(struct attacker *me)
 	}
 }
 
+/* Is told of all that it does, on many connections, and reads none of it. */
+static void monitor_and_never_read(struct attacker *me)
+{
+	struct ttd_options o = attacker_options();
+	struct wire_message m = { .type = WIRE_MONITOR };
+	struct sent monitor;
+
+	encode(&monitor, &m);
+	for (unsigned i = 0; i < MONITORS; i++) {
+		int sock = connected(me);
+
+		if (sock >= 0 && send(sock, monitor.frame, monitor.len,
+				      MSG_NOSIGNAL) > 0)
+			managed(me, "monitors");
+	}
+	while (goes_on()) {
+		o.name = NULL;
+		ttd_free(opened(me, &o));
+		o.name = "eth7";
+		opened(me, &o);
+	}
+}
+
 const struct attack flood_attacks[] = {
 	{ "ask_status", 2, 2, ask_status, false },
 	{ "ask_list", 2, 2, ask_list, false },
@@ -141,5 +165,6 @@ const struct attack flood_attacks[] = {
 	{ "failed_opens", 2, 2, failed_opens, false },
 	{ "open_and_close", 8, 4, open_and_close, false },
 	{ "open_and_hang_up", 4, 2, open_and_hang_up, false },
+	{ "monitor_and_never_read", 4, 2, monitor_and_never_read, false },
 	{ .name = NULL },
 };
