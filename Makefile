@@ -35,6 +35,8 @@ UDEVDIR	?= $(PREFIX)/lib/udev
 BASHCOMPDIR ?= $(PREFIX)/share/bash-completion/completions
 ZSHCOMPDIR ?= $(PREFIX)/share/zsh/site-functions
 FISHCOMPDIR ?= $(PREFIX)/share/fish/vendor_completions.d
+# Where the daemon looks, whatever LIBDIR is.
+POLICYDIR = $(PREFIX)/lib/tuntapd/policy.d
 RTPROTOSDIR ?= $(if $(filter /usr /usr/local,$(PREFIX)),/etc,$(PREFIX)/share)/iproute2/rt_protos.d
 
 WARN	= -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes \
@@ -124,7 +126,7 @@ $(addprefix $(B)/obj/ctl/,dump_linux.o links_linux.o routes_linux.o guard_linux.
 $(B)/obj/libclient/host_linux.o $(B)/pic/libclient/host_linux.o: \
 	private WARN += -Wno-conversion -Wno-sign-conversion
 
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+-include $(shell find $(B) -path $(B)/deb -prune -o -type f -name '*.d' -print 2>/dev/null)
 
 # --- what there is -----------------------------------------------------------
 
@@ -256,8 +258,10 @@ tests: all $(B)/judge $(addprefix $(B)/,$(UNIT) $(LIVE) $(BENCH)) \
 # Packages first, in a make of its own: it may be what brings the compiler.
 deps:
 	@sh tests/need.sh build
+deps-deb:
+	@sh tests/need.sh build deb
 deps-ci:
-	@sh tests/need.sh build ci
+	@sh tests/need.sh build deb ci
 
 # A job for each processor, unless make was told with -j how many.
 JOBS	= $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
@@ -273,6 +277,11 @@ check: deps
 	 SAN=address,undefined tests
 	@sh tests/run.sh $(B)
 
+# The unit tests alone, without the sanitizers and without root's rights.
+check-unit: $(addprefix $(B)/,$(UNIT))
+	@sh tests/run.sh $(B) 'unit/*'
+.PHONY: check-unit
+
 ci: deps-ci
 	@sh tests/ci.sh $(B)
 
@@ -281,6 +290,20 @@ check-systemd: deps-ci
 	@$(MAKE) --no-print-directory $(JOBS) all
 	@sh tests/systemd.sh $(B)
 .PHONY: check-systemd
+
+# The packages, in such a machine: installed, used, upgraded and purged.
+check-deb: deps-ci
+	@$(MAKE) --no-print-directory $(JOBS) all
+	@$(MAKE) --no-print-directory deb
+	@sh tests/deb.sh $(B)
+.PHONY: check-deb
+
+# The library's ABI beside the one in libclient/abi; abi-update writes that anew.
+abi: $(B)/libtuntapd.so
+	@sh tests/abi.sh $(B)
+abi-update: $(B)/libtuntapd.so
+	@sh tests/abi.sh $(B) --update
+.PHONY: abi abi-update
 
 # On the kernel of Debian 12, in a machine that qemu boots.
 check-kernel: deps-ci
@@ -313,7 +336,7 @@ hostile: deps
 # Who may include whom, see CONTRIBUTING.md.
 check-deps:
 	@sh tests/check-deps.sh
-.PHONY: deps deps-ci demo check ci check-deps
+.PHONY: deps deps-deb deps-ci demo check ci check-deps
 
 # --- fuzzing, with clang -----------------------------------------------------
 
@@ -354,8 +377,8 @@ install: all
 	install -m 0644 $(B)/$(SOFILE) $(DESTDIR)$(LIBDIR)/$(SOFILE)
 	ln -sf $(SOFILE) $(DESTDIR)$(LIBDIR)/$(SONAME)
 	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libtuntapd.so
-	install -d $(DESTDIR)$(LIBDIR)/tuntapd/policy.d
-	install -m 0644 policy/50-tuntap.conf $(DESTDIR)$(LIBDIR)/tuntapd/policy.d/50-tuntap.conf
+	install -d $(DESTDIR)$(POLICYDIR)
+	install -m 0644 policy/50-tuntap.conf $(DESTDIR)$(POLICYDIR)/50-tuntap.conf
 	install -m 0644 $(B)/libtuntapd.pc $(DESTDIR)$(LIBDIR)/pkgconfig/libtuntapd.pc
 	for each in $(SYSTEMD); do \
 		install -D -m 0644 $(B)/systemd/$${each%%:*} \
@@ -379,9 +402,9 @@ uninstall:
 	 $(DESTDIR)$(INCDIR)/tuntapd.h $(DESTDIR)$(LIBDIR)/libtuntapd.a \
 	 $(DESTDIR)$(LIBDIR)/$(SOFILE) $(DESTDIR)$(LIBDIR)/$(SONAME) \
 	 $(DESTDIR)$(LIBDIR)/libtuntapd.so \
-	 $(DESTDIR)$(LIBDIR)/tuntapd/policy.d/50-tuntap.conf \
+	 $(DESTDIR)$(POLICYDIR)/50-tuntap.conf \
 	 $(DESTDIR)$(LIBDIR)/pkgconfig/libtuntapd.pc
-	rmdir $(DESTDIR)$(LIBDIR)/tuntapd/policy.d $(DESTDIR)$(LIBDIR)/tuntapd 2>/dev/null || :
+	rmdir $(DESTDIR)$(POLICYDIR) $(dir $(DESTDIR)$(POLICYDIR)) 2>/dev/null || :
 	for each in $(SYSTEMD) $(COMPLETIONS); do \
 		rm -f $(DESTDIR)$${each#*:}; \
 	done
@@ -391,6 +414,43 @@ uninstall:
 	for alias in $(ALIASES); do \
 		rm -f $(DESTDIR)$(MANDIR)/man3/$${alias#*/}.3; \
 	done
+
+# --- a tarball, and packages -------------------------------------------------
+
+RELEASE	:= tuntapd-$(VERSION)
+TARBALL	= $(B)/$(RELEASE).tar.gz
+# What git knows, as it is here, with the time of the last commit; unpacked from a
+# tarball what that had, with the time that it gave to all.
+GIT	= git -c safe.directory='$(CURDIR)'
+LIST_FILES = if [ -e .git ]; then $(GIT) ls-files -z; else \
+	find . -path ./build -prune -o -path ./$(B) -prune -o -type f -printf '%P\0'; fi
+FILES_TIME = $(shell if [ -e .git ]; then $(GIT) log -1 --format=%ct; else \
+	stat -c %Y Makefile; fi)
+
+# Where, when and by whom it is made does not show: the same bytes each time.
+dist:
+	$(Q)mkdir -p $(B) && { $(LIST_FILES); } >$(B)/files
+	$(Q)LC_ALL=C sort -z $(B)/files | tar -c -f $(TARBALL:.gz=) --null \
+	 --no-recursion --files-from=- --format=ustar --mode=u=rwX,go=rX \
+	 --owner=0 --group=0 --numeric-owner --mtime=@$(FILES_TIME) \
+	 --transform='flags=r;s|^|$(RELEASE)/|'
+	$(Q)gzip -n -9 -f $(TARBALL:.gz=) && rm $(B)/files
+	@echo $(TARBALL)
+
+# Lower than -1, which is Debian's to give.
+DEBVERSION = $(VERSION)-0upstream1
+# From the tarball, with nothing of this make in between.
+deb: deps-deb dist
+	$(Q)rm -rf $(B)/deb && mkdir -p $(B)/deb && tar -x -C $(B)/deb -f $(TARBALL)
+	$(Q)cd $(B)/deb/$(RELEASE) && sed -e 's/@VERSION@/$(DEBVERSION)/' \
+	 -e "s/@DATE@/$$(LC_ALL=C date -u -R -d @$(FILES_TIME))/" \
+	 debian/changelog.in >debian/changelog && \
+	 env -i PATH="$$PATH" HOME="$$HOME" LC_ALL=C.UTF-8 \
+	  DEB_BUILD_OPTIONS="$$DEB_BUILD_OPTIONS" \
+	  dpkg-buildpackage --build=binary --no-sign
+	$(Q)rm -rf $(B)/deb/$(RELEASE)
+	@ls $(B)/deb/*.deb
+.PHONY: dist deb
 
 clean:
 	rm -rf $(B)

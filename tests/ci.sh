@@ -1,8 +1,9 @@
 #!/bin/sh
 # ci.sh BUILD: what `make ci` does beyond `make check`: compilers with warnings
-# as errors, static analysis, valgrind, fuzzing, manual pages, a systemd that has
-# booted, Debian's own kernel, and the README's two commands on a Debian that has
-# nothing.
+# as errors, static analysis, valgrind, fuzzing, manual pages, the library beside
+# the one of before and in projects of others, a tarball, packages, a systemd that
+# has booted, Debian's own kernel, and the README's two commands on a Debian that
+# has nothing.
 #
 #	CI_STEPS	only the steps of these names
 #	FUZZ_SECONDS	for each fuzz target (60)
@@ -264,6 +265,22 @@ check_kernel() {
 	sh tests/kernel.sh "$build/gcc"
 }
 
+check_abi() {
+	make --no-print-directory -j"$jobs" B="$build" "$build/libtuntapd.so"
+	sh tests/abi.sh "$build"
+}
+
+check_foreign() {
+	make --no-print-directory -j"$jobs" B="$build" all
+	sh tests/foreign.sh "$build"
+}
+
+check_deb() {
+	make --no-print-directory -j"$jobs" B="$build" all
+	make --no-print-directory B="$build" deb
+	sh tests/deb.sh "$build"
+}
+
 scripts() {
 	bash -n .ci/run
 	if ! command -v shellcheck >/dev/null; then
@@ -273,7 +290,8 @@ scripts() {
 	# SC2016: what is in single quotes there is sed, awk or make.
 	# SC2015: `a && b || c` is what is meant.
 	shellcheck -e SC2015,SC2016 -s sh tests/*.sh tests/kernel/*
-	shellcheck .ci/run
+	shellcheck .ci/run debian/tuntapd.postinst debian/tuntapd.prerm \
+		debian/tuntapd.postrm
 }
 
 step scripts scripts
@@ -289,6 +307,10 @@ step wire check_wire
 step hostile check_hostile
 step fuzz fuzz
 step manual manual
+step abi check_abi
+step foreign check_foreign
+step dist sh tests/dist.sh
+step deb check_deb
 step systemd sh tests/systemd.sh "$build"
 step kernel check_kernel
 step fresh sh tests/fresh.sh

@@ -5,22 +5,26 @@
 # does, and fails.  Without dpkg it can only say what is needed.
 #
 #	build	to build, to see the demo, to run the tests
+#	deb	to make packages besides
 #	ci	what `make ci` needs besides
 set -eu
 
 build='gcc libc6-dev make pkgconf binutils
 libmnl-dev libevent-dev libmd-dev libseccomp-dev libjansson-dev libncurses-dev uthash-dev libbsd-dev check
 iproute2 iputils-ping util-linux procps iperf3 dnsmasq-base udhcpc python3 tmux zsh fish jq'
+deb='debhelper dpkg-dev'
 ci='clang clang-tidy clang-format libclang-rt-14-dev cppcheck
 valgrind libc6-dbg mandoc shellcheck debootstrap systemd-container git
-qemu-system-x86 cpio'
+qemu-system-x86 cpio
+g++ cmake meson abigail-tools lintian'
 
 wanted=
 for group; do
 	case $group in
 	build)	wanted="$wanted $build" ;;
+	deb)	wanted="$wanted $deb" ;;
 	ci)	wanted="$wanted $ci" ;;
-	*)	echo "need.sh: no group $group; there are build and ci" >&2
+	*)	echo "need.sh: no group $group; there are build, deb and ci" >&2
 		exit 2 ;;
 	esac
 done
