@@ -245,7 +245,7 @@ static int refused(const struct request *q, enum wire_type request)
 
 	if (m->code == WIRE_E_UNKNOWN) {
 		snprintf(why, sizeof(why), "it does not know the request %s",
-			 wire_row(request)->name);
+			 wire_row((uint8_t)request)->name);
 		return is_older(q, why);
 	}
 	fail(q, EXIT_REFUSED, -wire_error_errno(m->code), m->step, "%s",

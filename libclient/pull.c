@@ -125,10 +125,11 @@ static ssize_t read_by(struct queue *q, uint8_t *in, uint8_t *to, size_t cap,
 	if (dev->vnet && !dev->header)
 		return read_packet(q, in, to, cap, ret);
 	n = read_one(q, in, ret);
-	if (n >= 0 && (size_t)n > cap)
+	if (n < 0)
+		return n;
+	if ((size_t)n > cap)
 		return -EMSGSIZE;
-	if (n >= 0)
-		move(ret, to);
+	move(ret, to);
 	return n;
 }
 
