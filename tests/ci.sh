@@ -275,6 +275,13 @@ check_foreign() {
 	sh tests/foreign.sh "$build"
 }
 
+# Programs that want more than `make check` asks for.
+check_programs() {
+	make --no-print-directory -j"$jobs" B="$build/gcc" CC=gcc \
+		WERROR=-Werror tests
+	sh tests/programs.sh "$build/gcc" qemu go
+}
+
 check_deb() {
 	make --no-print-directory -j"$jobs" B="$build" all
 	make --no-print-directory B="$build" deb
@@ -306,6 +313,7 @@ step threads check_threads
 step wire check_wire
 step hostile check_hostile
 step fuzz fuzz
+step programs check_programs
 step manual manual
 step abi check_abi
 step foreign check_foreign

@@ -9,6 +9,7 @@
 #					written a line, ended when all is done
 #	<!-- file: NAME -->		before any block: it becomes that file
 #	<!-- systemd: NAME -->		tests/systemd.sh runs it
+#	<!-- programs: NAME -->		tests/programs.sh runs it
 #
 # in a copy of the sources, network and mount namespaces, with /etc, /run and
 # /usr/local of its own.  That needs root.  An unmarked ```sh block may hold
@@ -174,7 +175,7 @@ blocks() {
 		sub(/:/, "", mark)
 		next
 	}
-	/^<!-- systemd: .* -->$/ { elsewhere = 1; next }
+	/^<!-- (systemd|programs): .* -->$/ { elsewhere = 1; next }
 	/^```/ && !inside {
 		inside = 1
 		language = elsewhere ? "" : substr($0, 4)

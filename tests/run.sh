@@ -304,6 +304,7 @@ run plain library sh tests/library.sh "$build"
 run plain manual sh tests/manual.sh "$build"
 run plain doctor sh tests/doctor.sh "$build"
 run plain completion python3 -B tests/completion.py "$build"
+run plain programs sh tests/programs.sh "$build" python socat
 # Both install what is in BUILD, each with a prefix of its own, for which make
 # writes libtuntapd.pc there anew, and whatever else is not up to date.
 alone plain install sh tests/install.sh "$build"
