@@ -96,8 +96,10 @@ enter() {
 	mount -t proc proc "$root/proc"
 	mount -t sysfs -o ro sysfs "$root/sys"
 	mount -t tmpfs -o mode=0755 tmpfs "$root/dev"
-	mkdir -p "$root/dev/net" "$root/dev/shm"
+	mkdir -p "$root/dev/net" "$root/dev/shm" "$root/dev/pts"
 	mount -t tmpfs -o mode=1777 tmpfs "$root/dev/shm"
+	mount -t devpts -o newinstance,mode=0620,ptmxmode=0666 devpts \
+		"$root/dev/pts"
 	(
 		cd "$root/dev"
 		umask 0
@@ -109,6 +111,7 @@ enter() {
 		mknod -m 0666 tty c 5 0
 		# As udev leaves it on Debian.
 		mknod -m 0666 net/tun c 10 200
+		ln -s pts/ptmx ptmx
 		ln -s /proc/self/fd fd
 		ln -s fd/0 stdin
 		ln -s fd/1 stdout
