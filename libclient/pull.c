@@ -99,7 +99,7 @@ static ssize_t read_packet(struct queue *q, uint8_t *in, uint8_t *to,
 
 	while (!split_len(&q->split)) {
 		n = read_one(q, q->was_super ? super : in, ret);
-		if (n < 0)
+		if (n <= 0)
 			return n;
 		q->was_super = ret->gso_type;
 		/* What cannot be understood is dropped. */
@@ -125,7 +125,7 @@ static ssize_t read_by(struct queue *q, uint8_t *in, uint8_t *to, size_t cap,
 	if (dev->vnet && !dev->header)
 		return read_packet(q, in, to, cap, ret);
 	n = read_one(q, in, ret);
-	if (n < 0)
+	if (n <= 0)
 		return n;
 	if ((size_t)n > cap)
 		return -EMSGSIZE;
@@ -170,7 +170,7 @@ ssize_t queue_next(struct queue *q, bool whole, uint8_t **ret)
 /* To where the program wants it: as it comes, if that surely has room. */
 static ssize_t read_to(struct queue *q, void *buf, size_t cap)
 {
-	struct ttd_packet p;
+	struct ttd_packet p = { .data = q->in };
 
 	if (!q->dev->vnet && cap >= packet_max(q->dev->layer))
 		return read_one(q, buf, &p);
