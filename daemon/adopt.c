@@ -270,6 +270,15 @@ static void answer_closed(struct conn *c)
 	conn_answer(c, &m);
 }
 
+/* What names no lease may be any bytes, and root's monitor prints them. */
+static const char *printable(char *text)
+{
+	for (char *at = text; *at; at++)
+		if (*at < ' ' || *at > '~')
+			*at = '?';
+	return text;
+}
+
 void adopt_close(struct conn *c, const struct wire_close *close)
 {
 	struct wire_refused why;
@@ -281,7 +290,8 @@ void adopt_close(struct conn *c, const struct wire_close *close)
 	if (close->lease[0] && !c->told) {
 		refuse(&why, WIRE_E_NOT_FOUND, "close", "there is no lease `%s`"
 		       "%s; `tuntapctl list` tells which there are",
-		       close->lease, c->peer.admin ? "" : " of this user");
+		       printable(c->close.lease),
+		       c->peer.admin ? "" : " of this user");
 		conn_refuse(c, &why);
 	} else if (c->closing) {
 		c->busy = true;

@@ -223,6 +223,26 @@ START_TEST(refusals_are_told)
 }
 END_TEST
 
+/* Terminals obey bytes beyond ASCII, too: 0x9b is ESC [. */
+START_TEST(what_a_user_wrote_is_told_in_ascii)
+{
+	struct wire_message m = { .type = WIRE_CLOSE, .id = 9 };
+	int sock, user;
+
+	rig_start(&rig, &quick);
+	sock = monitor(true, 0);
+	user = rig_connect_as(&rig, NOBODY);
+	m.close.uid = WIRE_UID_ANY;
+	snprintf(m.close.lease, sizeof(m.close.lease), "%s",
+		 "\x9b" "2J \xc2\x9b" "2J\033c\x7f");
+	raw_send(user, &m);
+	told(sock, WIRE_NOTICE_REFUSED, NOBODY, "`?2J ??2J?c?`");
+	close(user);
+	close(sock);
+	rig_end(&rig);
+}
+END_TEST
+
 START_TEST(another_uid_is_told_of_himself_alone)
 {
 	struct ttd_device *dev;
@@ -744,6 +764,7 @@ static void add_tests(TCase *t)
 	tcase_set_timeout(t, 60 * (int)patience());
 	tcase_add_loop_test(t, what_happens_to_leases_is_told, 0, 2);
 	tcase_add_loop_test(t, refusals_are_told, 0, 2);
+	tcase_add_test(t, what_a_user_wrote_is_told_in_ascii);
 	tcase_add_test(t, another_uid_is_told_of_himself_alone);
 	tcase_add_test(t, reloads_are_told_root);
 	tcase_add_loop_test(t, what_waits_after_a_restart_is_told, 0, 2);
