@@ -9,7 +9,10 @@
 
 #include "../libclient/tuntapd.h"
 
-/* Replaces control bytes, which a terminal would obey, in place; its text. */
+/*
+ * Replaces what a terminal would obey, in place: control bytes, those beyond
+ * ASCII as well (0x9b is ESC [), and what is not UTF-8.  Its text.
+ */
 char *plain_text(char *text);
 
 /* "tuntapctl: step: text (rule file:line)" to stderr. */

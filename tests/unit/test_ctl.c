@@ -682,6 +682,30 @@ static const char *on_terminal(enum colour which)
 	return begins;
 }
 
+static const struct {
+	const char *from, *to;
+} plains[] = {
+	{ "tt0, J\xc3\xb6rg, \xe2\x82\xac, \xf0\x9f\x90\xa7",
+	  "tt0, J\xc3\xb6rg, \xe2\x82\xac, \xf0\x9f\x90\xa7" },
+	{ "\xc3\x9b\xc2\xa0", "\xc3\x9b\xc2\xa0" },
+	{ "\033[2J\r\n\x7f", "?[2J???" },
+	{ "\x9b" "2J", "?2J" },
+	{ "\xc2\x9b" "2J", "??2J" },
+	{ "\xc3", "?" },
+	{ "\xe2\x82", "??" },
+	{ "\xc3\033[2J", "??[2J" },
+	{ "\xff\xfe", "??" },
+};
+
+START_TEST(no_terminal_obeys_what_is_plain)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "%s", plains[_i].from);
+	ck_assert_str_eq(plain_text(text), plains[_i].to);
+}
+END_TEST
+
 START_TEST(colour_is_for_terminals)
 {
 	FILE *file = fopen("/dev/null", "we");
@@ -760,6 +784,8 @@ static TCase *show_case(void)
 	tcase_add_test(tc, a_lease_with_all_the_addresses_there_can_be);
 	tcase_add_test(tc, the_state_as_json);
 	tcase_add_test(tc, the_state_for_people);
+	tcase_add_loop_test(tc, no_terminal_obeys_what_is_plain, 0,
+			    COUNT(plains));
 	tcase_add_test(tc, colour_is_for_terminals);
 	tcase_add_test(tc, no_color_means_none);
 	return tc;
