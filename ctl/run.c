@@ -3,7 +3,6 @@
  * when CMD does.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -162,21 +161,6 @@ static int run_command(struct running *r, char *const *argv, int *ret_status)
 	return 0;
 }
 
-/*
- * Where a standard stream is closed, the next fd would be in its place, and
- * what is printed would go there.  CMD has it closed still.
- */
-static void fill_standard_fds(void)
-{
-	int fd;
-
-	do
-		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd >= 0)
-		close(fd);
-}
-
 static int run(struct running *r, char *const *argv, int *ret_status)
 {
 	int status = take_device(r);
@@ -200,7 +184,6 @@ static int run_main(const struct command *c, int argc, char **argv,
 	char why[ARGS_WHY_MAX];
 	int status, first, cmd_status = 0;
 
-	fill_standard_fds();
 	first = command_args(c, argc, argv, &args, &status);
 	if (first < 0)
 		return status;

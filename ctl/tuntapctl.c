@@ -2,7 +2,9 @@
  * tuntapctl: devices from tuntapd for programs that know nothing of it, and a
  * look at the leases there are.
  */
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "command.h"
 #include "complete.h"
@@ -89,14 +91,45 @@ static int dispatch(int argc, char **argv)
 	return c->main(c, argc - first, argv + first, &args.common);
 }
 
+/*
+ * Where a standard stream is closed, the next fd would be in its place, and
+ * what is printed would go there.  To print to these fails, as it did before.
+ */
+static void fill_standard_fds(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
+/*
+ * What was to be printed may not have got there: the disk is full.  stdio does
+ * not keep what it could not write, so the last flush alone does not tell.
+ */
+static bool say_what_is_lost(void)
+{
+	if (fflush(stdout) != 0)
+		perror("tuntapctl: standard output");
+	else if (ferror(stdout))
+		fputs("tuntapctl: standard output: not all could be written\n",
+		      stderr);
+	else
+		return false;
+	return true;
+}
+
 int main(int argc, char **argv)
 {
-	int status = dispatch(argc, argv);
+	int status;
 
-	/* what was to be printed may not have got there: disk full */
-	if (fflush(stdout) != 0 && status == 0) {
-		perror("tuntapctl: standard output");
+	fill_standard_fds();
+	status = dispatch(argc, argv);
+	/* Whoever was refused has been told why, this too. */
+	if (status != EXIT_REFUSED && say_what_is_lost() && status == 0)
 		status = EXIT_REFUSED;
-	}
 	return status;
 }

@@ -486,6 +486,41 @@ START_TEST(a_closed_pipe_ends_it)
 }
 END_TEST
 
+/*
+ * What does not get there is told: a full disk, or no standard output, where
+ * the next descriptor must not be taken for it.
+ */
+static const struct {
+	const char *what;
+	int status;
+} lost[] = {
+	{ "version >/dev/full", 1 },
+	{ "run --help >&-", 1 },
+	{ "monitor >&-", 1 },
+};
+
+START_TEST(what_is_not_printed_is_told)
+{
+	rig_start(&rig, NULL);
+	ck_assert_int_eq(sh_status("timeout 5 %s --socket %s %s 2>/run/err",
+				   ctl(), rig.admin, lost[_i].what),
+			 lost[_i].status);
+	ck_sh("grep -q 'standard output' /run/err");
+	rig_end(&rig);
+}
+END_TEST
+
+/* Its exit status is about what it found. */
+START_TEST(doctor_says_that_nobody_can_read_it)
+{
+	rig_start(&rig, NULL);
+	(void)sh_status("%s --socket %s doctor >/dev/full 2>/run/err", ctl(),
+			rig.admin);
+	ck_sh("grep -q 'standard output' /run/err");
+	rig_end(&rig);
+}
+END_TEST
+
 /* --- on a terminal ------------------------------------------------------ */
 
 #define TMUX		"tmux -S /run/tmux.sock "
@@ -742,6 +777,9 @@ START_TEST(a_thousand_are_told_and_shown)
 	open_many(dev);
 	ms = tell_many();
 	ck_sh("[ $(grep -c '\"rx\": {\"packets\": 0,' /run/lines) -eq 1000 ]");
+	/* More than stdio keeps until the end. */
+	ck_assert_int_eq(sh_status("%s --socket %s list --json >/dev/full",
+				   ctl(), rig.admin), 1);
 	if (!getenv("TUNTAPD_SANITIZED"))
 		ck_assert_msg(ms < MANY_MS, "%d ms", (int)ms);
 	tmux_start();
@@ -774,6 +812,9 @@ int main(void)
 	tcase_add_test(t, watched_on_a_pipe);
 	tcase_add_test(t, watched_as_json);
 	tcase_add_test(t, a_closed_pipe_ends_it);
+	tcase_add_loop_test(t, what_is_not_printed_is_told, 0,
+			    sizeof(lost) / sizeof(*lost));
+	tcase_add_test(t, doctor_says_that_nobody_can_read_it);
 	suite_add_tcase(s, t);
 	t = tcase_create("terminal");
 	tcase_set_timeout(t, 120);
