@@ -14,13 +14,13 @@ static bool is_row(const struct arg_row *row, const char *arg)
 	       (arg[n] == '\0' || arg[n] == '=');
 }
 
-static const struct arg_row *find(const struct arg_row *rows, const char *arg)
+const struct arg_row *args_find(const struct arg_row *rows, const char *arg)
 {
 	const struct arg_row *found = NULL;
 
 	for (; (rows->name || rows->rows) && !found; rows++)
 		if (rows->rows)
-			found = find(rows->rows, arg);
+			found = args_find(rows->rows, arg);
 		else if (is_row(rows, arg))
 			found = rows;
 	return found;
@@ -74,7 +74,7 @@ int args_parse(const struct arg_row *rows, int argc, char **argv, void *into,
 		if (strcmp(argv[i], "--help") == 0 ||
 		    strcmp(argv[i], "-h") == 0)
 			return ARGS_HELP;
-		row = find(rows, argv[i]);
+		row = args_find(rows, argv[i]);
 		if (!row) {
 			snprintf(why, ARGS_WHY_MAX, "%.80s: there is no such "
 				 "option; --help lists them", argv[i]);

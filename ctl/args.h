@@ -26,6 +26,9 @@ struct arg_row {
 /* It is "[=N]": no argument of its own, and may be left out. */
 bool args_may_lack(const char *value);
 
+/* The row of "--mtu" or "--mtu=1400"; or NULL. */
+const struct arg_row *args_find(const struct arg_row *rows, const char *arg);
+
 #define ARGS_HELP	(-1000)	/* no errno has this number */
 
 /*

@@ -17,19 +17,6 @@ struct line {
 	bool ended;			/* by "--": no more options */
 };
 
-static const struct arg_row *find_row(const struct arg_row *rows,
-				      const char *word)
-{
-	const struct arg_row *row = NULL;
-
-	for (; (rows->name || rows->rows) && !row; rows++)
-		if (rows->rows)
-			row = find_row(rows->rows, word);
-		else if (strcmp(rows->name, word) == 0)
-			row = rows;
-	return row;
-}
-
 /* "policy check" is `check` once there was a `policy`. */
 static const char *last_name(const struct command *c)
 {
@@ -61,17 +48,33 @@ static void read_operand(struct line *l, const char *word)
 	l->ended = l->ended || takes(l, "CMD");
 }
 
+static void read_value(struct line *l, const struct arg_row *row,
+		       const char *value)
+{
+	if (strcmp(row->name, "--socket") == 0)
+		l->socket = value;
+	l->valued = NULL;
+}
+
+static void read_option(struct line *l, const char *word)
+{
+	const struct arg_row *row = args_find(l->rows, word);
+	const char *value = strchr(word, '=');
+
+	if (!row || !row->value)
+		return;
+	if (value)
+		read_value(l, row, value + 1);
+	else if (!args_may_lack(row->value))
+		l->valued = row;
+}
+
 static void read_word(struct line *l, const char *word)
 {
-	const struct arg_row *row = NULL;
-
 	if (l->valued) {
-		/* bash makes three words of --socket=PATH */
-		if (strcmp(word, "=") == 0)
-			return;
-		if (strcmp(l->valued->name, "--socket") == 0)
-			l->socket = word;
-		l->valued = NULL;
+		/* bash makes three words of --socket=PATH, others one */
+		if (strcmp(word, "=") != 0)
+			read_value(l, l->valued, word);
 		return;
 	}
 	if (l->ended || word[0] != '-') {
@@ -79,9 +82,7 @@ static void read_word(struct line *l, const char *word)
 		return;
 	}
 	l->ended = strcmp(word, "--") == 0;
-	row = find_row(l->rows, word);
-	if (row && row->value && !args_may_lack(row->value))
-		l->valued = row;
+	read_option(l, word);
 }
 
 /* --- what may stand there ------------------------------------------------ */

@@ -370,6 +370,10 @@ static const struct {
 	{ "stats tt0 --watch ''", "tt0\ta lease" },
 	{ "stats --watch --co", "--count\t" },
 	{ "stats --watch --count ''", NULL },
+	/* a word of its own in zsh and fish */
+	{ "--socket=/nowhere show ''", NULL },
+	{ "show --socket=/nowhere ''", NULL },
+	{ "stats --watch=5 ''", "tt0\ta lease" },
 };
 
 START_TEST(lines_are_completed)
@@ -778,7 +782,8 @@ START_TEST(a_thousand_are_told_and_shown)
 	ms = tell_many();
 	ck_sh("[ $(grep -c '\"rx\": {\"packets\": 0,' /run/lines) -eq 1000 ]");
 	/* More than stdio keeps until the end. */
-	ck_assert_int_eq(sh_status("%s --socket %s list --json >/dev/full",
+	ck_assert_int_eq(sh_status("%s --socket %s list --json >/dev/full "
+				   "2>/run/err",
 				   ctl(), rig.admin), 1);
 	if (!getenv("TUNTAPD_SANITIZED"))
 		ck_assert_msg(ms < MANY_MS, "%d ms", (int)ms);
