@@ -256,17 +256,19 @@ tests: all $(B)/judge $(addprefix $(B)/,$(UNIT) $(LIVE) $(BENCH)) \
 .PHONY: tests
 
 # Packages first, in a make of its own: it may be what brings the compiler.
-deps:
+deps-demo:
 	@sh tests/need.sh build
+deps:
+	@sh tests/need.sh build test
 deps-deb:
 	@sh tests/need.sh build deb
 deps-ci:
-	@sh tests/need.sh build deb ci
+	@sh tests/need.sh build test deb ci
 
 # A job for each processor, unless make was told with -j how many.
 JOBS	= $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
-demo: deps
+demo: deps-demo
 	@$(MAKE) --no-print-directory $(JOBS) all
 	@sh tests/demo.sh $(B)
 
@@ -336,7 +338,7 @@ hostile: deps
 # Who may include whom, see CONTRIBUTING.md.
 check-deps:
 	@sh tests/check-deps.sh
-.PHONY: deps deps-deb deps-ci demo check ci check-deps
+.PHONY: deps deps-demo deps-deb deps-ci demo check ci check-deps
 
 # --- fuzzing, with clang -----------------------------------------------------
 

@@ -4,14 +4,16 @@
 # As root it installs what is missing; as anybody else it says the line that
 # does, and fails.  Without dpkg it can only say what is needed.
 #
-#	build	to build, to see the demo, to run the tests
+#	build	to build, and to see the demo
+#	test	to run the tests and benchmarks besides
 #	deb	to make packages besides
 #	ci	what `make ci` needs besides
 set -eu
 
 build='gcc libc6-dev make pkgconf binutils
 libmnl-dev libevent-dev libmd-dev libseccomp-dev libjansson-dev libncurses-dev uthash-dev libbsd-dev check
-iproute2 iputils-ping util-linux procps iperf3 dnsmasq-base udhcpc socat python3 tmux zsh fish jq'
+iproute2 iputils-ping util-linux procps'
+test='iperf3 dnsmasq-base udhcpc socat python3 tmux zsh fish jq'
 deb='debhelper dpkg-dev'
 ci='clang clang-tidy clang-format libclang-rt-14-dev cppcheck
 valgrind libc6-dbg mandoc shellcheck debootstrap systemd-container git
@@ -22,9 +24,10 @@ wanted=
 for group; do
 	case $group in
 	build)	wanted="$wanted $build" ;;
+	test)	wanted="$wanted $test" ;;
 	deb)	wanted="$wanted $deb" ;;
 	ci)	wanted="$wanted $ci" ;;
-	*)	echo "need.sh: no group $group; there are build, deb and ci" >&2
+	*)	echo "need.sh: no group $group; there are build, test, deb and ci" >&2
 		exit 2 ;;
 	esac
 done
