@@ -33,27 +33,34 @@ static bool is_told(const struct monitor *m, uid_t uid)
 	return m->conn->peer.admin || m->conn->peer.uid == uid;
 }
 
-/*
- * How many of a uid's may wait.  Root is told of all: there nobody fills more
- * than his share, and hides nothing of what others do.  Nor of his own, by what
- * costs him nothing to bring about.
- */
-static unsigned most(const struct monitor *m, const struct wire_notice *notice)
+/* To bring these about costs nothing. */
+static bool is_cheap(const struct wire_notice *notice)
 {
-	unsigned n = m->conn->peer.admin ? LIMIT_NOTICES_UID : LIMIT_NOTICES;
-
 	return notice->kind == WIRE_NOTICE_REFUSED ||
-	       notice->kind == WIRE_NOTICE_CHANGED ? n / 2 : n;
+	       notice->kind == WIRE_NOTICE_CHANGED;
 }
 
+/*
+ * Root is told of all: there a uid has a share, so that who fills it hides little
+ * of what others do.  What is cheap has half of the room and half of the share,
+ * so that nobody, and not many together, hides devices behind it.
+ */
 static bool has_room(const struct monitor *m, const struct wire_notice *notice)
 {
-	unsigned of_uid = 0, i;
+	const unsigned share = m->conn->peer.admin ? LIMIT_NOTICES_UID :
+						     LIMIT_NOTICES;
+	unsigned of_uid = 0, cheap = 0;
 
-	for (i = 0; i < m->n; i++)
-		of_uid += m->ring[(m->first + i) % LIMIT_NOTICES].uid ==
-			  notice->uid;
-	return m->n < LIMIT_NOTICES && of_uid < most(m, notice);
+	for (unsigned i = 0; i < m->n; i++) {
+		const struct wire_notice *there =
+			&m->ring[(m->first + i) % LIMIT_NOTICES];
+
+		of_uid += there->uid == notice->uid;
+		cheap += is_cheap(there);
+	}
+	if (is_cheap(notice))
+		return cheap < LIMIT_NOTICES / 2 && of_uid < share / 2;
+	return m->n < LIMIT_NOTICES && of_uid < share;
 }
 
 static void add(struct monitor *m, const struct wire_notice *notice)

@@ -36,8 +36,9 @@ if ! command -v dpkg-query >/dev/null; then
 	cat >&2 <<-'END'
 	need.sh: this is no Debian; if the build fails, look whether these are
 	here: a C compiler, GNU make, pkg-config, binutils, and for development
-	libmnl, libevent 2, libmd, libseccomp, jansson 2, ncurses, uthash, libbsd (headers) and check; the ip command,
-	ping, unshare, setpriv, tmux and python3.
+	libmnl, libevent 2, libmd, libseccomp, jansson 2, ncurses, uthash, libbsd
+	(headers) and check; the ip command, ping, unshare and setpriv.  For the
+	tests also iperf3, dnsmasq, udhcpc, socat, python3, tmux, zsh, fish, jq.
 	END
 	exit 0
 fi

@@ -21,6 +21,8 @@
 #include "far.h"
 
 #define OTHER_UID	2000
+#define FIRST_OF_MANY	3000	/* uids */
+#define MANY_UIDS	9
 #define MONITOR_ID	5
 #define ON_ADMIN	0	/* _i of tests that are about both sockets */
 #define FLOOD		3000	/* refusals: more than sockets and we have */
@@ -462,6 +464,32 @@ START_TEST(nobody_hides_what_others_do)
 }
 END_TEST
 
+/* Nor do many together, by what costs them nothing. */
+START_TEST(many_hide_no_devices)
+{
+	const struct wire_notice *n;
+	struct ttd_device *dev;
+	int sock;
+
+	rig_start(&rig, &quick);
+	sock = monitor(true, 0);
+	flood(NOBODY, FLOOD);
+	for (uid_t uid = FIRST_OF_MANY; uid < FIRST_OF_MANY + MANY_UIDS; uid++)
+		flood(uid, LIMIT_NOTICES);
+	dev = opened_by(OTHER_UID, "tt0");
+	ttd_free(dev);
+	link_goes("tt0");
+	do
+		n = next(sock);
+	while (n->kind == WIRE_NOTICE_REFUSED);
+	ck_assert_uint_eq(n->kind, WIRE_NOTICE_OPENED);
+	ck_assert_uint_eq(n->uid, OTHER_UID);
+	ck_assert_uint_eq(next(sock)->kind, WIRE_NOTICE_CLOSED);
+	close(sock);
+	rig_end(&rig);
+}
+END_TEST
+
 /* Nor what he does himself, by what costs him nothing. */
 START_TEST(nobody_hides_what_he_does)
 {
@@ -770,6 +798,7 @@ static void add_tests(TCase *t)
 	tcase_add_loop_test(t, what_waits_after_a_restart_is_told, 0, 2);
 	tcase_add_test(t, who_does_not_read_loses_and_is_told_how_much);
 	tcase_add_test(t, nobody_hides_what_others_do);
+	tcase_add_test(t, many_hide_no_devices);
 	tcase_add_loop_test(t, nobody_hides_what_he_does, 0, 2);
 	tcase_add_test(t, monitors_are_so_many);
 	tcase_add_loop_test(t, who_monitors_asks_nothing_else, 0,
