@@ -27,11 +27,13 @@ static struct {
 	struct event *look;
 } untaken;
 
+/* Whoever comes in the meantime does not put off the look at the others. */
 static void look_soon(void)
 {
 	static const struct timeval soon = { 0, LOOK_MS * 1000 };
 
-	event_add(untaken.look, &soon);
+	if (!evtimer_pending(untaken.look, NULL))
+		event_add(untaken.look, &soon);
 }
 
 static void let_go(struct kept *k)
@@ -42,16 +44,21 @@ static void let_go(struct kept *k)
 	free(k);
 }
 
-static void on_look(evutil_socket_t fd, short what, void *arg)
+static void look(void)
 {
 	struct kept *k, *next;
 
-	(void)fd;
-	(void)what;
-	(void)arg;
 	DL_FOREACH_SAFE(untaken.all, k, next)
 		if (os_all_received(k->fd))
 			let_go(k);
+}
+
+static void on_look(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	look();
 	if (untaken.all)
 		look_soon();
 }
@@ -83,13 +90,21 @@ bool untaken_keep(int fd, bool bytes_only, uid_t uid, unsigned n)
 	return true;
 }
 
-bool untaken_has_room(uid_t uid, unsigned n)
+static bool is_within_limit(uid_t uid, unsigned n)
 {
 	const struct kept *k;
 
 	DL_FOREACH(untaken.all, k)
 		n += k->uid == uid ? k->n : 0;
 	return n <= LIMIT_FDS_UNTAKEN_UID;
+}
+
+bool untaken_has_room(uid_t uid, unsigned n)
+{
+	if (is_within_limit(uid, n))
+		return true;
+	look();		/* nobody is refused for what he has received since */
+	return is_within_limit(uid, n);
 }
 
 void untaken_stop(void)
