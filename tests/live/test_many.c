@@ -401,15 +401,14 @@ static const char many_queues[] =
 	"[rule all]\naction = allow\nuser = any\nkind = tun\n"
 	"name = tt%u-*\nmax-devices = 1\nmax-queues = 64\n";
 
-static int open_and_be_cut_off(void)
+static int open_and_be_cut_off(uint16_t queues)
 {
 	int sock = connect_as(NOBODY);
 
-	ask_for_device(sock, WIRE_QUEUES_MAX);
+	ask_for_device(sock, queues);
 	ck_assert(is_readable(sock));
 	/* No frame begins so; if he is refused by now, fine. */
 	(void)!send(sock, "no frame", WIRE_HEADER_LEN, MSG_NOSIGNAL);
-	link_goes("tt65534-0");
 	return sock;
 }
 
@@ -421,8 +420,10 @@ START_TEST(who_receives_no_fds_stops_nobody)
 
 	rig_start(&rig, &o);
 	rig_may_open(&rig, FILES);
-	for (int i = 0; i < OPENS; i++)
-		sock[i] = open_and_be_cut_off();
+	for (int i = 0; i < OPENS; i++) {
+		sock[i] = open_and_be_cut_off(WIRE_QUEUES_MAX);
+		link_goes("tt65534-0");
+	}
 	other = connect_as(OTHER);
 	ask_for_device(other, 1);
 	raw_receive(other, &m);
@@ -439,16 +440,21 @@ START_TEST(who_receives_no_fds_stops_nobody)
 }
 END_TEST
 
+#define RECEIVED_LATE	200	/* more than may be unreceived */
+
 /* However soon after each other: none is counted for longer than it is so. */
 START_TEST(who_has_received_them_late_may_open)
 {
-	const struct rig_options o = { .policy = many_queues };
+	static const char policy[] =
+		"[rule all]\naction = allow\nuser = any\nkind = tun\n"
+		"name = tt%u-*\nmax-devices = 64\n";
+	const struct rig_options o = { .policy = policy };
 	struct wire_message m;
 	int sock;
 
 	rig_start(&rig, &o);
-	for (int i = 0; i < OPENS; i++) {
-		sock = open_and_be_cut_off();
+	for (int i = 0; i < RECEIVED_LATE; i++) {
+		sock = open_and_be_cut_off(1);
 		raw_receive(sock, &m);
 		ck_assert_int_eq(m.type, WIRE_OPENED);
 		close(sock);
