@@ -5,10 +5,11 @@ import subprocess
 import time
 
 from rig import Contestant, Daemon, Failed, Namespace, Skipped
-from workload import Workload, without_thread
+from workload import Player, Workload, without_thread
 
 MTU = 1500
 TXQUEUELEN = 5000               # of every device, ours and others'
+SHORT_QUEUE = 500               # the kernel's own choice for a TUN
 FILLED = 4000                   # packets that wait to be read: they fit
 SENT = 20000
 PINGS = 500
@@ -253,20 +254,50 @@ class Udp(Workload):
             plays.update(more)
             not_run.update(why)
         veth = self.arena.veth()
-        plays["veth"] = lambda: self.flood(veth)
+        plays["veth"] = lambda: self.stream(veth)
         return plays, not_run
 
     def player(self, player, mode):
         side = self.arena.start(player, "wire", mode, two=True)
-        return lambda: self.flood(side)
+        return lambda: self.stream(side)
 
-    def flood(self, side):
+    def stream(self, side):
         self.sink.run()
         self.blast.run(self.ms, side.there, self.size, self.segments)
         return self.sink.run()["bytes"] / self.ms * 1000
 
     def end(self):
         self.arena.close()
+
+
+class Queues:
+    """Of a wire, before its class: a long queue beside a short one."""
+
+    def __init__(self, *args, **named):
+        super().__init__(*args, **named)
+        self.name = f"queue of {SHORT_QUEUE}, {self.name}"
+
+    def begin(self, build, players, blink):
+        ours = own(players)
+        short = [Player(f"queue-{SHORT_QUEUE}", p.command, p.unprivileged,
+                        p.configures, p.words) for p in ours]
+        return super().begin(build, ours + short, blink)
+
+    def player(self, player, mode):
+        side = self.arena.start(player, "wire", mode, two=True)
+        if player.name != "ours":
+            for host in (self.arena.a, self.arena.b):
+                host.run("ip", "link", "set", side.name, "txqueuelen",
+                         str(SHORT_QUEUE))
+        return lambda: self.stream(side)
+
+
+class WireQueues(Queues, Wire):
+    """TCP."""
+
+
+class UdpQueues(Queues, Udp):
+    """A flood."""
 
 
 class Ping(Workload):
@@ -331,6 +362,9 @@ WORKLOADS = [
     Wire(MODES, six=True),
     Udp(MODES, UDP_SMALL, 1),
     Udp(["split", "pass"], UDP_FULL, UDP_SEGMENTS),
+    WireQueues(MODES),
+    WireQueues(MODES, control="bbr"),
+    UdpQueues(MODES, UDP_SMALL, 1),
     PingAcross([*MODES, "connect"]),
     Ping("p50"),
     Ping("p99"),
