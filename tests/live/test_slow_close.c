@@ -31,6 +31,7 @@
 #define CHILDREN	64
 #define LOOK_MS		100
 #define WAITS_MS	(10 * LOOK_MS * patience())
+#define TRIED		4
 
 static struct rig rig;
 
@@ -234,16 +235,15 @@ static bool are_gone(void *arg)
 
 /* --- a file system that does not answer --------------------------------- */
 
-/* Does a process wait that ends a socket with such a file in it? */
-static bool is_waited_for(void)
+/* A process that ends with a socket with such a file in it, or -1. */
+static pid_t end_with_file(void)
 {
 	int sock[2], fd = fuse_file();
-	bool ended = false;
 	pid_t pid;
 
 	if (fd < 0 || socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, sock) ||
 	    send_fd(sock[0], fd, 0) < 0)
-		return false;
+		return -1;
 	pid = fork();
 	if (pid == 0) {
 		close(fd);
@@ -253,11 +253,24 @@ static bool is_waited_for(void)
 	close(sock[0]);
 	close(sock[1]);
 	fuse_end(fd);
-	for (unsigned ms = 0; ms < WAITS_MS && !ended; ms += LOOK_MS) {
-		sleep_ms(LOOK_MS);
-		ended = waitpid(pid, NULL, WNOHANG) == pid;
-	}
-	return !ended;
+	return pid;
+}
+
+/*
+ * Does each that ends with such a file wait?  A kernel that does not otherwise
+ * does so now and then, where it writes the file out at that very time.
+ */
+static bool is_waited_for(void)
+{
+	pid_t pid[TRIED];
+	bool all = true;
+
+	for (int i = 0; i < TRIED; i++)
+		pid[i] = end_with_file();
+	sleep_ms(WAITS_MS);
+	for (int i = 0; i < TRIED; i++)
+		all = pid[i] > 0 && waitpid(pid[i], NULL, WNOHANG) == 0 && all;
+	return all;
 }
 
 static const char *start_files(void)
