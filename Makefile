@@ -195,6 +195,7 @@ $(B)/tests/unit/%: $(B)/obj/tests/unit/%.o $(B)/unit.a
 	 $(DAEMON_LIBS) $(CTL_LIBS)
 $(B)/tests/unit/test_guard: $(call obj,$(wildcard tests/reference/guard_*.c))
 $(B)/tests/unit/test_offload: $(call obj,$(wildcard tests/reference/segment*.c))
+$(B)/tests/unit/test_xnu: $(call obj,$(wildcard tests/darwin/xnu/*.c))
 # Everything but the mains, to pick from.
 $(B)/unit.a: $(call obj,$(PROTO) $(POLICY) $(LIB) \
 		$(filter-out %/main.c,$(DAEMON)) \

@@ -1,0 +1,356 @@
+/* Messages of routing sockets: bsd/net/rtsock.c. */
+#include "kernel.h"
+
+#define RECEIVE_SPACE	8192	/* what does not fit is lost */
+#define PID		4242
+#define STORAGE		128	/* struct sockaddr_storage */
+
+enum { DST, GATEWAY, NETMASK };
+
+struct request {
+	const uint8_t *bytes;
+	size_t len;
+	const uint8_t *names[XNU_RTAX_MAX];
+	size_t room[XNU_RTAX_MAX];
+	uint32_t flags, scope;
+	struct name dst, gateway;
+	struct netmask mask;
+};
+
+const char *route_type(const uint8_t *message, size_t len)
+{
+	if (len <= XNU_RTM_TYPE)
+		return "RTM_?";
+	switch (message[XNU_RTM_TYPE]) {
+	case XNU_RTM_ADD:
+		return "RTM_ADD";
+	case XNU_RTM_DELETE:
+		return "RTM_DELETE";
+	case XNU_RTM_CHANGE:
+		return "RTM_CHANGE";
+	case XNU_RTM_GET:
+		return "RTM_GET";
+	default:
+		return "RTM_?";
+	}
+}
+
+static size_t round4(size_t len)
+{
+	return len ? (len + 3) & ~(size_t)3 : 4;
+}
+
+/*
+ * rt_xaddrs(): the names one behind the other, each rounded up to four bytes.
+ * A length of 0 is an empty name, and the end.
+ */
+static int take_names(struct request *r)
+{
+	const uint32_t wanted = get32(r->bytes + XNU_RTM_ADDRS);
+	size_t at = XNU_RTM_SIZE;
+
+	for (unsigned i = 0; i < XNU_RTAX_MAX && at < r->len; i++) {
+		const uint8_t *name = r->bytes + at;
+
+		if (!(wanted & 1u << i))
+			continue;
+		if (at + name[0] > r->len || name[0] > STORAGE)
+			return XNU_EINVAL;
+		r->names[i] = name;
+		r->room[i] = name[0];
+		if (name[0] == 0)
+			return 0;
+		if (name[0] < 2)
+			return XNU_EINVAL;
+		at += round4(name[0]);
+	}
+	return 0;
+}
+
+/* route_output(): names of IPv4 may be short, those of IPv6 may not. */
+static int take_name(const struct request *r, unsigned which, struct name *ret)
+{
+	const uint8_t *bytes = r->names[which];
+
+	*ret = read_name(bytes, r->room[which]);
+	if (r->room[which] < 2)
+		*ret = (struct name){ 0 };
+	if (ret->family >= XNU_AF_MAX)
+		return XNU_EINVAL;
+	if (ret->family == XNU_AF_INET && ret->len < XNU_SIN_ZERO)
+		return XNU_EINVAL;
+	if (ret->family == XNU_AF_INET6 && ret->len < XNU_SIN6_SIZE)
+		return XNU_EINVAL;
+	return 0;
+}
+
+/* ma_copy(): what a short mask does not have is zero; no family is asked. */
+static void take_mask(struct request *r)
+{
+	const size_t from = r->dst.family == XNU_AF_INET ? XNU_SIN_ADDR
+							  : XNU_SIN6_ADDR;
+	const size_t len = family_len(r->dst.family);
+	const size_t room = r->room[NETMASK];
+
+	r->mask.given = r->names[NETMASK] != NULL;
+	if (r->mask.given && room > from)
+		memcpy(r->mask.bits, r->names[NETMASK] + from,
+		       room - from < len ? room - from : len);
+	if (r->mask.given)
+		mask_len(r->dst.family, r->mask.bits);
+}
+
+/* route_output(), what comes before the type is looked at. */
+static int take_apart(struct request *r, const struct file *file)
+{
+	int error;
+
+	if (r->bytes[XNU_RTM_VERSION_AT] != XNU_RTM_VERSION)
+		return XNU_EPROTONOSUPPORT;
+	if (r->bytes[XNU_RTM_TYPE] != XNU_RTM_GET && !file->privileged)
+		return XNU_EPERM;
+	error = take_names(r);
+	if (!error && !r->names[DST])
+		error = XNU_EINVAL;
+	if (!error)
+		error = take_name(r, DST, &r->dst);
+	if (!error && r->names[GATEWAY])
+		error = take_name(r, GATEWAY, &r->gateway);
+	if (error)
+		return error;
+	if (get32(r->bytes + XNU_RTM_ADDRS) & XNU_RTA_GENMASK)
+		die("RTA_GENMASK is not known here");
+	r->flags = get32(r->bytes + XNU_RTM_FLAGS);
+	if (r->flags & XNU_RTF_IFSCOPE) {
+		if (r->dst.family != XNU_AF_INET &&
+		    r->dst.family != XNU_AF_INET6)
+			return XNU_EINVAL;
+		r->scope = get16(r->bytes + XNU_RTM_INDEX);
+	}
+	if (r->flags & XNU_RTF_PROXY)
+		return XNU_EINVAL;
+	take_mask(r);
+	return 0;
+}
+
+/* --- answers --- */
+
+static void put_name(uint8_t *message, uint16_t *len, int family,
+		     const uint8_t *ip, unsigned index)
+{
+	uint8_t *name = message + *len;
+
+	name[1] = (uint8_t)family;
+	switch (family) {
+	case XNU_AF_INET:
+		name[0] = XNU_SIN_SIZE;
+		memcpy(name + XNU_SIN_ADDR, ip, 4);
+		break;
+	case XNU_AF_INET6:
+		name[0] = XNU_SIN6_SIZE;
+		memcpy(name + XNU_SIN6_ADDR, ip, 16);
+		break;
+	default:
+		name[0] = XNU_SDL_SIZE;
+		put16(name + XNU_SDL_INDEX, (uint16_t)index);
+		break;
+	}
+	*len = (uint16_t)(*len + round4(name[0]));
+}
+
+/* in_socktrim(): a mask in the table ends with its last byte that is not 0. */
+static void put_mask(uint8_t *message, uint16_t *len, const struct route *r)
+{
+	const size_t from = r->family == XNU_AF_INET ? XNU_SIN_ADDR
+						      : XNU_SIN6_ADDR;
+	const unsigned bytes = (mask_len(r->family, r->mask) + 7) / 8;
+	uint8_t *name = message + *len;
+
+	name[0] = (uint8_t)(bytes ? from + bytes : 0);
+	memcpy(name + from, r->mask, bytes);
+	*len = (uint16_t)(*len + round4(name[0]));
+}
+
+/* route_output(), "report": what the table has, with IFP and IFA on request. */
+static struct packet *answer_route(const struct request *q,
+				   const struct route *r)
+{
+	struct packet *packet = packet_new(XNU_RTM_SIZE + 5 * STORAGE);
+	const struct address *a = address_with_id(r->ifa);
+	uint8_t *m = packet->bytes;
+	uint32_t names = XNU_RTA_DST | XNU_RTA_GATEWAY;
+	uint16_t len = XNU_RTM_SIZE;
+
+	memcpy(m, q->bytes, XNU_RTM_SIZE);
+	put_name(m, &len, r->family, r->key, 0);
+	put_name(m, &len, r->gateway_family, r->gateway, r->gateway_index);
+	if (r->has_mask) {
+		names |= XNU_RTA_NETMASK;
+		put_mask(m, &len, r);
+	}
+	if (a && get32(m + XNU_RTM_ADDRS) & (XNU_RTA_IFP | XNU_RTA_IFA)) {
+		names |= XNU_RTA_IFP | XNU_RTA_IFA;
+		put_name(m, &len, XNU_AF_LINK, a->ip, r->index);
+		put_name(m, &len, a->family, a->ip, 0);
+	}
+	put16(m + XNU_RTM_MSGLEN, len);
+	put16(m + XNU_RTM_INDEX, (uint16_t)r->index);
+	put32(m + XNU_RTM_FLAGS, r->flags);
+	put32(m + XNU_RTM_ADDRS, names);
+	packet->len = len;
+	return packet;
+}
+
+static struct packet *answer_same(const struct request *q)
+{
+	struct packet *packet = packet_new(q->len);
+
+	memcpy(packet->bytes, q->bytes, q->len);
+	return packet;
+}
+
+static bool hears(const struct file *file, int family)
+{
+	return file && file->kind == KIND_ROUTE &&
+	       (!file->protocol || !family || file->protocol == family);
+}
+
+/*
+ * raw_input(): to each routing socket, the asker's own too unless it has said
+ * no by SO_USELOOPBACK.  A full one misses it.
+ */
+static void tell_all(const struct file *asker, struct packet *packet,
+		     int family)
+{
+	const struct file *told[XNU_FDS];
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < XNU_FDS; i++) {
+		struct file *file = kern.fds[i].file;
+		struct packet *copy;
+		bool again = false;
+
+		for (unsigned j = 0; j < n; j++)
+			again |= told[j] == file;
+		if (again || !hears(file, family) ||
+		    (file == asker && !file->loopback) ||
+		    file->in.bytes + packet->len > RECEIVE_SPACE)
+			continue;
+		told[n++] = file;
+		copy = packet_new(packet->len);
+		memcpy(copy->bytes, packet->bytes, packet->len);
+		queue_add(&file->in, copy);
+	}
+	packet_free(packet);
+}
+
+static int add(const struct request *r)
+{
+	if (!r->names[GATEWAY])
+		return XNU_EINVAL;
+	if (get32(r->bytes + XNU_RTM_ADDRS) & (XNU_RTA_IFP | XNU_RTA_IFA))
+		die("RTM_ADD with RTA_IFP or RTA_IFA (rt_setif): not known");
+	if (get32(r->bytes + XNU_RTM_INITS))
+		die("RTM_ADD with metrics: not known");
+	return route_add(&r->dst, &r->gateway, &r->mask, r->flags, r->scope,
+			 NULL);
+}
+
+static int run(const struct request *r, struct packet **answer)
+{
+	struct route route;
+	const struct route *found;
+	int error;
+
+	switch (r->bytes[XNU_RTM_TYPE]) {
+	case XNU_RTM_ADD:
+		return add(r);
+	case XNU_RTM_DELETE:
+		error = route_delete(&r->dst, &r->mask, r->flags, r->scope,
+				     &route);
+		if (!error)
+			*answer = answer_route(r, &route);
+		return error;
+	case XNU_RTM_GET:
+		if (r->dst.family != XNU_AF_INET &&
+		    r->dst.family != XNU_AF_INET6)
+			return XNU_EAFNOSUPPORT;
+		found = r->mask.given
+				? route_exact(&r->dst, &r->mask, r->scope)
+				: route_find(r->dst.family, r->dst.ip,
+					     r->scope);
+		if (!found)
+			return XNU_ESRCH;
+		*answer = answer_route(r, found);
+		return 0;
+	case XNU_RTM_CHANGE:
+	case XNU_RTM_LOCK:
+		die("routing message %u is not known here",
+		    r->bytes[XNU_RTM_TYPE]);
+	default:
+		return XNU_EOPNOTSUPP;
+	}
+}
+
+/* route_output(): the answer goes out also when the write fails. */
+int route_output(struct file *file, const uint8_t *message, size_t len)
+{
+	struct request r = { .bytes = message, .len = len };
+	struct packet *answer = NULL;
+	uint32_t flags;
+	int error;
+
+	if (len < XNU_RTM_SIZE || get16(message + XNU_RTM_MSGLEN) != len)
+		return XNU_EINVAL;
+	error = take_apart(&r, file);
+	if (!error)
+		error = run(&r, &answer);
+	if (!answer)
+		answer = answer_same(&r);
+	put32(answer->bytes + XNU_RTM_PID, PID);
+	flags = get32(answer->bytes + XNU_RTM_FLAGS);
+	if (error)
+		put32(answer->bytes + XNU_RTM_ERRNO, (uint32_t)error);
+	else
+		put32(answer->bytes + XNU_RTM_FLAGS, flags | XNU_RTF_DONE);
+	tell_all(file, answer, r.dst.family);
+	return error;
+}
+
+static const char *show_name(const struct request *r, unsigned which)
+{
+	const struct name name = read_name(r->names[which], r->room[which]);
+
+	switch (r->room[which] < 2 ? XNU_AF_UNSPEC : name.family) {
+	case XNU_AF_INET:
+	case XNU_AF_INET6:
+		return show_ip(name.family, name.ip);
+	case XNU_AF_LINK:
+		return show_index(name.index);
+	default:
+		return "?";
+	}
+}
+
+/* A message as a line of the trace, also one that is wrong. */
+void route_show(struct text *text, const uint8_t *message, size_t len)
+{
+	struct request r = { .bytes = message, .len = len };
+
+	text_add(text, "%zu bytes, %s", len, route_type(message, len));
+	if (len < XNU_RTM_SIZE || take_names(&r) || !r.names[DST] ||
+	    r.room[DST] < 2)
+		return;
+	r.dst = read_name(r.names[DST], r.room[DST]);
+	text_add(text, ", %s", show_name(&r, DST));
+	if (r.names[NETMASK] && (r.dst.family == XNU_AF_INET ||
+				 r.dst.family == XNU_AF_INET6)) {
+		take_mask(&r);
+		text_add(text, "/%u", mask_len(r.dst.family, r.mask.bits));
+	}
+	if (r.names[GATEWAY])
+		text_add(text, " by %s", show_name(&r, GATEWAY));
+	text_add(text, ", flags %#x, index %u",
+		 get32(message + XNU_RTM_FLAGS),
+		 get16(message + XNU_RTM_INDEX));
+}
