@@ -2,7 +2,7 @@
 # ci.sh BUILD: what `make ci` does beyond `make check`: compilers with warnings
 # as errors, static analysis, valgrind, fuzzing, manual pages, the library beside
 # the one of before and in projects of others, a tarball, packages, a systemd that
-# has booted, and the README's two commands on a Debian that
+# has booted, Debian's own kernel, and the README's two commands on a Debian that
 # has nothing.
 #
 #	CI_STEPS	only the steps of these names
@@ -258,6 +258,13 @@ manual() {
 		xargs -0 -r mandoc -Tlint -W warning
 }
 
+# The live tests and the hostile clients on Debian 12's own kernel.
+check_kernel() {
+	make --no-print-directory -j"$jobs" B="$build/gcc" CC=gcc \
+		WERROR=-Werror tests
+	sh tests/kernel.sh "$build/gcc"
+}
+
 check_abi() {
 	make --no-print-directory -j"$jobs" B="$build" "$build/libtuntapd.so"
 	sh tests/abi.sh "$build"
@@ -313,6 +320,7 @@ step foreign check_foreign
 step dist sh tests/dist.sh
 step deb check_deb
 step systemd sh tests/systemd.sh "$build"
+step kernel check_kernel
 step fresh sh tests/fresh.sh
 
 echo "ci: $passed passed, $failed failed, $skipped skipped"
