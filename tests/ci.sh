@@ -7,7 +7,7 @@
 #
 #	CI_STEPS	only the steps of these names
 #	FUZZ_SECONDS	for each fuzz target (60)
-#	WIRE_SECONDS	for each run of iperf3 across tun-wire (30)
+#	WIRE_SECONDS	for each run of iperf3 across tun-wire (10)
 #	DIFFERENTIAL_REQUESTS	for the policy and its reference (120000)
 #	DIFFERENTIAL_SEED	another one, other policies and requests (1)
 set -eu
@@ -18,7 +18,7 @@ build=$(cd "$1" && pwd)
 cd "$(dirname "$0")/.."
 
 fuzz_seconds=${FUZZ_SECONDS:-60}
-wire_seconds=${WIRE_SECONDS:-30}
+wire_seconds=${WIRE_SECONDS:-10}
 requests=${DIFFERENTIAL_REQUESTS:-120000}
 seed=${DIFFERENTIAL_SEED:-1}
 rooms='daemon policy proto libclient ctl'
