@@ -2,7 +2,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -14,6 +13,7 @@
 #include <unistd.h>
 
 #include "../proto/frame.h"
+#include "../proto/sys.h"
 #include "command.h"
 #include "output.h"
 
@@ -266,11 +266,10 @@ static int connect_to(struct request *q)
 			    "path has %zu bytes; it has 1 to %zu: %.200s", len,
 			    sizeof(addr.sun_path) - 1, q->path);
 	memcpy(addr.sun_path, q->path, len);
-	q->sock = socket(AF_UNIX, SOCK_STREAM, 0);
-	if (q->sock < 0 || fcntl(q->sock, F_SETFD, FD_CLOEXEC) < 0 ||
-	    fcntl(q->sock, F_SETFL, O_NONBLOCK) < 0)
-		return fail(q, EXIT_NO_DAEMON, -errno, "connect", "cannot make "
-			    "a socket: %s", strerror(errno));
+	q->sock = sys_socket(SOCK_STREAM, false);
+	if (q->sock < 0)
+		return fail(q, EXIT_NO_DAEMON, q->sock, "connect", "cannot make "
+			    "a socket: %s", strerror(-q->sock));
 	/* EAGAIN is a full backlog, and nothing to poll(2) for */
 	while (connect(q->sock, (struct sockaddr *)&addr, sizeof(addr)) < 0) {
 		if (errno == EINTR)

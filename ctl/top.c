@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../proto/sys.h"
 #include "command.h"
 #include "figures.h"
 #include "output.h"
@@ -40,7 +41,7 @@ static int show_snapshot(struct top *t, struct snapshot *now)
 	const struct lease_now **rows = t->rows;
 
 	if (now->n > 0)
-		rows = reallocarray(t->rows, now->n, sizeof(*rows));
+		rows = sys_reallocarray(t->rows, now->n, sizeof(*rows));
 	if (now->n > 0 && !rows)
 		return -ENOMEM;
 	snapshot_rate(now, &t->now);

@@ -10,6 +10,7 @@
 
 #include <event2/event.h>
 
+#include "../proto/sys.h"
 #include "clock.h"
 #include "handle.h"
 #include "lease.h"
@@ -66,7 +67,7 @@ static void put(struct conn *c, struct wire_message *m)
 	}
 	memcpy(more + c->out_len, frame, (size_t)len);
 	/* It may have been a token: that is the client's alone to keep. */
-	explicit_bzero(frame, (size_t)len);
+	sys_wipe(frame, (size_t)len);
 	c->out = more;
 	c->out_len += (size_t)len;
 }
@@ -141,7 +142,7 @@ static int flush(struct conn *c)
 		error = frame_send(c->fd, c->out, c->out_len, &c->out_off,
 				   NULL, 0);
 	if (!error && c->out) {
-		explicit_bzero(c->out, c->out_len);
+		sys_wipe(c->out, c->out_len);
 		free(c->out);
 		c->out = NULL;
 		c->out_len = c->out_off = 0;

@@ -10,6 +10,7 @@
 
 #include <event2/event.h>
 
+#include "../proto/sys.h"
 #include "limits.h"
 #include "log.h"
 #include "mirror.h"
@@ -499,7 +500,7 @@ static void answer_opened(struct conn *c, const struct os_device *dev,
 	m.opened.queues = (uint16_t)dev->n_fds;
 	memcpy(m.opened.token, token, WIRE_TOKEN_LEN);
 	conn_answer(c, &m);
-	explicit_bzero(m.opened.token, WIRE_TOKEN_LEN);
+	sys_wipe(m.opened.token, WIRE_TOKEN_LEN);
 }
 
 /* The device is there: this is how, and the holder is about to know. */
@@ -589,7 +590,7 @@ void lease_open(struct conn *c, const struct wire_open *open,
 	settle(held, open, &dev);
 	mirror_add(dev.ifindex, dev.name, open->addresses, open->n_addresses);
 	answer_opened(c, &dev, open, token);
-	explicit_bzero(token, sizeof(token));
+	sys_wipe(token, sizeof(token));
 	log_line_of(held->lease.uid, LOG_INFO,
 		    "lease %s: %s (index %u) for uid %u pid %d", held->lease.id,
 		    dev.name, dev.ifindex, held->lease.uid,

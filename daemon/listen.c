@@ -12,6 +12,7 @@
 
 #include <event2/event.h>
 
+#include "../proto/sys.h"
 #include "clock.h"
 #include "conn.h"
 #include "limits.h"
@@ -161,7 +162,7 @@ void listen_folder(const char *path, uid_t owner)
 static bool is_served(const struct sockaddr_un *addr)
 {
 	/* Non-blocking: EAGAIN is a full backlog, of somebody. */
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int fd = sys_socket(SOCK_STREAM, false);
 	bool dead = fd >= 0 && connect(fd, (const struct sockaddr *)addr,
 				       sizeof(*addr)) < 0 &&
 		    errno == ECONNREFUSED;
@@ -201,8 +202,8 @@ int listen_at(struct listeners *l, const char *path, bool admin,
 			      "path has at most %zu bytes", path,
 			      sizeof(addr.sun_path) - 1);
 	memcpy(addr.sun_path, path, strlen(path));
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	error = fd < 0 ? -errno : bind_at(fd, &addr, admin);
+	fd = sys_socket(SOCK_STREAM, false);
+	error = fd < 0 ? fd : bind_at(fd, &addr, admin);
 	if (!error)
 		os_bytes_only(fd);	/* before anybody connects */
 	if (!error && listen(fd, LIMIT_BACKLOG) < 0)

@@ -12,6 +12,8 @@
 
 #include <event2/event.h>
 
+#include "../proto/sys.h"
+
 #define SECOND_USEC	1000000ULL
 #define PATIENCE_S	1	/* for a manager that does not read */
 #define RELOADING	"RELOADING=1\nMONOTONIC_USEC="
@@ -26,7 +28,7 @@ static void tell(const char *text, int flags)
 	if (notify.fd < 0)
 		return;
 	/* Lost where the manager reads nothing: devices are worth more. */
-	if (send(notify.fd, text, strlen(text), flags | MSG_NOSIGNAL) < 0)
+	if (sys_send(notify.fd, text, strlen(text), flags) < 0)
 		return;
 }
 
@@ -45,9 +47,9 @@ static int connect_to(const char *path)
 		a.sun_path[0] = '\0';
 	else
 		len++;
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	fd = sys_socket(SOCK_DGRAM, true);
 	if (fd < 0)
-		return -errno;
+		return fd;
 	if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience,
 		       sizeof(patience)) < 0 ||
 	    connect(fd, (struct sockaddr *)&a,

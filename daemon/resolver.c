@@ -9,7 +9,6 @@
 #include "resolver.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <grp.h>
 #include <poll.h>
 #include <pwd.h>
@@ -20,6 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../proto/sys.h"
 #include "limits.h"
 #include "log.h"
 #include "os.h"
@@ -96,7 +96,7 @@ static void answer_all(int fd)
 		alarm(LIMIT_NAMES_SECONDS);
 		reply.error = look_up(q.group, q.name, &reply.id);
 		alarm(0);
-		if (send(fd, &reply, sizeof(reply), MSG_NOSIGNAL) < 0)
+		if (sys_send(fd, &reply, sizeof(reply), 0) < 0)
 			return;
 	}
 }
@@ -140,9 +140,8 @@ static void keep_a_worker(int fd)
 			await(worker);
 		/* Not as fast as somebody can kill them. */
 		poll(NULL, 0, RESPAWN_MS);
-		if (worker > 0 && send(fd, &another, sizeof(another),
-				       MSG_NOSIGNAL | MSG_DONTWAIT) < 0 &&
-		    errno != EAGAIN)
+		if (worker > 0 && sys_send(fd, &another, sizeof(another),
+					   MSG_DONTWAIT) < 0 && errno != EAGAIN)
 			return;
 	}
 }
@@ -152,11 +151,10 @@ static void keep_a_worker(int fd)
 int resolver_start(void)
 {
 	const pid_t self = getpid();
-	int fds[2];
+	int fds[2], error = sys_pair(fds);
 
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, fds) < 0)
-		return -errno;
-	fcntl(fds[0], F_SETFD, FD_CLOEXEC);
+	if (error)
+		return error;
 	resolver.pid = fork();
 	if (resolver.pid == 0) {
 		if (os_keeper(fds[1], self) == 0)
@@ -275,7 +273,7 @@ static void ask(struct name *name)
 		resolver.number++;
 	q.number = resolver.number;
 	snprintf(q.name, sizeof(q.name), "%s", name->key + 1);
-	if (send(resolver.fd, &q, sizeof(q), MSG_NOSIGNAL | MSG_DONTWAIT) ==
+	if (sys_send(resolver.fd, &q, sizeof(q), MSG_DONTWAIT) ==
 	    (ssize_t)sizeof(q))
 		resolver.asked = name;
 	else if (errno == EPIPE || errno == ECONNRESET)

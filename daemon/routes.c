@@ -3,9 +3,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/random.h>
 
 #include "../policy/bounds.h"
+#include "../proto/sys.h"
 
 /* One more than an index into all[], so that 0 is none. */
 #define NONE	0u
@@ -78,14 +79,14 @@ static void link_all(struct routes *routes)
 /* As many heads as there is room for routes, in powers of 2. */
 static int grow(struct routes *routes, uint32_t room)
 {
-	struct routes_entry *all = reallocarray(routes->all, room,
-						sizeof(*all));
+	struct routes_entry *all = sys_reallocarray(routes->all, room,
+						    sizeof(*all));
 	uint32_t *heads;
 
 	if (!all)
 		return -ENOMEM;
 	routes->all = all;
-	heads = reallocarray(routes->heads, room, sizeof(*heads));
+	heads = sys_reallocarray(routes->heads, room, sizeof(*heads));
 	if (!heads)
 		return -ENOMEM;
 	routes->heads = heads;

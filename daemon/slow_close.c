@@ -24,6 +24,7 @@
 
 #include <event2/event.h>
 
+#include "../proto/sys.h"
 #include "clock.h"
 #include "limits.h"
 #include "log.h"
@@ -120,7 +121,7 @@ static void be_woken(void)
 
 static void tell(const uint32_t *number)
 {
-	send(OFFICE, number, sizeof(*number), MSG_NOSIGNAL);
+	(void)sys_send(OFFICE, number, sizeof(*number), 0);
 }
 
 /* In a process of its own: it may be in the close for ever. */
@@ -187,13 +188,13 @@ static void become_undertaker(int sock, int bell, pid_t daemon)
 int slow_close_start(void)
 {
 	const pid_t self = getpid();
-	int fds[2], bell[2], error;
+	int fds[2], bell[2], error = sys_pair(fds);
 	pid_t pid;
 
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
-		return -errno;
-	if (pipe2(bell, O_CLOEXEC) < 0) {
-		error = -errno;
+	if (error)
+		return error;
+	error = sys_pipe(bell);
+	if (error) {
 		close_both(fds);
 		return error;
 	}
@@ -307,7 +308,7 @@ static int send_some(struct family *f, uint32_t number)
 			break;
 		memcpy(CMSG_DATA(c) + i++ * sizeof(int), &g->fd, sizeof(int));
 	}
-	if (sendmsg(dying.sock, &p.msg, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+	if (sys_sendmsg(dying.sock, &p.msg, MSG_DONTWAIT) < 0)
 		return -errno;
 	/* Before the bell, or a child could be faster, and these the last. */
 	for (; n > 0 && f->waiting; n--)

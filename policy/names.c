@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../proto/sys.h"
+
 /* Every %u (two bytes) becomes at most ten digits. */
 #define EXPANDED_MAX	(POLICY_PATTERN_MAX * 5)
 
@@ -298,7 +300,7 @@ int others_add(struct others *others, const char *pattern, uid_t uid,
 	if (others->n == POLICY_NAME_OTHERS)
 		return -E2BIG;
 	if (others->n == others->room) {
-		more = reallocarray(others->globs, room, sizeof(*more));
+		more = sys_reallocarray(others->globs, room, sizeof(*more));
 		if (!more)
 			return -ENOMEM;
 		others->globs = more;

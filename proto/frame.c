@@ -1,23 +1,13 @@
 #include "frame.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
-/*
- * macOS has neither: received fds are marked one by one in keep_fds(), and
- * whoever makes the socket sets SO_NOSIGPIPE on it.
- */
-#ifndef MSG_CMSG_CLOEXEC
-#define MSG_CMSG_CLOEXEC 0
-#endif
-#ifndef MSG_NOSIGNAL
-#define MSG_NOSIGNAL 0
-#endif
+#include "sys.h"
 
 /* A control buffer for the most fds that any message carries. */
 union control {
@@ -57,8 +47,6 @@ static int keep_fds(struct frame_in *in, const struct msghdr *msg,
 			close(fd);
 		else
 			all[in->n_fds + i] = fd;
-		if (all && MSG_CMSG_CLOEXEC == 0)
-			fcntl(fd, F_SETFD, FD_CLOEXEC);
 	}
 	if (!all)
 		return -ENOMEM;
@@ -93,7 +81,7 @@ static ssize_t receive_once(int sock, struct msghdr *msg, int flags)
 	ssize_t got;
 
 	do
-		got = recvmsg(sock, msg, flags | MSG_CMSG_CLOEXEC);
+		got = sys_recvmsg(sock, msg, flags);
 	while (got < 0 && errno == EINTR);
 	return got < 0 ? -errno : got;
 }
@@ -239,7 +227,7 @@ int frame_send(int sock, const uint8_t *buf, size_t len, size_t *off,
 			msg.msg_control = control.buf;
 			msg.msg_controllen = c->cmsg_len;
 		}
-		sent = sendmsg(sock, &msg, MSG_NOSIGNAL);
+		sent = sys_sendmsg(sock, &msg, 0);
 		if (sent < 0 && errno == EINTR)
 			continue;
 		if (sent < 0)

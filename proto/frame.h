@@ -59,8 +59,8 @@ void frame_in_reset(struct frame_in *in);
  * Sends bytes [*off, len) of buf, with n_fds fds on the first of them, and
  * moves *off on.  0 when all is sent, -EAGAIN when the socket is full, or what
  * sendmsg(2) failed with.  The caller keeps the fds; they are on their way as
- * soon as *off is no longer 0.  Never raises SIGPIPE (on macOS the socket needs
- * SO_NOSIGPIPE for that).  -EINVAL for more fds than WIRE_QUEUES_MAX.
+ * soon as *off is no longer 0.  Raises no SIGPIPE, see sys.h.  -EINVAL for
+ * more fds than WIRE_QUEUES_MAX.
  */
 int frame_send(int sock, const uint8_t *buf, size_t len, size_t *off,
 	       const int *fds, unsigned n_fds);
