@@ -67,7 +67,8 @@ struct guard_program {
 
 /*
  * How many instructions of ret are the program, at most cap and at most
- * GUARD_INSNS_MAX; -E2BIG if they do not suffice, -ENOMEM.
+ * GUARD_INSNS_MAX; -E2BIG if they do not suffice, -ENOMEM; -EOPNOTSUPP where
+ * the system has no guard.
  */
 int guard_build(const struct guard_spec *spec, struct guard_insn *ret,
 		size_t cap);

@@ -1,6 +1,5 @@
 #include "nets.h"
 
-#include <endian.h>
 #include <string.h>
 
 #include "../policy/bounds.h"
@@ -23,13 +22,20 @@ static int compare_u32(uint32_t a, uint32_t b)
 	return a < b ? -1 : a > b;
 }
 
+/* Compilers make one load of it. */
+static uint64_t half_of(const uint8_t *ip)
+{
+	return (uint64_t)ip[0] << 56 | (uint64_t)ip[1] << 48 |
+	       (uint64_t)ip[2] << 40 | (uint64_t)ip[3] << 32 |
+	       (uint64_t)ip[4] << 24 | (uint64_t)ip[5] << 16 |
+	       (uint64_t)ip[6] << 8 | ip[7];
+}
+
 static int compare_half(const uint8_t *a, const uint8_t *b)
 {
-	uint64_t m, n;
+	const uint64_t m = half_of(a), n = half_of(b);
 
-	memcpy(&m, a, sizeof(m));
-	memcpy(&n, b, sizeof(n));
-	return m == n ? 0 : be64toh(m) < be64toh(n) ? -1 : 1;
+	return m < n ? -1 : m > n;
 }
 
 /* A network comes before all that lies in it. */

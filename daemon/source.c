@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../proto/sys.h"
 #include "lease.h"
 #include "limits.h"
 #include "mirror.h"
@@ -95,7 +96,7 @@ static bool grow(void **array, size_t *room, size_t n, size_t size)
 		gather.too_many = true;
 		return false;
 	}
-	bigger = reallocarray(*array, more, size);
+	bigger = sys_reallocarray(*array, more, size);
 	if (!bigger) {
 		gather.no_memory = true;
 		return false;
@@ -311,6 +312,10 @@ int source_program(const struct source *s, const struct wire_open *is,
 			      "or have the rule name the prefixes that packets "
 			      "may come from (`source =`)",
 			      LIMIT_GUARD_ROUTES);
+	if (error == -EOPNOTSUPP)
+		return refuse(why, WIRE_E_UNSUPPORTED, "guard", "this system "
+			      "has no source guard: have the rule say "
+			      "`source-guard = off`");
 	if (error == -E2BIG)
 		return refuse(why, WIRE_E_TOO_LARGE, "guard", "inside of what "
 			      "leads to the device the host has more networks "

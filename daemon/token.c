@@ -2,9 +2,9 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <unistd.h>
+#include <sys/random.h>
 
-#include <sha2.h>
+#include "sha256.h"
 
 int token_new(uint8_t ret[WIRE_TOKEN_LEN])
 {
@@ -14,12 +14,9 @@ int token_new(uint8_t ret[WIRE_TOKEN_LEN])
 void token_lease_id(const uint8_t token[WIRE_TOKEN_LEN],
 		    char ret[WIRE_LEASE_ID_LEN + 1])
 {
-	uint8_t digest[SHA256_DIGEST_LENGTH];
-	SHA2_CTX ctx;
+	uint8_t digest[SHA256_LEN];
 
-	SHA256Init(&ctx);
-	SHA256Update(&ctx, token, WIRE_TOKEN_LEN);
-	SHA256Final(digest, &ctx);
+	sha256(token, WIRE_TOKEN_LEN, digest);
 	for (unsigned i = 0; i < WIRE_LEASE_ID_LEN / 2; i++)
 		snprintf(ret + 2 * i, 3, "%02x", digest[i]);
 }

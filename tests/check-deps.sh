@@ -23,7 +23,7 @@ check_tree() (
 		may["examples"]	 = "^libclient/tuntapd\\.h$"
 
 		# Headers of libraries, beside those of the C library.
-		library["daemon"] = "^(event2/.*|bsd/sys/tree\\.h|uthash\\.h|utlist\\.h|sha2\\.h)$"
+		library["daemon"] = "^(event2/.*|bsd/sys/tree\\.h|uthash\\.h|utlist\\.h|sha2\\.h|CommonCrypto/CommonDigest\\.h)$"
 		library["ctl"]	  = "^(jansson|curses)\\.h$"
 
 		# Files that the kernel is reached from.
@@ -35,7 +35,8 @@ check_tree() (
 			" dlfcn elf endian err errno error fcntl fenv float" \
 			" fnmatch ftw getopt glob grp iconv ifaddrs inttypes" \
 			" langinfo libgen limits locale malloc math mntent" \
-			" net/ethernet net/if net/if_arp net/route netdb" \
+			" net/ethernet net/if net/if_arp net/if_dl" \
+			" net/if_var net/route netdb" \
 			" netinet/icmp6 netinet/in netinet/ip netinet/ip6" \
 			" netinet/ip_icmp netinet/tcp netinet/udp nl_types" \
 			" paths poll pthread pwd regex sched search semaphore" \
