@@ -39,8 +39,8 @@ struct check {
 };
 
 /* They end with one that has no name. */
-extern const struct check doctor_host_checks[];		/* doctor_host.c */
-extern const struct check doctor_manager_checks[];	/* doctor_managers.c */
+extern const struct check doctor_host_checks[];		/* doctor_host_*.c */
+extern const struct check doctor_manager_checks[];	/* likewise */
 extern const struct check doctor_daemon_checks[];	/* doctor_daemon.c */
 
 /* Fills *ret. */

@@ -13,13 +13,8 @@
 #include <poll.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#if __has_include(<sys/prctl.h>)
-#include <sys/prctl.h>
-#endif
 
 static const int passed_on[] = {
 	SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH, SIGCONT
@@ -29,15 +24,6 @@ static const int passed_on[] = {
 static int wake[2] = { -1, -1 };	/* a pipe: CMD may have ended */
 static volatile pid_t cmd_pid;
 static sigset_t held, before;
-
-static bool sent_by_process(const siginfo_t *info)
-{
-#ifdef SI_TKILL
-	if (info->si_code == SI_TKILL)
-		return true;
-#endif
-	return info->si_code == SI_USER || info->si_code == SI_QUEUE;
-}
 
 static void on_signal(int sig, siginfo_t *info, void *context)
 {
@@ -115,18 +101,6 @@ int supervise_wait(pid_t cmd, int done, void (*gone)(void *arg), void *arg)
 			;
 	}
 	return status;
-}
-
-/* One dump of core is enough, and it is CMD's. */
-static void dump_no_core(void)
-{
-	struct rlimit none = { 0, 0 };
-
-	setrlimit(RLIMIT_CORE, &none);
-#ifdef PR_SET_DUMPABLE
-	/* where core dumps go to a program the limit is not looked at */
-	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-#endif
 }
 
 _Noreturn void supervise_exit(int status)

@@ -6,6 +6,7 @@
 #define TUNTAPCTL_SUPERVISE_H
 
 #include <signal.h>
+#include <stdbool.h>
 #include <sys/types.h>
 
 /*
@@ -22,5 +23,10 @@ int supervise_wait(pid_t cmd, int done, void (*gone)(void *arg), void *arg);
 
 /* Exits as CMD did: with its status, or by its signal. */
 _Noreturn void supervise_exit(int status);
+
+/* supervise_*.c, a file a system: not by the kernel, as of a terminal; */
+bool sent_by_process(const siginfo_t *info);
+/* and one dump of core is enough, and it is CMD's. */
+void dump_no_core(void);
 
 #endif

@@ -7,9 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define GROUPS_FIRST	32	/* tried first; then as many as there are */
+#define GROUPS_FIRST	32	/* tried first */
 
-/* getgrouplist(3) tells how many there are where they do not fit. */
 static int find_groups(const char *name, struct peer *ret)
 {
 	int n = GROUPS_FIRST, r;
@@ -22,7 +21,7 @@ static int find_groups(const char *name, struct peer *ret)
 			return -ENOMEM;
 		}
 		ret->groups = more;
-		r = getgrouplist(name, ret->gid, ret->groups, &n);
+		r = user_groups(name, ret->gid, ret->groups, &n);
 	} while (r < 0);
 	ret->n_groups = (size_t)n;
 	return 0;

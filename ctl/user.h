@@ -16,4 +16,10 @@ int user_find(const char *text, struct peer *ret);
 /* A policy_resolve. */
 int user_resolve(void *unused, bool group, const char *name, uint32_t *ret);
 
+/*
+ * user_*.c, a file a system: getgrouplist(3).  How many there are in *n, or
+ * -1, and then there how many to try with.
+ */
+int user_groups(const char *name, gid_t gid, gid_t *groups, int *n);
+
 #endif
