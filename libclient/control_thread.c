@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "../proto/sys.h"
 #include "device.h"
 #include "packet.h"
 
@@ -144,7 +145,7 @@ static void watch_forks(void)
 static int start(void)
 {
 	sigset_t all, old;
-	int r = os_pipe(control.wake);
+	int r = sys_pipe(control.wake);
 
 	if (r < 0)
 		return r;

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "../proto/sys.h"
 #include "packet.h"
 
 #define PAGE	4096	/* bytes, or a part of one */
@@ -41,7 +42,7 @@ static void free_memory(struct ttd_device *dev)
 		free(dev->queues[i].in);
 		free(dev->queues[i].batch);
 	}
-	os_wipe(dev->control.token, sizeof(dev->control.token));
+	sys_wipe(dev->control.token, sizeof(dev->control.token));
 	free(dev);
 }
 
@@ -93,11 +94,11 @@ struct ttd_device *device_new(unsigned n_queues, int *ret_error)
 	}
 	pthread_mutex_init(&dev->meet.mutex, NULL);
 	os_cond_init(&dev->meet.cond);
-	*ret_error = os_pipe(dead);
+	*ret_error = sys_pipe(dead);
 	if (*ret_error == 0) {
 		close(dead[1]);
 		dev->dead = dead[0];
-		*ret_error = os_pipe(dev->done);
+		*ret_error = sys_pipe(dev->done);
 	}
 	if (*ret_error == 0)
 		return dev;

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../proto/sys.h"
 #include "device.h"
 #include "packet.h"
 
@@ -134,7 +135,7 @@ int ttd_next_event(struct ttd_device *dev, struct ttd_event *ret,
 /* Not blocking: a program that reads from it shall not stop us. */
 static int make_pipe(int ret[2])
 {
-	int r = os_pipe(ret);
+	int r = sys_pipe(ret);
 
 	if (r == 0)
 		os_set_blocking(ret[0], false);

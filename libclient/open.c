@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "../proto/frame.h"
+#include "../proto/sys.h"
 #include "device.h"
 #include "packet.h"
 
@@ -97,7 +98,7 @@ static int connect_daemon(const struct opening *o, struct sockaddr_un *addr)
 				    len, sizeof(addr->sun_path) - 1, o->path);
 	addr->sun_family = AF_UNIX;
 	memcpy(addr->sun_path, o->path, len);
-	sock = os_socket();
+	sock = sys_socket(SOCK_STREAM, false);
 	if (sock < 0)
 		return CONNECT_FAIL(o, sock, "cannot make a socket: %s",
 				    error_words(sock, words));
@@ -282,7 +283,7 @@ static int adopt(struct ttd_device *dev, const struct opening *o,
 		dev->queues[i].fd = fds[i];
 	free(fds);
 	for (unsigned i = 0; i < n && r == 0; i++)
-		r = os_set_blocking(dev->queues[i].fd, false);
+		r = packet_begin(dev->queues[i].fd);
 	if (r < 0)
 		return error_set(o->error, r, "answer", "an fd from tuntapd "
 				 "cannot be used: %s", error_words(r, words));
@@ -318,8 +319,8 @@ static int open_with(struct opening *o, struct ttd_device *dev)
 		r = adopt(dev, o, &in);
 	/* The token is the device's alone. */
 	if (in.frame)
-		os_wipe(in.frame, in.header.length);
-	os_wipe(&o->m, sizeof(o->m));
+		sys_wipe(in.frame, in.header.length);
+	sys_wipe(&o->m, sizeof(o->m));
 	frame_in_reset(&in);
 	return r;
 }

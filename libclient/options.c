@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "device.h"
+#include "packet.h"
 
 /* The first version's size; smaller ones never were. */
 #define OPTIONS_SIZE_FIRST \
@@ -79,6 +80,8 @@ int options_read(const struct ttd_options *from, struct ttd_options *ret,
 	r = check_values(&o, error);
 	if (r < 0)
 		return r;
+	if (!packet_any_name() && !(o.flags & TTD_NAME_EXACT))
+		o.name = NULL;
 	if (o.queues == 0)
 		o.queues = 1;
 	if (o.timeout_ms == 0)

@@ -1,7 +1,8 @@
 /*
  * The seam to the operating system: a packet in, a packet out, what an error
- * of either means, and the few fd calls that differ between systems.  One
- * file per system, packet_linux.c here.
+ * of either means, and the few calls that differ between systems and that
+ * nobody but the library makes (proto/sys.h has the others).  Of packet_, calls_
+ * and host_ there is a file for each system.
  */
 #ifndef TUNTAPD_PACKET_H
 #define TUNTAPD_PACKET_H
@@ -31,6 +32,12 @@ static inline size_t packet_max(uint32_t layer)
 /* A struct virtio_net_hdr (linux/virtio_net.h) without its merged buffers. */
 #define PACKET_HEADER	10
 
+/* Has a device the name that was wished for?  Else it is numbered. */
+bool packet_any_name(void);
+
+/* Readies an fd that was received for what is below.  0 or -errno. */
+int packet_begin(int fd);
+
 /*
  * One packet.  Its length, or cap where it was longer and the rest is lost;
  * -EAGAIN if there is none, or -errno; never waits.
@@ -42,9 +49,10 @@ int packet_write(int fd, const void *buf, size_t len);
 int packet_write_pieces(int fd, const struct iovec *pieces, int n, size_t len);
 
 /*
- * Between the header and what struct ttd_packet says of it.  What the kernel
- * may say beyond that (VIRTIO_NET_HDR_F_DATA_VALID: it has seen the checksum
- * to be right) is dropped: whoever gets the packet next checks for himself.
+ * header.c: between the header and what struct ttd_packet says of it.  What the
+ * kernel may say beyond that (VIRTIO_NET_HDR_F_DATA_VALID: it has seen the
+ * checksum to be right) is dropped: whoever gets the packet next checks for
+ * himself.
  */
 void packet_header_read(const uint8_t header[PACKET_HEADER],
 			struct ttd_packet *ret);
@@ -76,16 +84,12 @@ void os_cond_init(pthread_cond_t *cond);
 /* ms as of poll(2).  0 or -ETIMEDOUT. */
 int os_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex, int ms);
 
-/* These all give close-on-exec fds, and 0, an fd or -errno. */
-int os_socket(void);			/* AF_UNIX stream, non-blocking */
-int os_pipe(int ret[2]);
+/* Close-on-exec; 0, an fd or -errno. */
 int os_dup(int fd);
 /* Makes number `fd` mean what `by` means; the number is never free. */
 int os_replace(int by, int fd);
 int os_set_blocking(int fd, bool blocking);
 
-/* Overwrites a secret, whatever the compiler thinks of that. */
-void os_wipe(void *secret, size_t n);
 /* An environment variable, NULL where the program runs with foreign rights. */
 const char *os_getenv(const char *name);
 void os_name_thread(const char *name);

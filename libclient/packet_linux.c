@@ -1,17 +1,11 @@
 #include "packet.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/if_tun.h>
-#include <linux/virtio_net.h>
 #include <net/if.h>
-#include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
 
 /* Linux 6.2; older headers do not have them. */
@@ -19,6 +13,11 @@
 #define TUN_F_USO4 0x20
 #define TUN_F_USO6 0x40
 #endif
+
+bool packet_any_name(void)
+{
+	return true;
+}
 
 /* tun_chr_read_iter in drivers/net/tun.c: what does not fit is cut silently. */
 int packet_read(int fd, void *buf, size_t cap)
@@ -56,39 +55,6 @@ int packet_write_pieces(int fd, const struct iovec *pieces, int n, size_t len)
 	if (written < 0)
 		return errno == EWOULDBLOCK ? -EAGAIN : -errno;
 	return (size_t)written == len ? 0 : -EIO;
-}
-
-/* The header is in the host's byte order (tun16_to_cpu, drivers/net/tun.c). */
-void packet_header_read(const uint8_t header[PACKET_HEADER],
-			struct ttd_packet *ret)
-{
-	struct virtio_net_hdr h;
-
-	_Static_assert(sizeof(h) == PACKET_HEADER, "another header");
-	memcpy(&h, header, sizeof(h));
-	if (h.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM)
-		ret->flags |= TTD_PKT_NEEDS_CSUM;
-	ret->gso_type = h.gso_type;
-	ret->gso_size = h.gso_size;
-	ret->hdr_len = h.hdr_len;
-	ret->csum_start = h.csum_start;
-	ret->csum_offset = h.csum_offset;
-}
-
-void packet_header_write(uint8_t header[PACKET_HEADER],
-			 const struct ttd_packet *packet)
-{
-	struct virtio_net_hdr h = {
-		.flags = packet->flags & TTD_PKT_NEEDS_CSUM ?
-			 VIRTIO_NET_HDR_F_NEEDS_CSUM : 0,
-		.gso_type = (uint8_t)packet->gso_type,
-		.gso_size = packet->gso_size,
-		.hdr_len = packet->hdr_len,
-		.csum_start = packet->csum_start,
-		.csum_offset = packet->csum_offset,
-	};
-
-	memcpy(header, &h, sizeof(h));
 }
 
 bool packet_offload(int fd)
@@ -159,86 +125,4 @@ int packet_hwaddr(int fd, uint8_t ret[6])
 		return -errno;
 	memcpy(ret, ifr.ifr_hwaddr.sa_data, 6);
 	return 0;
-}
-
-void os_cond_init(pthread_cond_t *cond)
-{
-	pthread_condattr_t attr;
-
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(cond, &attr);
-	pthread_condattr_destroy(&attr);
-}
-
-int os_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex, int ms)
-{
-	struct timespec t;
-
-	if (ms < 0)
-		return -pthread_cond_wait(cond, mutex);
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	t.tv_sec += ms / 1000;
-	t.tv_nsec += ms % 1000 * 1000000L;
-	if (t.tv_nsec >= 1000000000L) {
-		t.tv_nsec -= 1000000000L;
-		t.tv_sec++;
-	}
-	return -pthread_cond_timedwait(cond, mutex, &t);
-}
-
-int os_socket(void)
-{
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-	return fd < 0 ? -errno : fd;
-}
-
-int os_pipe(int ret[2])
-{
-	return pipe2(ret, O_CLOEXEC) < 0 ? -errno : 0;
-}
-
-int os_dup(int fd)
-{
-	int new = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-
-	if (new >= 0)
-		return new;
-	/* EINVAL: even 0 is above the limit */
-	return errno == EINVAL ? -EMFILE : -errno;
-}
-
-int os_replace(int by, int fd)
-{
-	/* EBUSY: dup(2), a race with open(2) of the same number */
-	while (dup3(by, fd, O_CLOEXEC) < 0)
-		if (errno != EINTR && errno != EBUSY)
-			return -errno;
-	return 0;
-}
-
-int os_set_blocking(int fd, bool blocking)
-{
-	int flags = fcntl(fd, F_GETFL);
-
-	if (flags < 0)
-		return -errno;
-	flags = blocking ? flags & ~O_NONBLOCK : flags | O_NONBLOCK;
-	return fcntl(fd, F_SETFL, flags) < 0 ? -errno : 0;
-}
-
-void os_wipe(void *secret, size_t n)
-{
-	explicit_bzero(secret, n);
-}
-
-const char *os_getenv(const char *name)
-{
-	return secure_getenv(name);
-}
-
-void os_name_thread(const char *name)
-{
-	pthread_setname_np(pthread_self(), name);
 }

@@ -18,6 +18,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "../proto/sys.h"
 #include "device.h"
 #include "packet.h"
 
@@ -121,8 +122,8 @@ static void send_token(struct ttd_device *dev)
 	 */
 	if (len > 0)
 		(void)frame_send(dev->sock, frame, (size_t)len, &off, NULL, 0);
-	os_wipe(frame, sizeof(frame));
-	os_wipe(&c->m, RECLAIM_FRAME + sizeof(c->m.reclaim));
+	sys_wipe(frame, sizeof(frame));
+	sys_wipe(&c->m, RECLAIM_FRAME + sizeof(c->m.reclaim));
 }
 
 /*
@@ -132,7 +133,7 @@ static void send_token(struct ttd_device *dev)
 static int connect_again(struct ttd_device *dev)
 {
 	const struct sockaddr *to = (struct sockaddr *)&dev->control.daemon;
-	int sock = os_socket(), r;
+	int sock = sys_socket(SOCK_STREAM, false), r;
 
 	if (sock < 0)
 		return sock;

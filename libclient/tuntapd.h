@@ -339,7 +339,8 @@ int ttd_fd(const struct ttd_device *dev, unsigned queue);
 
 /*
  * Hands the queue's own fd over, made blocking: bare packets without a header
- * (offload NONE) or with a struct virtio_net_hdr (PASS); -EOPNOTSUPP with SPLIT,
+ * (offload NONE; on macOS each behind its address family, 4 bytes in network
+ * order) or with a struct virtio_net_hdr (PASS); -EOPNOTSUPP with SPLIT,
  * as what this fd gives is not what the program was to see.  It is the
  * caller's from now on, close-on-exec.  Library I/O on that queue is
  * -ESHUTDOWN; the lease stays with the device.  -EBUSY while a handler is set
@@ -456,7 +457,8 @@ int ttd_hwaddr(struct ttd_device *dev, uint8_t ret[6]);
 /*
  * Keeps a socket of the program's out of the tunnel: binds it to the interface
  * of the host's own default route (SO_BINDTODEVICE, socket(7); needs no rights
- * for a socket that is not bound yet), whatever routes lead into the device.
+ * for a socket that is not bound yet; on macOS IP_BOUND_IF and IPV6_BOUND_IF),
+ * whatever routes lead into the device.
  * family: 4 or 6, of what the socket will talk to.  Before it is connected.
  * When the host's default route moves, a new socket is needed.
  *	-ENETUNREACH	the host has no default route of this family besides
@@ -465,7 +467,8 @@ int ttd_hwaddr(struct ttd_device *dev, uint8_t ret[6]);
  *	-EAGAIN		the host's routes changed all the time it looked
  *	-ENODEV		that interface went meanwhile
  *	-ETIMEDOUT -EPROTO  the kernel did not list its routes
- *	-EINVAL -EBADF -ENOTSOCK -ENOMEM, or what netlink(7) failed with
+ *	-EINVAL -EBADF -ENOTSOCK -ENOMEM, or what netlink(7) or sysctl(3) failed
+ *			with
  */
 int ttd_protect(struct ttd_device *dev, int sockfd, int family);
 
