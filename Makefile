@@ -58,7 +58,9 @@ CTL_LIBS = $(call PC,libs,jansson libmnl ncursesw) -pthread
 CHECK_LIBS = $(call PC,libs,check) -pthread
 
 SYSTEM	:= linux
-src	= $(filter-out %_linux.c %_darwin.c,$(wildcard $(1)/*.c)) \
+# Linux alone has netlink and the source guard, whatever their files are named.
+ELSEWHERE = $(if $(filter linux,$(SYSTEM)),,daemon/rtnl% daemon/guard%)
+src	= $(filter-out %_linux.c %_darwin.c $(ELSEWHERE),$(wildcard $(1)/*.c)) \
 	  $(wildcard $(1)/*_$(SYSTEM).c)
 PROTO	:= $(filter-out proto/describe.c,$(call src,proto))
 POLICY	:= $(call src,policy)
@@ -145,11 +147,12 @@ $(B)/tuntapd-fault: $(patsubst %.c,$(B)/fault/%.o,$(DAEMON)) $(call obj,$(POLICY
 	$(Q)$(LINK) -o $@ $^ $(DAEMON_LIBS)
 
 # One object, in which only the public names are global.
-$(B)/libtuntapd.a: $(call pic,$(LIB) $(PROTO))
-	$(call say,AR)
-	$(Q)rm -f $@ && ld -r -o $(B)/libtuntapd.o $^ && \
+ARCHIVE	= ld -r -o $(B)/libtuntapd.o $^ && \
 	 objcopy --wildcard --keep-global-symbol='ttd_*' $(B)/libtuntapd.o && \
 	 ar rcs $@ $(B)/libtuntapd.o
+$(B)/libtuntapd.a: $(call pic,$(LIB) $(PROTO))
+	$(call say,AR)
+	$(Q)rm -f $@ && $(ARCHIVE)
 
 $(B)/$(SOFILE): $(call pic,$(LIB) $(PROTO)) libclient/libtuntapd.map
 	$(call say,LINK)
@@ -329,6 +332,12 @@ bench-peers: deps
 	@python3 -B tests/bench/peers.py $(B)/bench-peers
 	@python3 -B tests/bench/bench.py $(B) --peers $(B)/bench-peers $(BENCH_WORDS)
 .PHONY: bench bench-peers
+
+# For macOS, built here; see tests/darwin/macos.mk.
+macos:
+	@sh tests/need.sh macos
+	@$(MAKE) --no-print-directory -f tests/darwin/macos.mk macos
+.PHONY: macos
 
 # Clients that mean harm; see tests/hostile/README.md.
 hostile: deps

@@ -7,6 +7,7 @@
 #	build	to build, and to see the demo
 #	test	to run the tests and benchmarks besides
 #	deb	to make packages besides
+#	macos	what `make macos` needs
 #	ci	what `make ci` needs besides
 set -eu
 
@@ -19,6 +20,8 @@ ci='clang clang-tidy clang-format libclang-rt-14-dev cppcheck
 valgrind libc6-dbg mandoc shellcheck debootstrap systemd-container git
 qemu-system-x86 ipxe-qemu cpio
 g++ cmake meson abigail-tools lintian'
+macos='clang-14 lld-14 llvm-14 make python3-pip
+uthash-dev libbsd-dev'
 
 wanted=
 for group; do
@@ -26,8 +29,10 @@ for group; do
 	build)	wanted="$wanted $build" ;;
 	test)	wanted="$wanted $test" ;;
 	deb)	wanted="$wanted $deb" ;;
+	macos)	wanted="$wanted $macos" ;;
 	ci)	wanted="$wanted $ci" ;;
-	*)	echo "need.sh: no group $group; there are build, test, deb and ci" >&2
+	*)	echo "need.sh: no group $group; there are build, test, deb, macos" \
+		     "and ci" >&2
 		exit 2 ;;
 	esac
 done

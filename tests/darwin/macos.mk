@@ -1,0 +1,66 @@
+# macOS, built here by clang and lld: `make macos` calls this.
+#
+# For each processor the Makefile's own rules, with other tools and the files of
+# *_darwin.c, into $(OUT)/ARCH; then both in one, into $(OUT)/universal.
+#
+#	OUT	where results go (build/macos)
+
+OUT	?= build/macos
+ARCHS	:= arm64 x86_64
+LLVM	:= 14
+MINIMUM	:= 11.0
+
+# Whole paths: configure scripts run elsewhere.
+CROSS	= clang-$(LLVM) --target=$(ARCH)-apple-macos$(MINIMUM) \
+	  -Wno-unused-command-line-argument \
+	  -isysroot $(abspath $(OUT)/sdk) -nostdlibinc \
+	  -isystem $(abspath $(OUT)/sdk)/usr/include
+
+ifdef ARCH
+include Makefile
+
+KEPT	:= $(OUT)/$(ARCH)/kept
+CC	= $(CROSS)
+CPPFLAGS += -isystem $(OUT)/headers -isystem tests/darwin/include \
+	  -isystem $(KEPT)/include
+LINK	= $(CC) $(CFLAGS) -fuse-ld=lld $(LDFLAGS)
+DAEMON_LIBS = $(KEPT)/lib/libevent_core.a
+CTL_LIBS = $(KEPT)/lib/libjansson.a -Ltests/darwin/lib -lncurses
+ARCHIVE	= llvm-ar-$(LLVM) rcs $@ $^
+DYLIB	:= libtuntapd.0.dylib
+# Of the daemon all but its files for macOS, until these are there.
+BACKEND	:= $(wildcard daemon/os_darwin.c)
+RESULTS	:= $(DYLIB) libtuntapd.a $(if $(BACKEND),tuntapd) tuntapctl $(EXAMPLES)
+
+$(B)/$(DYLIB): $(call pic,$(LIB) $(PROTO)) $(B)/exported
+	$(call say,LINK)
+	$(Q)$(LINK) -dynamiclib -install_name @rpath/$(@F) \
+	 -current_version $(VERSION) \
+	 -Wl,-exported_symbols_list,$(B)/exported -o $@ $(filter %.o,$^)
+$(B)/exported: libclient/libtuntapd.map
+	$(Q)mkdir -p $(@D) && sed -n 's/^[ \t]*\(ttd_[a-z_]*\);$$/_\1/p' $< >$@
+
+results: $(addprefix $(B)/,$(RESULTS)) $(call obj,$(DAEMON))
+# Both in one, in what was built last.
+universal: $(addprefix $(OUT)/universal/,$(RESULTS))
+$(OUT)/universal/%: $(foreach arch,$(ARCHS),$(OUT)/$(arch)/%)
+	$(call say,LIPO)
+	$(Q)mkdir -p $(@D) && llvm-lipo-$(LLVM) -create -output $@ $^
+.PHONY: results universal
+
+else
+
+each	= $(MAKE) --no-print-directory -f tests/darwin/macos.mk \
+	  OUT=$(OUT) B=$(OUT)/$(1) ARCH=$(1) SYSTEM=darwin WERROR=-Werror \
+	  RUNDIR=/var/run/tuntapd $(2)
+
+macos: $(ARCHS)
+	@$(call each,$(firstword $(ARCHS)),universal)
+$(ARCHS): ARCH = $@
+$(ARCHS): fetch
+	@sh tests/darwin/kept.sh $(OUT) $@ '$(CROSS)'
+	@$(call each,$@,results)
+fetch:
+	@sh tests/darwin/fetch.sh $(OUT)
+.PHONY: macos fetch $(ARCHS)
+endif
