@@ -54,7 +54,8 @@ static int parse_one(const struct arg_row *row, char **argv, int *i,
 	r = row->set(into, value, clause);
 	if (r < 0)
 		snprintf(why, ARGS_WHY_MAX, "%s%s%.80s: %.400s", row->name,
-			 value ? " " : "", value ? value : "", clause);
+			 value ? " " : "", !value ? "" : *value ? value : "''",
+			 clause);
 	return r;
 }
 

@@ -1,7 +1,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "command.h"
 #include "output.h"
@@ -53,17 +52,13 @@ static int show(void *arg, const struct wire_message *m)
 }
 
 /* One of the three; 0, or the exit status. */
-static int check(const struct close_args *args)
+static int check(const struct command *c, const struct close_args *args)
 {
 	if ((args->lease != NULL) + args->all + args->of_user != 1)
 		return usage_error("close: name one LEASE (its id, or its "
 				   "interface), or give --user or --all; "
 				   "tuntapctl list tells which there are");
-	if (args->lease && (!*args->lease ||
-			    strlen(args->lease) > WIRE_LEASE_ID_LEN))
-		return usage_error("close: that is neither a lease's id of 32 "
-				   "digits nor an interface's name");
-	return 0;
+	return args->lease ? check_lease_name(c, args->lease) : 0;
 }
 
 static int close_main(const struct command *c, int argc, char **argv,
@@ -86,7 +81,7 @@ static int close_main(const struct command *c, int argc, char **argv,
 	if (at < argc)
 		return usage_error("close: one lease at a time; or --user, or "
 				   "--all");
-	status = check(&args);
+	status = check(c, &args);
 	if (status)
 		return status;
 	m.close.uid = args.of_user ? args.uid : WIRE_UID_ANY;

@@ -1,7 +1,12 @@
 #include "command.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
+
+#include "../proto/wire.h"
+#include "output.h"
 
 #ifndef TUNTAPD_SOCKET_PATH
 #define TUNTAPD_SOCKET_PATH "/run/tuntapd/tuntapd.sock"
@@ -12,7 +17,11 @@
 
 int set_socket(void *into, const char *value, char why[ARGS_WHY_MAX])
 {
-	(void)why;
+	if (!*value) {
+		snprintf(why, ARGS_WHY_MAX, "it is the path of the daemon's "
+			 "socket; leave it out for the built-in one");
+		return -EINVAL;
+	}
 	((struct common_args *)into)->socket = value;
 	return 0;
 }
@@ -60,7 +69,17 @@ const char *socket_path(const char *given)
 
 int usage_error(const char *what)
 {
-	fprintf(stderr, "tuntapctl: %s\n", what);
+	complain("%s", what);
+	return EXIT_USAGE;
+}
+
+int check_lease_name(const struct command *c, const char *name)
+{
+	if (*name && strlen(name) <= WIRE_LEASE_ID_LEN)
+		return 0;
+	complain("%s: '%.80s' can be no lease: name it by its id, of %d "
+		 "digits, or by its interface; tuntapctl list tells which "
+		 "there are", c->name, name, WIRE_LEASE_ID_LEN);
 	return EXIT_USAGE;
 }
 

@@ -73,6 +73,8 @@ bool command_no_args(const struct command *c, int argc, char **argv,
 
 /* Says what is wrong with the usage; EXIT_USAGE. */
 int usage_error(const char *what);
+/* 0; or the same, where neither a lease nor its interface has such a name. */
+int check_lease_name(const struct command *c, const char *name);
 
 /*
  * Where to ask about all leases: what was given, else $TUNTAPD_SOCKET, else

@@ -38,7 +38,7 @@ static int list(const struct common_args *args, struct listing *l)
 		return r;
 	}
 	if (r < 0) {
-		fputs("tuntapctl: out of memory\n", stderr);
+		complain("out of memory");
 		return EXIT_REFUSED;
 	}
 	if (!args->json)

@@ -1,11 +1,14 @@
 #include "output.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+#define COMPLAINT_MAX	1024	/* with its NUL; what is longer is cut */
 
 /* Bytes that the character there has in UTF-8; 0: it has none, or controls. */
 static size_t plain_length(const unsigned char *c)
@@ -31,6 +34,17 @@ char *plain_text(char *text)
 			*c = '?';
 	}
 	return text;
+}
+
+void complain(const char *format, ...)
+{
+	char text[COMPLAINT_MAX];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	fprintf(stderr, "tuntapctl: %s\n", plain_text(text));
 }
 
 void print_error(const struct ttd_error *e)
@@ -155,7 +169,7 @@ int print_json(json_t *value, FILE *out)
 
 	json_decref(value);
 	if (!text) {
-		fputs("tuntapctl: out of memory\n", stderr);
+		complain("out of memory");
 		return -ENOMEM;
 	}
 	fprintf(out, "%s\n", text);

@@ -15,6 +15,9 @@
  */
 char *plain_text(char *text);
 
+/* "tuntapctl: ..." to stderr, a line of plain text: it may cite arguments. */
+void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 /* "tuntapctl: step: text (rule file:line)" to stderr. */
 void print_error(const struct ttd_error *e);
 

@@ -166,7 +166,7 @@ const struct command command_policy_check = {
 static void warn(void *n, const char *text)
 {
 	++*(unsigned *)n;
-	fprintf(stderr, "tuntapctl: warning: %s\n", text);
+	complain("warning: %s", text);
 }
 
 static void tried(void *arg, const struct policy *policy, size_t rule,
@@ -224,7 +224,7 @@ static int test_main(const struct command *c, int argc, char **argv,
 	}
 	if (policy_load(args.folders, args.n_folders, &there, user_resolve,
 			NULL, &policy, &fault))
-		return usage_error(plain_text(fault.text));
+		return usage_error(fault.text);
 	policy_warn(policy, warn, &warnings);
 	if (args.device.layer)
 		status = judge(policy, &args);
@@ -345,8 +345,8 @@ static int show_main(const struct command *c, int argc, char **argv,
 	if (error.code)
 		print_error(&error);
 	if (status < 0) {
-		fputs("tuntapctl: the answer cannot be read, or there is no "
-		      "memory for it\n", stderr);
+		complain("the answer cannot be read, or there is no memory for "
+			 "it");
 		status = EXIT_REFUSED;
 	}
 	if (args.json && status == 0 &&

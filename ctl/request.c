@@ -248,6 +248,14 @@ static int refused(const struct request *q, enum wire_type request)
 			 wire_row((uint8_t)request)->name);
 		return is_older(q, why);
 	}
+	if (m->code == WIRE_E_NOT_PERMITTED &&
+	    wire_row((uint8_t)request)->may == WIRE_MAY_ADMIN)
+		return fail(q, EXIT_REFUSED, -wire_error_errno(m->code),
+			    wire_row((uint8_t)request)->name, "this is for "
+			    "root on the admin socket, and %s is not that; do "
+			    "it as root (sudo), without --socket and "
+			    "TUNTAPD_SOCKET or with the admin socket's path",
+			    q->path);
 	fail(q, EXIT_REFUSED, -wire_error_errno(m->code), m->step, "%s",
 	     m->text[0] ? m->text : wire_error_text(m->code));
 	snprintf(q->error->rule, sizeof(q->error->rule), "%s", m->rule);
@@ -262,9 +270,11 @@ static int connect_to(struct request *q)
 	size_t len = strlen(q->path);
 
 	if (len == 0 || len >= sizeof(addr.sun_path))
-		return fail(q, EXIT_NO_DAEMON, -EINVAL, "connect", "the socket "
-			    "path has %zu bytes; it has 1 to %zu: %.200s", len,
-			    sizeof(addr.sun_path) - 1, q->path);
+		return fail(q, EXIT_NO_DAEMON, -EINVAL, "connect", "the path "
+			    "of a socket has 1 to %zu bytes, and not %zu "
+			    "bytes; name a shorter one, such as a symbolic "
+			    "link or one from where you are: %.150s",
+			    sizeof(addr.sun_path) - 1, len, q->path);
 	memcpy(addr.sun_path, q->path, len);
 	q->sock = sys_socket(SOCK_STREAM, false);
 	if (q->sock < 0)

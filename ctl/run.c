@@ -25,7 +25,7 @@ struct running {
 
 static int failed(const char *what, int error)
 {
-	fprintf(stderr, "tuntapctl: %s: %s\n", what, strerror(error));
+	complain("%.400s: %s", what, strerror(error));
 	return EXIT_NO_DEVICE;
 }
 
@@ -113,8 +113,7 @@ static void gone(void *arg)
 	struct ttd_error why = { .code = 0 };
 
 	ttd_status(r->dev, &why);
-	fprintf(stderr, "tuntapctl: %s is no longer ours: %s\n", r->name,
-		why.text);
+	complain("%s is no longer ours: %s", r->name, why.text);
 }
 
 /* Is it CMD that is wrong, or had we no means to start it? */

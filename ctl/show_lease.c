@@ -240,9 +240,8 @@ static void show_people(struct shown *s)
 
 static int not_there(const char *asked)
 {
-	fprintf(stderr, "tuntapctl: show: there is no lease %.80s here; "
-		"tuntapctl list tells which there are, on the public socket "
-		"yours alone\n", asked);
+	complain("show: there is no lease %.80s here; tuntapctl list tells "
+		 "which there are, on the public socket yours alone", asked);
 	return EXIT_REFUSED;
 }
 
@@ -260,8 +259,8 @@ static int show(struct shown *s, const struct common_args *args)
 		return not_there(s->asked);
 	r = look(s);
 	if (r) {
-		fprintf(stderr, "tuntapctl: counters: the kernel does not tell "
-			"them: %s\n", strerror(-r));
+		complain("counters: the kernel does not tell them: %s",
+			 strerror(-r));
 		return EXIT_REFUSED;
 	}
 	if (args->json)
@@ -283,6 +282,9 @@ static int show_main(const struct command *c, int argc, char **argv,
 		return usage_error("show: name one LEASE, its id or its "
 				   "interface; tuntapctl list tells which "
 				   "there are");
+	status = check_lease_name(c, argv[1]);
+	if (status)
+		return status;
 	s = (struct shown){ .asked = argv[1] };
 	status = show(&s, &args);
 	link_routes_free(&s.routes);

@@ -23,6 +23,7 @@ struct stats_args {
 	unsigned count;		/* of them; 0: no end */
 	char **names;		/* of leases or interfaces; none: all */
 	int n_names;
+	const char *behind;	/* the argument behind --watch; or NULL */
 };
 
 /* --- which of them ------------------------------------------------------ */
@@ -40,21 +41,39 @@ static bool is_wanted(const struct stats_args *args, const struct lease_now *l)
 	return args->n_names == 0;
 }
 
+static bool is_there(const struct snapshot *s, const char *name)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (is_named(&s->all[i], name))
+			return true;
+	return false;
+}
+
+/* `--watch 2` is a lease's name, as [=SECONDS] is optional; the exit status. */
+static int check_behind(const struct stats_args *args, const struct snapshot *s)
+{
+	const char *behind = args->behind;
+
+	if (!behind || !*behind ||
+	    strspn(behind, "0123456789") != strlen(behind) ||
+	    is_there(s, behind))
+		return 0;
+	complain("stats: there is no lease %.80s here; for seconds write "
+		 "--watch=%.80s, in one word", behind, behind);
+	return EXIT_USAGE;
+}
+
 /* Says of which name there is no lease; the exit status. */
 static int check_names(const struct stats_args *args, const struct snapshot *s)
 {
 	int status = 0;
 
 	for (int i = 0; i < args->n_names; i++) {
-		size_t at = 0;
-
-		while (at < s->n && !is_named(&s->all[at], args->names[i]))
-			at++;
-		if (at < s->n)
+		if (is_there(s, args->names[i]))
 			continue;
-		fprintf(stderr, "tuntapctl: stats: there is no lease %.80s "
-			"here; tuntapctl list tells which there are, on the "
-			"public socket yours alone\n", args->names[i]);
+		complain("stats: there is no lease %.80s here; tuntapctl list "
+			 "tells which there are, on the public socket yours "
+			 "alone", args->names[i]);
 		status = EXIT_REFUSED;
 	}
 	return status;
@@ -235,11 +254,22 @@ static int watch(const struct stats_args *args, struct snapshot *ret_last)
 		snapshot_rate(&now, ret_last);
 		snapshot_free(ret_last);
 		*ret_last = now;
-		status = put(args, &now, i == 0);
+		status = i == 0 ? check_behind(args, &now) : 0;
+		if (status == 0)
+			status = put(args, &now, i == 0);
 		if (status)
 			return status;
 	}
 	return 0;
+}
+
+/* Before options and names are taken apart. */
+static const char *behind_watch(int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++)
+		if (strcmp(argv[i], "--watch") == 0)
+			return argv[i + 1];
+	return NULL;
 }
 
 static int stats_main(const struct command *c, int argc, char **argv,
@@ -249,10 +279,14 @@ static int stats_main(const struct command *c, int argc, char **argv,
 	struct snapshot last = { .all = NULL };
 	int status;
 
+	args.behind = behind_watch(argc, argv);
 	args.names = argv + 1;
 	args.n_names = command_words(c, argc, argv, &args, &status);
 	if (args.n_names < 0)
 		return status;
+	for (int i = 0; i < args.n_names; i++)
+		if (check_lease_name(c, args.names[i]))
+			return EXIT_USAGE;
 	if (args.count && !args.seconds)
 		return usage_error("stats: --count is for --watch");
 	if (!args.seconds)

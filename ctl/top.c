@@ -226,9 +226,9 @@ static int on_terminal(struct top *t)
 	const char *term = getenv("TERM");
 
 	if (!screen) {
-		fprintf(stderr, "tuntapctl: top: the terminal \"%.40s\" is "
-			"not known here, or too simple: set TERM to another, "
-			"or see tuntapctl stats --watch\n", term ? term : "");
+		complain("top: the terminal \"%.40s\" is not known here, or "
+			 "too simple: set TERM to another, or see tuntapctl "
+			 "stats --watch", term ? term : "");
 		return EXIT_REFUSED;
 	}
 	cbreak();

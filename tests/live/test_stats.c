@@ -338,9 +338,21 @@ static const struct {
 	{ "stats tt0 tt9 tt8", 1, "\ntt0  " },
 	{ "stats --count 2", 2, "--count is for --watch" },
 	{ "stats --watch=0", 2, "--watch 0: it is a whole number" },
-	{ "stats --watch=", 2, "--watch : it is a whole number" },
+	{ "stats --watch=", 2, "--watch '': it is a whole number" },
 	{ "stats --watch --count x", 2, "--count x: it is a whole number" },
-	{ "stats --watch 5 --count 1", 0, "NAME" },	/* 5 is a name */
+	{ "stats --watch 5 --count 1", 2, "no lease 5 here; for seconds write "
+	  "--watch=5" },
+	{ "stats --json --watch 5", 2, "--watch=5" },
+	{ "stats --watch tt9 --count 1", 0, "NAME" },	/* it may come */
+	{ "stats --watch tt0 --count 1", 0, "\ntt0  " },
+	{ "stats 5", 1, "there is no lease 5" },
+	{ "stats tt0 ''", 2, "stats: '' can be no lease: name it by its id" },
+	{ "show ''", 2, "show: '' can be no lease" },
+	{ "close ''", 2, "close: '' can be no lease" },
+	{ "close 0123456789012345678901234567890123", 2, "can be no lease" },
+	{ "--socket '' list", 2, "--socket '': it is the path of the" },
+	{ "list --socket=", 2, "leave it out for the built-in one" },
+	{ "list --socket $(printf %0200d 0)", 3, "name a shorter one" },
 	{ "top", 2, "it needs a terminal; tuntapctl stats --watch" },
 	{ "top tt0", 2, "top takes no arguments" },
 	{ "show tt0 --socket /nowhere", 3, "there is no socket" },
@@ -350,6 +362,42 @@ static const struct {
 	{ "show --help", 0, "the interface sent to it (tx)" },
 };
 
+/* With what a terminal would obey: it clears it, and is in ESC [ of C1. */
+#define EVIL		"$(printf 'a\\033[2J\\302\\2332J')"
+#define HARMLESS	"a?[2J??2J"
+
+static const struct {
+	const char *arguments, *says;
+} echoed[] = {
+	{ "show " EVIL, "there is no lease " HARMLESS " here" },
+	{ "stats " EVIL, "there is no lease " HARMLESS " here" },
+	{ "close " EVIL, HARMLESS },
+	{ "list " EVIL, HARMLESS ": list takes no arguments" },
+	{ EVIL, HARMLESS ": there is no such command" },
+	{ "--" EVIL, "--" HARMLESS ": there is no such option" },
+	{ "list --" EVIL, "--" HARMLESS ": there is no such option" },
+	{ "stats --count " EVIL, "--count " HARMLESS ": it is a whole" },
+	{ "policy " EVIL, "policy " HARMLESS ": there is no such command" },
+	{ "policy test --tun --user " EVIL, "--user " HARMLESS ": there is" },
+	{ "policy test --policy /run/" EVIL, "/run/" HARMLESS },
+	{ "run --tun --route 10.0.0.0/8," EVIL, "\"" HARMLESS "\" is not" },
+	{ "run --socket /run/" EVIL " --tun -- true", "/run/" HARMLESS },
+	{ "list --socket /run/" EVIL, "/run/" HARMLESS },
+};
+
+START_TEST(what_is_echoed_is_harmless)
+{
+	char *text;
+
+	rig_start(&rig, NULL);
+	text = sh("%s --socket %s %s 2>&1 </dev/null", ctl(), rig.admin,
+		  echoed[_i].arguments);
+	ck_assert_msg(strstr(text, echoed[_i].says), "%s", text);
+	free(text);
+	rig_end(&rig);
+}
+END_TEST
+
 START_TEST(what_cannot_be_is_said)
 {
 	struct ttd_device *dev;
@@ -358,6 +406,20 @@ START_TEST(what_cannot_be_is_said)
 	dev = opened_tun("tt0", "10.9.1.1/24");
 	ctl_says(said[_i].arguments, said[_i].status, said[_i].says);
 	ttd_free(dev);
+	rig_end(&rig);
+}
+END_TEST
+
+START_TEST(a_user_is_told_whose_the_reload_is)
+{
+	char *text;
+
+	rig_start(&rig, NULL);
+	text = sh(AS_USER "%s --socket %s reload 2>&1", ctl(), rig.socket);
+	ck_assert_msg(strstr(text, "reload: this is for root on the admin "
+			     "socket, and ") && strstr(text, rig.socket) &&
+		      strstr(text, "do it as root"), "%s", text);
+	free(text);
 	rig_end(&rig);
 }
 END_TEST
@@ -809,6 +871,9 @@ int main(void)
 	tcase_add_test(t, show_tells_all_of_a_lease);
 	tcase_add_loop_test(t, what_cannot_be_is_said, 0,
 			    sizeof(said) / sizeof(*said));
+	tcase_add_loop_test(t, what_is_echoed_is_harmless, 0,
+			    sizeof(echoed) / sizeof(*echoed));
+	tcase_add_test(t, a_user_is_told_whose_the_reload_is);
 	tcase_add_loop_test(t, lines_are_completed, 0,
 			    sizeof(typed) / sizeof(*typed));
 	suite_add_tcase(s, t);
