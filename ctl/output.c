@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -56,6 +55,18 @@ void print_error(const struct ttd_error *e)
 	if (copy.rule[0])
 		fprintf(stderr, " (rule %s)", plain_text(copy.rule));
 	fputc('\n', stderr);
+}
+
+bool say_what_is_lost(void)
+{
+	if (fflush(stdout) != 0)
+		complain("standard output: %s", strerror(errno));
+	else if (ferror(stdout))
+		complain("standard output: not all could be written");
+	else
+		return false;
+	clearerr(stdout);
+	return true;
 }
 
 int table_add(struct table *t, const char *const cells[TABLE_COLUMNS])

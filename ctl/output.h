@@ -3,6 +3,7 @@
 #define TUNTAPCTL_OUTPUT_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -20,6 +21,13 @@ void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* "tuntapctl: step: text (rule file:line)" to stderr. */
 void print_error(const struct ttd_error *e);
+
+/*
+ * Not all that was printed got to the standard output, which is said, once.
+ * stdio does not keep what it could not write, so that its last flush alone
+ * does not tell.
+ */
+bool say_what_is_lost(void);
 
 /* Left-aligned columns as wide as they need; the last one is not padded. */
 #define TABLE_COLUMNS	8

@@ -17,13 +17,19 @@ static int error_status(int status)
 	return status < 0 || status == EXIT_REFUSED ? EXIT_USAGE : status;
 }
 
+/* Likewise, once all is printed. */
+static int printed_status(int status)
+{
+	return say_what_is_lost() ? EXIT_USAGE : status;
+}
+
 static int show_verdict(const struct wire_verdict *v, bool json)
 {
 	if (!json)
 		verdict_print(v);
 	else if (verdict_print_json(v) < 0)
 		return EXIT_USAGE;
-	return v->code ? EXIT_REFUSED : 0;
+	return printed_status(v->code ? EXIT_REFUSED : 0);
 }
 
 /* Options that make sense; false with the exit status. */
@@ -236,7 +242,7 @@ static int test_main(const struct command *c, int argc, char **argv,
 		printf("policy: %zu rules, no faults\n",
 		       policy_n_rules(policy));
 	policy_free(policy);
-	return status;
+	return printed_status(status);
 }
 
 const struct command command_policy_test = {

@@ -8,6 +8,7 @@
 
 #include "command.h"
 #include "complete.h"
+#include "output.h"
 #include "../libclient/tuntapd.h"
 
 static const struct command *const commands[] = {
@@ -104,22 +105,6 @@ static void fill_standard_fds(void)
 	while (fd >= 0 && fd <= STDERR_FILENO);
 	if (fd >= 0)
 		close(fd);
-}
-
-/*
- * What was to be printed may not have got there: the disk is full.  stdio does
- * not keep what it could not write, so the last flush alone does not tell.
- */
-static bool say_what_is_lost(void)
-{
-	if (fflush(stdout) != 0)
-		perror("tuntapctl: standard output");
-	else if (ferror(stdout))
-		fputs("tuntapctl: standard output: not all could be written\n",
-		      stderr);
-	else
-		return false;
-	return true;
 }
 
 int main(int argc, char **argv)
