@@ -9,13 +9,18 @@
 
 #define COMPLAINT_MAX	1024	/* with its NUL; what is longer is cut */
 
+#define DEL		0x7f
+/* Control bytes beyond ASCII, in UTF-8: this one, and one below that. */
+#define C1_LEAD		0xc2
+#define C1_END		0xa0
+
 /* Bytes that the character there has in UTF-8; 0: it has none, or controls. */
 static size_t plain_length(const unsigned char *c)
 {
 	size_t n = *c < 0x80 ? 1 : *c < 0xc2 ? 0 : *c < 0xe0 ? 2 :
 		   *c < 0xf0 ? 3 : *c < 0xf5 ? 4 : 0;
 
-	if (*c < ' ' || *c == 0x7f || (*c == 0xc2 && c[1] < 0xa0))
+	if (*c < ' ' || *c == DEL || (*c == C1_LEAD && c[1] < C1_END))
 		return 0;
 	for (size_t i = 1; i < n; i++)
 		if ((c[i] & 0xc0) != 0x80)
@@ -174,6 +179,24 @@ json_t *json_text_or_null(const char *text)
 	return text && text[0] ? json_text(text) : json_null();
 }
 
+/*
+ * JSON lets DEL and the control bytes beyond ASCII stand in a text as they are;
+ * a terminal obeys them.
+ */
+static void print_escaped(const char *json, FILE *out)
+{
+	const unsigned char *c = (const unsigned char *)json;
+
+	for (; *c; c++)
+		if (*c == DEL)
+			fprintf(out, "\\u%04x", DEL);
+		else if (*c == C1_LEAD && c[1] < C1_END)
+			/* U+0080 to U+009F: the second byte is the number */
+			fprintf(out, "\\u%04x", *++c);
+		else
+			putc(*c, out);
+}
+
 int print_json(json_t *value, FILE *out)
 {
 	char *text = value ? json_dumps(value, 0) : NULL;
@@ -183,7 +206,8 @@ int print_json(json_t *value, FILE *out)
 		complain("out of memory");
 		return -ENOMEM;
 	}
-	fprintf(out, "%s\n", text);
+	print_escaped(text, out);
+	putc('\n', out);
 	free(text);
 	return 0;
 }

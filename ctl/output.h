@@ -58,7 +58,8 @@ json_t *json_text(const char *text);
 /* null for NULL and "". */
 json_t *json_text_or_null(const char *text);
 /*
- * Writes it on one line and gives it up.  0, or -ENOMEM where it is NULL or
+ * Writes it on one line, in which no terminal finds anything to obey, and gives
+ * it up.  0, or -ENOMEM where it is NULL or
  * cannot be written, which is said on stderr.
  */
 int print_json(json_t *value, FILE *out);

@@ -707,6 +707,22 @@ START_TEST(no_terminal_obeys_what_is_plain)
 }
 END_TEST
 
+START_TEST(no_terminal_obeys_json)
+{
+	char *text;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+
+	ck_assert_int_eq(print_json(json_pack("{s:s}", "k\x7f",
+			"J\xc3\xb6rg\033\x7f\xc2\x80\xc2\x9f\xc2\xa0"
+			"\xc3\x9b"), f), 0);
+	fclose(f);
+	ck_assert_str_eq(text, "{\"k\\u007f\": \"J\xc3\xb6rg\\u001B\\u007f"
+			 "\\u0080\\u009f\xc2\xa0\xc3\x9b\"}\n");
+	free(text);
+}
+END_TEST
+
 START_TEST(colour_is_for_terminals)
 {
 	FILE *file = fopen("/dev/null", "we");
@@ -787,6 +803,7 @@ static TCase *show_case(void)
 	tcase_add_test(tc, the_state_for_people);
 	tcase_add_loop_test(tc, no_terminal_obeys_what_is_plain, 0,
 			    COUNT(plains));
+	tcase_add_test(tc, no_terminal_obeys_json);
 	tcase_add_test(tc, colour_is_for_terminals);
 	tcase_add_test(tc, no_color_means_none);
 	return tc;
