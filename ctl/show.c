@@ -4,6 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "snapshot.h"
+
+#define USERS_KEPT	64	/* names, so that not each line asks for one */
+#define USERS_SECONDS	60	/* so long, as they may change */
+#define USER_NAME_MAX	256	/* with its NUL, as LOGIN_NAME_MAX of Linux */
 #define NUMBER_MAX	24	/* a 64-bit number with its NUL */
 
 const char *show_kind(uint8_t layer)
@@ -27,11 +32,45 @@ const char *show_lease_state(uint8_t state)
 	}
 }
 
-const char *show_user(uint32_t uid)
+struct user {
+	uint32_t uid;
+	char name[USER_NAME_MAX];	/* "": nobody has the uid */
+};
+
+static void find_user(struct user *ret, uint32_t uid)
 {
 	const struct passwd *pw = getpwuid(uid);
 
-	return pw ? pw->pw_name : NULL;
+	ret->uid = uid;
+	snprintf(ret->name, sizeof(ret->name), "%s", pw ? pw->pw_name : "");
+	plain_text(ret->name);
+}
+
+/* Those that are too old, or too many, are forgotten together. */
+static const struct user *known_user(uint32_t uid)
+{
+	static struct user users[USERS_KEPT];
+	static int64_t since;
+	static size_t n;
+
+	if (clock_ns() - since > (int64_t)USERS_SECONDS * NS_A_SECOND)
+		n = 0;
+	for (size_t i = 0; i < n; i++)
+		if (users[i].uid == uid)
+			return &users[i];
+	if (n == USERS_KEPT)
+		n = 0;
+	if (n == 0)
+		since = clock_ns();
+	find_user(&users[n], uid);
+	return &users[n++];
+}
+
+const char *show_user(uint32_t uid)
+{
+	const struct user *user = known_user(uid);
+
+	return user->name[0] ? user->name : NULL;
 }
 
 static json_t *address_json(const struct wire_address *a)

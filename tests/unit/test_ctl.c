@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <jansson.h>
 #include <poll.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,8 @@
 
 #define COUNT(a)	(sizeof(a) / sizeof(*(a)))
 #define MAX_ARGS	300
+#define FIRST_NOBODY	4000000000u	/* from here on no uid has a name */
+#define MANY_USERS	1000
 
 static struct run_args args;
 static char why[ARGS_WHY_MAX];
@@ -557,6 +560,39 @@ START_TEST(a_lease_as_json)
 }
 END_TEST
 
+/* A database of users that counts how often it is asked. */
+static unsigned times_asked;
+
+struct passwd *getpwuid(uid_t uid)
+{
+	static char root[] = "root", evil[] = "a\033[2J", other[16];
+	static struct passwd pw;
+
+	times_asked++;
+	snprintf(other, sizeof(other), "u%u", (unsigned)uid);
+	pw.pw_name = uid == 0 ? root : uid == 1 ? evil : other;
+	return uid < FIRST_NOBODY ? &pw : NULL;
+}
+
+START_TEST(a_users_name_is_asked_for_once)
+{
+	for (int i = 0; i < 100; i++) {
+		ck_assert_str_eq(show_user(1000), "u1000");
+		ck_assert_ptr_null(show_user(FIRST_NOBODY));
+	}
+	ck_assert_uint_eq(times_asked, 2);
+	/* However many there are, they are told from each other. */
+	for (uint32_t uid = 2; uid < 2 * MANY_USERS; uid++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "u%u", (unsigned)(uid / 2 + 2));
+		ck_assert_str_eq(show_user(uid / 2 + 2), name);
+	}
+	ck_assert_uint_le(times_asked, MANY_USERS + 2);
+	ck_assert_str_eq(show_user(1), "a?[2J");
+}
+END_TEST
+
 START_TEST(what_is_not_known_is_null)
 {
 	struct wire_lease *l = a_lease();
@@ -796,6 +832,7 @@ static TCase *show_case(void)
 	TCase *tc = tcase_create("show");
 
 	tcase_add_test(tc, a_lease_as_json);
+	tcase_add_test(tc, a_users_name_is_asked_for_once);
 	tcase_add_test(tc, what_is_not_known_is_null);
 	tcase_add_test(tc, leases_as_a_table);
 	tcase_add_test(tc, a_lease_with_all_the_addresses_there_can_be);
