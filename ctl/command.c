@@ -1,6 +1,7 @@
 #include "command.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -71,6 +72,19 @@ int usage_error(const char *what)
 {
 	complain("%s", what);
 	return EXIT_USAGE;
+}
+
+/* What is under way to the standard output has been, or is not a line. */
+static void on_end(int sig)
+{
+	(void)sig;
+	_exit(EXIT_SUCCESS);
+}
+
+void end_when_told(void)
+{
+	signal(SIGINT, on_end);
+	signal(SIGTERM, on_end);
 }
 
 int check_lease_name(const struct command *c, const char *name)

@@ -77,6 +77,12 @@ int usage_error(const char *what);
 int check_lease_name(const struct command *c, const char *name);
 
 /*
+ * For what goes on until it is told to end: ^C and SIGTERM are a normal end,
+ * with 0.
+ */
+void end_when_told(void);
+
+/*
  * Where to ask about all leases: what was given, else $TUNTAPD_SOCKET, else
  * the admin socket for root where there is one, else the built-in path.
  */

@@ -183,13 +183,6 @@ static int monitor(struct monitor *m)
 	return r;
 }
 
-/* What is under way to the standard output has been, or is not a line. */
-static void on_end(int sig)
-{
-	(void)sig;
-	_exit(EXIT_SUCCESS);
-}
-
 static int monitor_main(const struct command *c, int argc, char **argv,
 			const struct common_args *given)
 {
@@ -199,8 +192,7 @@ static int monitor_main(const struct command *c, int argc, char **argv,
 	if (!command_no_args(c, argc, argv, &m.common, &status))
 		return status;
 	signal(SIGPIPE, SIG_IGN);
-	signal(SIGINT, on_end);
-	signal(SIGTERM, on_end);
+	end_when_told();
 	m.path = socket_path(m.common.socket);
 	status = monitor(&m);
 	/* What is left to be written has nobody to read it. */

@@ -289,7 +289,9 @@ static int stats_main(const struct command *c, int argc, char **argv,
 			return EXIT_USAGE;
 	if (args.count && !args.seconds)
 		return usage_error("stats: --count is for --watch");
-	if (!args.seconds)
+	if (args.seconds)
+		end_when_told();
+	else
 		args.count = 1;
 	status = watch(&args, &last);
 	/* While it watches, a lease may come yet. */
@@ -346,7 +348,7 @@ const struct command command_stats = {
 "Tells what has gone through the devices of leases: of those that are named, by\n"
 "id or interface, or of all that list tells.  RX is what the program sent, which\n"
 "the interface receives; TX is what the program received.  With --watch it tells\n"
-"how much it is in a second, until it is interrupted.",
+"how much it is in a second, until it is ended by ^C.",
 	.args = rows,
 	.main = stats_main
 };

@@ -5,6 +5,7 @@
 #include <curses.h>
 #include <errno.h>
 #include <locale.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -186,6 +187,22 @@ static bool obey(struct top *t, int key)
 	return true;
 }
 
+static volatile sig_atomic_t told_to_end;
+
+static void on_end(int sig)
+{
+	told_to_end = sig;
+}
+
+/* As q does: ncurses would put the terminal right too, but exit with 1. */
+static void end_as_by_q(void)
+{
+	const struct sigaction end = { .sa_handler = on_end };
+
+	sigaction(SIGINT, &end, NULL);
+	sigaction(SIGTERM, &end, NULL);
+}
+
 /* Until it is to end. */
 static void run(struct top *t)
 {
@@ -201,7 +218,7 @@ static void run(struct top *t)
 			left = 0;
 		}
 		timeout((int)((left + NS_A_MS - 1) / NS_A_MS));
-	} while (obey(t, getch()));
+	} while (obey(t, getch()) && !told_to_end);
 }
 
 /* --- the command -------------------------------------------------------- */
@@ -222,9 +239,11 @@ static SCREEN *begin_screen(void)
 /* The exit status. */
 static int on_terminal(struct top *t)
 {
-	SCREEN *screen = begin_screen();
 	const char *term = getenv("TERM");
+	SCREEN *screen;
 
+	end_as_by_q();
+	screen = begin_screen();
 	if (!screen) {
 		complain("top: the terminal \"%.40s\" is not known here, or "
 			 "too simple: set TERM to another, or see tuntapctl "
@@ -278,9 +297,9 @@ const struct command command_top = {
 	.more =
 "Shows what goes through the devices in a second, the busiest first, on a screen\n"
 "that is drawn anew each second.  RX is what programs send, which the interfaces\n"
-"receive; TX is what programs receive.  Keys: q ends it, s sorts by the next of\n"
-"traffic, rx, tx, drops and name, r turns the order round; arrows, page up and\n"
-"down, home and end scroll.",
+"receive; TX is what programs receive.  Keys: q or ^C ends it, s sorts by the\n"
+"next of traffic, rx, tx, drops and name, r turns the order round; arrows, page\n"
+"up and down, home and end scroll.",
 	.args = rows,
 	.main = top_main
 };

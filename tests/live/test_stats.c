@@ -357,7 +357,7 @@ static const struct {
 	{ "top tt0", 2, "top takes no arguments" },
 	{ "show tt0 --socket /nowhere", 3, "there is no socket" },
 	{ "stats --socket /nowhere", 3, "there is no socket" },
-	{ "top --help", 0, "q ends it" },
+	{ "top --help", 0, "q or ^C ends it" },
 	{ "stats --help", 0, "--watch[=SECONDS]" },
 	{ "show --help", 0, "the interface sent to it (tx)" },
 };
@@ -674,10 +674,26 @@ static void resize(unsigned columns, unsigned lines)
 static void start_top(void)
 {
 	ck_shows("ready:");
-	ck_sh("echo 'stty -g >/run/before; %s --socket %s top; echo status $?; "
+	ck_sh("echo 'stty -g >/run/before; sh -c \"echo \\$\\$ >/run/pid; "
+	      "exec %s --socket %s top\"; echo status $?; "
 	      "stty -g >/run/after' >/run/do", ctl(), rig.admin);
 	types("'. /run/do' Enter");
 	ck_shows("q quit");
+}
+
+static const char *const ends[] = {
+	TMUX "send-keys q", TMUX "send-keys C-c", "kill $(cat /run/pid)"
+};
+
+/* And leaves all as it was. */
+static void top_ends_by(const char *command)
+{
+	ck_sh("%s", command);
+	ck_shows("status 0");
+	ck_soon(sh_status("[ -s /run/after ]") == 0);
+	ck_sh("cmp /run/before /run/after");
+	ck_assert(!shows("q quit"));
+	ck_assert(shows("ready:. /run/do"));
 }
 
 START_TEST(top_on_a_screen)
@@ -704,8 +720,12 @@ START_TEST(top_on_a_screen)
 	ck_soon(ends_with(10, "q quit"));
 	resize(120, 40);
 	ck_soon(ends_with(40, "q quit"));
+	resize(80, 3);
+	ck_soon(ends_with(3, "q quit"));
 	resize(20, 2);
 	ck_soon(ends_with(2, "q quit"));
+	resize(80, 1);
+	ck_soon(ends_with(1, "q quit"));
 	resize(80, 24);
 	ck_soon(ends_with(24, "q quit"));
 	types("s");
@@ -718,12 +738,7 @@ START_TEST(top_on_a_screen)
 	ck_shows("\ntt0             ");
 	rig_daemon(&rig, NULL);
 	ck_soon(!shows("Since then none: "));
-	types("q");
-	ck_shows("status 0");
-	ck_soon(sh_status("[ -s /run/after ]") == 0);
-	ck_sh("cmp /run/before /run/after");
-	ck_assert(!shows("q quit"));
-	ck_assert(shows("ready:. /run/do"));
+	top_ends_by(ends[_i]);
 	tmux_end();
 	ttd_free(dev);
 	rig_end(&rig);
@@ -760,8 +775,8 @@ START_TEST(watched_on_a_terminal)
 	dev = opened_tun("tt0", "10.9.1.1/24");
 	tmux_start();
 	ck_shows("ready:");
-	ck_sh("echo '%s --socket %s stats --watch' >/run/do", ctl(),
-	      rig.admin);
+	ck_sh("echo '%s --socket %s stats --watch; echo status $?' >/run/do",
+	      ctl(), rig.admin);
 	types("'. /run/do' Enter");
 	/* One table, which is written over itself. */
 	ck_soon(sh_status(TMUX "capture-pane -p | grep -q '^tt0 .* 0  *0$'")
@@ -771,8 +786,10 @@ START_TEST(watched_on_a_terminal)
 	resize(60, 10);
 	ck_soon(sh_status("[ \"$(" TMUX "capture-pane -p | grep -c -e ^NAME "
 			  "-e ^tt0)\" -eq 2 ]") == 0);
+	resize(60, 3);
+	ck_shows("and 1 more;");
 	types("C-c");
-	ck_shows("ready:");
+	ck_shows("status 0");
 	tmux_end();
 	ttd_free(dev);
 	rig_end(&rig);
@@ -892,7 +909,8 @@ int main(void)
 	suite_add_tcase(s, t);
 	t = tcase_create("terminal");
 	tcase_set_timeout(t, 120);
-	tcase_add_test(t, top_on_a_screen);
+	tcase_add_loop_test(t, top_on_a_screen, 0,
+			    sizeof(ends) / sizeof(*ends));
 	tcase_add_loop_test(t, top_wants_a_terminal_that_it_knows, 0,
 			    sizeof(no_terminals) / sizeof(*no_terminals));
 	tcase_add_test(t, watched_on_a_terminal);
