@@ -72,7 +72,7 @@ static void read_option(struct line *l, const char *word)
 static void read_word(struct line *l, const char *word)
 {
 	if (l->valued) {
-		/* bash makes three words of --socket=PATH, others one */
+		/* most bashes make three words of --socket=PATH, others one */
 		if (strcmp(word, "=") != 0)
 			read_value(l, l->valued, word);
 		return;
@@ -155,6 +155,28 @@ static void offer_value(const char *value, const char *word)
 		offer_users(word);
 }
 
+/*
+ * --socket=PATH may be one word, of which the value is completed: the shell has
+ * what is before it.  False: the word is none of these.
+ */
+static bool offer_behind_sign(const struct line *l, const char *word)
+{
+	const char *sign = strchr(word, '=');
+	const struct arg_row *row = sign ? args_find(l->rows, word) : NULL;
+
+	if (row && row->value)
+		offer_value(row->value, sign + 1);
+	return sign != NULL;
+}
+
+static void offer_option(const struct line *l, const char *word)
+{
+	if (offer_behind_sign(l, word))
+		return;
+	offer_options(l->rows, word);
+	offer("--help", "this text", word);
+}
+
 static void offer_operand(const struct line *l, char *word)
 {
 	if (l->commands)
@@ -180,10 +202,9 @@ int complete(const struct command *const *commands,
 	if (l.valued)
 		offer_value(l.valued->value,
 			    strcmp(word, "=") == 0 ? "" : word);
-	else if (!l.ended && word[0] == '-') {
-		offer_options(l.rows, word);
-		offer("--help", "this text", word);
-	} else
+	else if (!l.ended && word[0] == '-')
+		offer_option(&l, word);
+	else
 		offer_operand(&l, word);
 	return 0;
 }

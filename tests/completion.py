@@ -27,6 +27,12 @@ LINES = [
      'Usage: tuntapctl [--socket PATH] policy test'),
     ('option', 'tuntapctl --versi\t', 'tuntapctl 0.'),
     ('folder', 'tuntapctl policy test --policy onl\t --jso\t', '{"rules": 1'),
+    ('folder-behind-a-sign', 'tuntapctl policy test --policy=onl\t --jso\t',
+     '{"rules": 1'),
+    ('path-behind-a-sign', 'tuntapctl list --socket=only/5\t',
+     'nobody listens at only/50-one.conf'),
+    ('user-behind-a-sign', 'tuntapctl policy test --policy=only --tun '
+     '--user=daemo\t', 'allowed: tt'),
 ]
 
 passed = failed = skipped = 0
@@ -119,6 +125,12 @@ def fish(folder, env):
     are('subcommand', 'tuntapctl policy te', ['test'])
     are('option', 'tuntapctl list --js', ['--json'])
     are('folder', 'tuntapctl policy test --policy onl', ['only/'])
+    are('folder-behind-a-sign', 'tuntapctl policy test --policy=onl',
+        ['--policy=only/'])
+    are('path-behind-a-sign', 'tuntapctl list --socket=only/5',
+        ['--socket=only/50-one.conf'])
+    are('user-behind-a-sign', 'tuntapctl close --user=daemo',
+        ['--user=daemon'])
 
 
 def offers(build, *words):
@@ -154,6 +166,10 @@ def values(build):
     for name, words, wanted in [
             ('path', ['--socket', '/'], [':files']),
             ('path-behind-a-sign', ['list', '--socket', '=', '/'], [':files']),
+            ('path-as-one-word', ['list', '--socket=/ru'], [':files']),
+            ('user-as-one-word', ['close', '--user=roo'], ['root']),
+            ('number-as-one-word', ['run', '--mtu=1'], []),
+            ('unknown-as-one-word', ['list', '--nothing=/'], []),
             ('dir', ['policy', 'test', '--policy', ''], [':folders']),
             ('user', ['close', '--user', 'roo'], ['root']),
             ('cmd', ['run', '--tun', '--', 'l'], [':commands']),

@@ -1,20 +1,24 @@
 # bash completion for tuntapctl(8), which says itself what may follow.
 
 _tuntapctl() {
-	local line
+	local line before=
 	COMPREPLY=()
+	# --socket=PATH is one word where COMP_WORDBREAKS has no =.
+	[[ $2 == --*=* ]] && before=${2%%=*}=
 	while IFS= read -r line; do
 		case $line in
 		:files)
 			compopt -o filenames
-			mapfile -t COMPREPLY < <(compgen -f -- "$2") ;;
+			mapfile -t COMPREPLY < <(compgen -P "$before" -f -- \
+				"${2#"$before"}") ;;
 		:folders)
 			compopt -o filenames
-			mapfile -t COMPREPLY < <(compgen -d -- "$2") ;;
+			mapfile -t COMPREPLY < <(compgen -P "$before" -d -- \
+				"${2#"$before"}") ;;
 		:commands)
 			mapfile -t COMPREPLY < <(compgen -c -- "$2") ;;
 		*)
-			COMPREPLY+=("${line%%$'\t'*}") ;;
+			COMPREPLY+=("$before${line%%$'\t'*}") ;;
 		esac
 	done < <("$1" complete -- "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)
 }
