@@ -1,6 +1,6 @@
 /*
  * tuntapctl show, stats and top: their figures beside packets that the test
- * sends itself, and what they look like on pipes and terminals.
+ * sends itself, and what they, and monitor, look like on pipes and terminals.
  */
 #include <jansson.h>
 #include <net/if.h>
@@ -15,6 +15,7 @@
 #define PACKET		100	/* bytes */
 #define QUEUE		10	/* packets that wait to be read */
 #define MANY		1000	/* leases */
+#define SCREENFULS	100	/* of them, or more than one screen has lines */
 #define MANY_MS		2000	/* for stats to tell them */
 #define AS_USER		"setpriv --reuid 65534 --regid 65534 --clear-groups "
 
@@ -802,14 +803,15 @@ static const char many_policy[] =
 	"[rule many]\naction = allow\nuser = 65534\nkind = tun\nname = tt*\n"
 	"max-devices = 1000\n";
 
-static void open_many(struct ttd_device **dev)
+/* tt0, tt1 and so on. */
+static void open_many(struct ttd_device **dev, int n)
 {
 	const struct rlimit files = { 8 * MANY, 8 * MANY };
 	struct ttd_options o = TTD_OPTIONS_INIT(TTD_TUN);
 	char name[TTD_NAME_MAX];
 
 	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &files), 0);
-	for (int i = 0; i < MANY; i++) {
+	for (int i = 0; i < n; i++) {
 		snprintf(name, sizeof(name), "tt%d", i);
 		dev[i] = opened(&o, name);
 	}
@@ -849,19 +851,61 @@ static void look_at_many(void)
 	types("C-c");
 }
 
+static const struct rig_options many = {
+	.policy = many_policy,
+	.limits = { "connections-of-user=1100", "request-burst=5000" },
+};
+
+/* So many are opened, of which the last one is seen, and closed. */
+static void come_and_go(int n)
+{
+	struct ttd_device *dev[SCREENFULS];
+	char last[TTD_NAME_MAX + sizeof("opened     ")];
+
+	open_many(dev, n);
+	snprintf(last, sizeof(last), "opened     tt%d", n - 1);
+	ck_shows(last);
+	for (int i = 0; i < n; i++)
+		ttd_free(dev[i]);
+	ck_shows("closed     tt");
+}
+
+START_TEST(monitored_on_a_terminal)
+{
+	if (no_tmux("monitored_on_a_terminal"))
+		return;
+	rig_start(&rig, &many);
+	tmux_start();
+	ck_shows("ready:");
+	ck_sh("echo '%s --socket %s monitor; echo status $?' >/run/do", ctl(),
+	      rig.admin);
+	types("'. /run/do' Enter");
+	ck_shows("began ");
+	come_and_go(1);
+	/* A line each, where one has the room. */
+	ck_soon(sh_status("[ \"$(" TMUX "capture-pane -p | grep -c "
+			  "'^20[-0-9]* [0-9:]*  [a-z]*  ')\" -eq 3 ]") == 0);
+	resize(40, 10);
+	come_and_go(2);
+	come_and_go(SCREENFULS);
+	come_and_go(1);
+	types("C-c");
+	ck_shows("status 0");
+	tmux_end();
+	rig_end(&rig);
+}
+END_TEST
+
 START_TEST(a_thousand_are_told_and_shown)
 {
 	static struct ttd_device *dev[MANY];
-	const struct rig_options o = { .policy = many_policy,
-				       .limits = { "connections-of-user=1100",
-						   "request-burst=5000" } };
 	int64_t ms;
 
 	if (no_tmux("a_thousand_are_told_and_shown") ||
 	    live_too_slow("a_thousand_are_told_and_shown"))
 		return;
-	rig_start(&rig, &o);
-	open_many(dev);
+	rig_start(&rig, &many);
+	open_many(dev, MANY);
 	ms = tell_many();
 	ck_sh("[ $(grep -c '\"rx\": {\"packets\": 0,' /run/lines) -eq 1000 ]");
 	/* More than stdio keeps until the end. */
@@ -914,6 +958,7 @@ int main(void)
 	tcase_add_loop_test(t, top_wants_a_terminal_that_it_knows, 0,
 			    sizeof(no_terminals) / sizeof(*no_terminals));
 	tcase_add_test(t, watched_on_a_terminal);
+	tcase_add_test(t, monitored_on_a_terminal);
 	tcase_add_test(t, a_thousand_are_told_and_shown);
 	suite_add_tcase(s, t);
 	return live_main("stats", s);
