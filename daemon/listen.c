@@ -18,10 +18,10 @@
 #include "limits.h"
 #include "log.h"
 #include "os.h"
+#include "passed.h"
 #include "refuse.h"
 #include "slow_close.h"
 
-#define PASSED_FIRST	3		/* SD_LISTEN_FDS_START */
 #define PUBLIC_MODE	0666
 #define ADMIN_MODE	0600
 #define FOLDER_MODE	0755
@@ -54,19 +54,6 @@ static int add(struct listeners *l, int fd, bool admin, const char *path)
 
 /* --- passed in ---------------------------------------------------------- */
 
-/* The i-th of the names in LISTEN_FDNAMES ("a:b:c") is `name`. */
-static bool has_name(const char *names, unsigned i, const char *name)
-{
-	while (i-- > 0) {
-		names = strchr(names, ':');
-		if (!names)
-			return false;
-		names++;
-	}
-	return strcspn(names, ":") == strlen(name) &&
-	       strncmp(names, name, strlen(name)) == 0;
-}
-
 static int check_passed(int fd)
 {
 	int type = 0, listening = 0;
@@ -84,59 +71,42 @@ static int check_passed(int fd)
 		0 : -EPROTOTYPE;
 }
 
-bool listen_are_passed(void)
-{
-	const char *pid = getenv("LISTEN_PID");
-
-	return pid && strtoul(pid, NULL, 10) == (unsigned long)getpid();
-}
-
-static unsigned count_passed(void)
-{
-	const char *fds = listen_are_passed() ? getenv("LISTEN_FDS") : NULL;
-
-	return fds ? (unsigned)strtoul(fds, NULL, 10) : 0;
-}
-
 void listen_close_others(void)
 {
-	unsigned n = count_passed();
-
 	/* More than there can be is refused later. */
-	if (n <= LISTENERS_MAX)
-		os_close_from(PASSED_FIRST + (int)n);
+	passed_close_others(LISTENERS_MAX);
+}
+
+static int add_passed(struct listeners *l, const struct passed *p)
+{
+	int error = check_passed(p->fd);
+
+	/* As long as ours: who waits behind thousands waits long. */
+	if (!error && (fcntl(p->fd, F_SETFD, FD_CLOEXEC) < 0 ||
+		       fcntl(p->fd, F_SETFL, O_NONBLOCK) < 0 ||
+		       listen(p->fd, LIMIT_BACKLOG) < 0))
+		error = -errno;
+	return error ? error : add(l, p->fd, p->admin, "");
 }
 
 int listen_passed(struct listeners *l, struct wire_refused *why)
 {
-	const char *names = getenv("LISTEN_FDNAMES");
-	unsigned n = count_passed();
-	int error;
+	struct passed passed[LISTENERS_MAX + 1];
+	int n = passed_take(passed, LISTENERS_MAX + 1), error;
 
-	if (!listen_are_passed())
-		return 0;
-	for (unsigned i = 0; i < n; i++) {
-		int fd = PASSED_FIRST + (int)i;
-		bool admin = names ? has_name(names, i, "admin") : i == 1;
-
-		error = check_passed(fd);
-		/* As long as ours: who waits behind thousands waits long. */
-		if (!error && (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 ||
-			       fcntl(fd, F_SETFL, O_NONBLOCK) < 0 ||
-			       listen(fd, LIMIT_BACKLOG) < 0))
-			error = -errno;
-		if (!error)
-			error = add(l, fd, admin, "");
+	if (n < 0)
+		return refuse(why, WIRE_E_FAILED, "listen", "the sockets that "
+			      "were to be passed are not there: %s",
+			      strerror(-n));
+	for (int i = 0; i < n; i++) {
+		error = add_passed(l, &passed[i]);
 		if (error)
 			return refuse(why, WIRE_E_FAILED, "listen", "passed "
 				      "socket %d is not one to listen on (a "
-				      "listening Unix stream socket): %s", fd,
-				      strerror(-error));
+				      "listening Unix stream socket): %s",
+				      passed[i].fd, strerror(-error));
 	}
-	unsetenv("LISTEN_PID");
-	unsetenv("LISTEN_FDS");
-	unsetenv("LISTEN_FDNAMES");
-	return (int)n;
+	return n;
 }
 
 /* --- made here ---------------------------------------------------------- */

@@ -1,6 +1,6 @@
 /*
  * Sockets to listen on: made here, or passed in by whoever started us
- * (systemd's LISTEN_FDS, sd_listen_fds(3)).
+ * (passed.h).
  */
 #ifndef TUNTAPD_LISTEN_H
 #define TUNTAPD_LISTEN_H
@@ -19,17 +19,12 @@ struct listeners {
 	unsigned n;
 };
 
-/* Does somebody pass sockets?  Then none are made. */
-bool listen_are_passed(void);
 /*
  * Closes what else we were started with, but for the standard descriptors: it
  * could be anything, and none of what is given up later takes it away.
  */
 void listen_close_others(void);
-/*
- * Takes the passed sockets; a socket named "admin", or without names the
- * second, is the admin socket.  How many, or -errno.
- */
+/* Takes the passed sockets.  How many, or -errno; with any none are made. */
 int listen_passed(struct listeners *l, struct wire_refused *why);
 
 /*

@@ -26,6 +26,7 @@
 #include "notify.h"
 #include "options.h"
 #include "os.h"
+#include "passed.h"
 #include "reload.h"
 #include "resolver.h"
 #include "slow_close.h"
@@ -179,7 +180,7 @@ static void raise_priority(void)
 /* While we may; who passes sockets has made theirs. */
 static void make_folders(const struct options *o, const struct run_as *as)
 {
-	if (listen_are_passed())
+	if (passed_any())
 		return;
 	listen_folder(o->socket, as->uid);
 	listen_folder(o->admin_socket, as->uid);
@@ -190,7 +191,7 @@ static void restrict_files(const struct options *o)
 	const char *const sockets[] = { o->socket, o->admin_socket };
 	const struct confine_paths paths = {
 		.policy = o->folders, .n_policy = o->n_folders,
-		.sockets = sockets, .n_sockets = listen_are_passed() ? 0 : 2,
+		.sockets = sockets, .n_sockets = passed_any() ? 0 : 2,
 	};
 	struct wire_refused why;
 
