@@ -604,12 +604,31 @@ START_TEST(the_same_prefix_elsewhere)
 	alias6(request, "utun1", "fd00:9::3", "ffff:ffff:ffff:ffff::");
 	works(xnu_ioctl(fd, XNU_SIOCAIFADDR_IN6, request));
 	ck_assert(has("route fd00:9::/64 dev utun1 scope utun1\n"));
-	/* One that is about to go counts still. */
+	/* One that was about to go stays, if it is wanted again. */
 	works(del6(fd, "fd00:9::2"));
 	works(add6(fd, "fd00:9::2", "ffff:ffff:ffff:ffff::"));
 	xnu_settle();
-	ck_assert(has("route fd00:9::/64 dev utun0 scope utun0\n"));
+	ck_assert(has("route fd00:9::/64 dev utun0\n"));
+	/* When it has gone, the other's is as it was. */
+	works(del6(fd, "fd00:9::2"));
+	xnu_settle();
 	ck_assert(!has("route fd00:9::/64 dev utun0\n"));
+	ck_assert(has("route fd00:9::/64 dev utun1 scope utun1\n"));
+}
+END_TEST
+
+START_TEST(the_same_address_elsewhere)
+{
+	const int fd = xnu_socket(INET6, XNU_SOCK_DGRAM, 0);
+	uint8_t request[128];
+
+	utun();
+	utun();
+	works(add6(fd, "fd00:9::2", "ffff:ffff:ffff:ffff::"));
+	alias6(request, "utun1", "fd00:9::2", "ffff:ffff:ffff:ffff::");
+	works(xnu_ioctl(fd, XNU_SIOCAIFADDR_IN6, request));
+	works(del6(fd, "fd00:9::2"));
+	ck_assert(has("route fd00:9::2 dev lo0\n"));
 }
 END_TEST
 
@@ -1023,6 +1042,142 @@ START_TEST(answers_come_back)
 }
 END_TEST
 
+/* The record at this place of what sysctl() gave; the next one's place. */
+static size_t record(const uint8_t *list, size_t at, unsigned type)
+{
+	ck_assert_uint_eq(list[at + XNU_RTM_VERSION_AT], XNU_RTM_VERSION);
+	ck_assert_uint_eq(list[at + XNU_RTM_TYPE], type);
+	return at + list[at] + 256u * list[at + 1];
+}
+
+/* Where in a list the bytes are, or its end. */
+static size_t place(const uint8_t *list, size_t len, const void *bytes,
+		    size_t n)
+{
+	const uint8_t *at = memmem(list, len, bytes, n);
+
+	return at ? (size_t)(at - list) : len;
+}
+
+START_TEST(routes_are_listed)
+{
+	const uint8_t mask[8] = { 6, 255, 255, 255, 255, 255 };
+	const uint8_t dst[8] = { 16, INET, 0, 0, 10, 20 };
+	const unsigned index = ready_utun();
+	const int all[] = { XNU_CTL_NET, XNU_AF_ROUTE, 0, 0, XNU_NET_RT_DUMP,
+			    0 };
+	const int gateways[] = { XNU_CTL_NET, XNU_AF_ROUTE, 0, INET,
+				 XNU_NET_RT_FLAGS, XNU_RTF_GATEWAY };
+	static uint8_t list[4096];
+	size_t len, place_of, n = 0;
+
+	works(by_link(routes(), XNU_RTM_ADD, "10.20.0.0", "255.255.0.0", index,
+		      0));
+	works(xnu_sysctl(all, 6, NULL, &len, NULL, 0));
+	ck_assert_uint_lt(len, sizeof(list));
+	len--;
+	fails(xnu_sysctl(all, 6, list, &len, NULL, 0), ENOMEM);
+	len = sizeof(list);
+	works(xnu_sysctl(all, 6, list, &len, NULL, 0));
+	place_of = place(list, len, dst, sizeof(dst));
+	ck_assert_uint_lt(place_of, len);
+	/* Behind its destination and its link: a mask without a family. */
+	ck_assert_mem_eq(list + place_of + 36, mask, sizeof(mask));
+	for (size_t at = 0; at < len; n++)
+		at = record(list, at, XNU_RTM_GET);
+	ck_assert_uint_gt(n, 8);
+	len = sizeof(list);
+	works(xnu_sysctl(gateways, 6, list, &len, NULL, 0));
+	ck_assert_uint_eq(record(list, 0, XNU_RTM_GET), len);
+	fails(xnu_sysctl(all, 5, NULL, &len, NULL, 0), EINVAL);
+	fails(xnu_sysctl(all, 6, NULL, &len, list, 1), EPERM);
+}
+END_TEST
+
+START_TEST(interfaces_are_listed)
+{
+	const uint8_t mask[8] = { 7, INET, 0, 0, 255, 255, 255 };
+	const uint8_t end[16] = { 16, INET, 0, 0, 10, 9, 0, 2 };
+	const unsigned index = ready_utun();
+	static uint8_t list[4096];
+	size_t len, at;
+
+	for (int second = 0; second < 2; second++) {
+		const int name[] = { XNU_CTL_NET, XNU_AF_ROUTE, 0, 0,
+				     second ? XNU_NET_RT_IFLIST2
+					    : XNU_NET_RT_IFLIST,
+				     (int)index };
+		const size_t header = second ? XNU_IFM2_SIZE : XNU_IFM_SIZE;
+		const size_t data = second ? XNU_IFM2_DATA : XNU_IFM_DATA;
+
+		len = sizeof(list);
+		works(xnu_sysctl(name, 6, list, &len, NULL, 0));
+		at = record(list, 0, second ? XNU_RTM_IFINFO2 : XNU_RTM_IFINFO);
+		ck_assert_uint_eq(at, header + XNU_SDL_SIZE);
+		ck_assert_uint_eq(get4(list + data + XNU_IFI_MTU), 1500);
+		ck_assert_mem_eq(list + header + XNU_SDL_DATA, "utun0", 5);
+		ck_assert_mem_eq(list + at + XNU_IFAM_SIZE, mask, 8);
+		ck_assert_mem_eq(list + at + XNU_IFAM_SIZE + 8, end, 16);
+		ck_assert_mem_eq(list + at + XNU_IFAM_SIZE + 24, end, 16);
+		at = record(list, at, XNU_RTM_NEWADDR);
+		ck_assert_uint_eq(list[at + XNU_IFAM_SIZE], XNU_SIN6_SIZE);
+		at = record(list, at, XNU_RTM_NEWADDR);
+		ck_assert_uint_eq(at, len);
+	}
+}
+END_TEST
+
+START_TEST(answers_have_masks)
+{
+	const unsigned index = ready_utun();
+	const int fd = xnu_socket(XNU_AF_ROUTE, XNU_SOCK_RAW, 0);
+	uint8_t answer[ROOM];
+	struct message m;
+	int end = XNU_RTM_SIZE + XNU_SIN6_SIZE + XNU_SDL_SIZE;
+
+	works(by_link(fd, XNU_RTM_ADD, "fd20::", "ffff::", index, 0));
+	begin_message(&m, XNU_RTM_GET, 0);
+	ip_in(&m, XNU_RTA_DST, "fd20::7");
+	works(say(fd, &m));
+	ck_assert_int_gt(xnu_recv(fd, answer, sizeof(answer), 0), 0);
+	ck_assert_int_eq(xnu_recv(fd, answer, sizeof(answer), 0), end + 12);
+	ck_assert_uint_eq(answer[end], 10);
+	ck_assert_uint_eq(answer[end + 1], 255);
+	/* With a mask it must be that one's. */
+	ip_in(&m, XNU_RTA_NETMASK, "fffe::");
+	fails(say(fd, &m), ESRCH);
+	works(by_link(fd, XNU_RTM_DELETE, "fd20::", "ffff::", index, 0));
+	ck_assert_int_gt(xnu_recv(fd, answer, sizeof(answer), 0), 0);
+	ck_assert_int_eq(xnu_recv(fd, answer, sizeof(answer), 0),
+			 end + XNU_SIN6_SIZE);
+	ck_assert_uint_eq(answer[end], XNU_SIN6_SIZE);
+}
+END_TEST
+
+START_TEST(answers_that_nobody_reads)
+{
+	const unsigned index = ready_utun();
+	const int fd = xnu_socket(XNU_AF_ROUTE, XNU_SOCK_RAW, 0);
+	const uint8_t soon[XNU_TIMEVAL_SIZE] = { [8] = 1 };
+	uint8_t answer[ROOM];
+
+	fails(xnu_setsockopt(fd, XNU_SOL_SOCKET, XNU_SO_RCVTIMEO, soon, 8),
+	      EINVAL);
+	works(xnu_setsockopt(fd, XNU_SOL_SOCKET, XNU_SO_RCVTIMEO, soon,
+			     sizeof(soon)));
+	fails(xnu_read(fd, answer, sizeof(answer)), EAGAIN);
+	fails(xnu_recv(fd, answer, sizeof(answer), XNU_MSG_DONTWAIT), EAGAIN);
+	fails(xnu_shutdown(fd, 3), EINVAL);
+	fails(xnu_shutdown(1999, XNU_SHUT_RD), EBADF);
+	works(by_link(fd, XNU_RTM_ADD, "fd20::", "ffff::", index, 0));
+	works(xnu_shutdown(fd, XNU_SHUT_RD));
+	fails(xnu_shutdown(fd, XNU_SHUT_RD), ENOTCONN);
+	ck_assert_int_eq(xnu_read(fd, answer, sizeof(answer)), 0);
+	works(by_link(fd, XNU_RTM_DELETE, "fd20::", "ffff::", index, 0));
+	ck_assert_int_eq(xnu_read(fd, answer, sizeof(answer)), 0);
+}
+END_TEST
+
 /* IPv4's routes go with the host route; IPv6's stay. */
 START_TEST(down_takes_routes)
 {
@@ -1352,8 +1507,10 @@ START_TEST(a_stream_ends)
 	ck_assert_int_eq(xnu_read(pair[1], bytes, sizeof(bytes)), 2);
 	works(xnu_close(pair[0]));
 	ck_assert_int_eq(xnu_read(pair[1], bytes, sizeof(bytes)), 0);
+	fails(xnu_send(pair[1], "x", 1, XNU_MSG_NOSIGNAL), EPIPE);
 	works(xnu_setsockopt(pair[1], XNU_SOL_SOCKET, XNU_SO_NOSIGPIPE, &on,
 			     sizeof(on)));
+	ck_assert_int_eq(xnu_fcntl(pair[1], XNU_F_GETNOSIGPIPE, 0), 1);
 	fails(xnu_write(pair[1], "x", 1), EPIPE);
 }
 END_TEST
@@ -1557,14 +1714,17 @@ static void *find(uint64_t address, uint64_t len)
 
 START_TEST(pointers_of_another_cpu)
 {
-	uint8_t iov[XNU_IOVEC_SIZE] = { 0, 0x10, [8] = 28 };
+	uint8_t iov[XNU_IOVEC_SIZE] = { 0, 0x10, [8] = 28 }, bytes[64];
 	const int fd = utun();
 
 	ck_assert(xnu_send_into("utun0", packet4, sizeof(packet4)));
 	xnu_memory(find);
 	ck_assert_int_eq(xnu_readv(fd, iov, 1), 28);
-	xnu_memory(NULL);
 	ck_assert_mem_eq(elsewhere + 4, packet4, sizeof(packet4));
+	/* What is an argument itself is no address of the other's. */
+	ck_assert(xnu_send_into("utun0", packet4, sizeof(packet4)));
+	ck_assert_int_eq(xnu_read(fd, bytes, sizeof(bytes)), 28);
+	xnu_memory(NULL);
 }
 END_TEST
 
@@ -1593,6 +1753,7 @@ static void add_address_tests(TCase *t)
 	tcase_add_test(t, two_of_the_same_end);
 	tcase_add_test(t, a_prefix_has_its_route);
 	tcase_add_test(t, the_same_prefix_elsewhere);
+	tcase_add_test(t, the_same_address_elsewhere);
 	tcase_add_test(t, addresses6_that_are_refused);
 	tcase_add_test(t, the_other_end_wants_128);
 	tcase_add_test(t, lifetimes_of_zero_expire);
@@ -1610,6 +1771,10 @@ static void add_route_tests(TCase *t)
 	tcase_add_test(t, messages_that_are_refused);
 	tcase_add_test(t, routing_rights_are_the_sockets);
 	tcase_add_test(t, answers_come_back);
+	tcase_add_test(t, answers_have_masks);
+	tcase_add_test(t, answers_that_nobody_reads);
+	tcase_add_test(t, routes_are_listed);
+	tcase_add_test(t, interfaces_are_listed);
 	tcase_add_test(t, down_takes_routes);
 	tcase_add_test(t, removing_an_address_leaves_static_routes);
 }

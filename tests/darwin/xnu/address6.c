@@ -130,7 +130,10 @@ static struct prefix6 *prefix_new(void)
 	die("more than %d prefixes", XNU_ADDRESSES);
 }
 
-/* in6ctl_aifaddr(): one prefix for all addresses in it that do not expire. */
+/*
+ * in6ctl_aifaddr(), nd6_prefix_lookup(): one prefix for all addresses in it; it
+ * stays if it was about to expire.
+ */
 static void prefix_join(struct address *a, unsigned len)
 {
 	struct prefix6 wanted = { .used = true, .index = a->index, .len = len };
@@ -141,10 +144,12 @@ static void prefix_join(struct address *a, unsigned len)
 	for (unsigned i = 0; i < XNU_ADDRESSES && !p; i++) {
 		struct prefix6 *each = &kern.prefixes[i];
 
-		if (each->used && !each->expires && each->index == a->index &&
+		if (each->used && each->index == a->index &&
 		    same_prefix(each, &wanted))
 			p = each;
 	}
+	if (p)
+		p->expires = false;
 	if (!p) {
 		p = prefix_new();
 		*p = wanted;
@@ -158,25 +163,40 @@ static void prefix_join(struct address *a, unsigned len)
 }
 
 /* in6_ifaddloop(): the host's own address is reached by lo0. */
-static void loop_route(struct address *a, bool add)
+static void loop_route_add(const struct address *a)
 {
-	struct name ip = { .family = XNU_AF_INET6, .len = XNU_SIN6_SIZE };
+	const struct name loop = { .family = XNU_AF_INET6,
+				   .len = XNU_SIN6_SIZE,
+				   .ip = { [15] = 1 } };
 	const struct netmask none = { .given = false };
-	const struct route *found;
+	struct name ip = loop;
 	struct route *route;
 
 	memcpy(ip.ip, a->ip, sizeof(ip.ip));
-	found = route_exact(&ip, &none, 0);
-	if (found && found->index != XNU_LO_INDEX)
+	if (route_add(&ip, &loop, &none, XNU_RTF_UP | XNU_RTF_HOST, 0, &route))
 		return;
-	if (!add && found) {
-		route_delete(&ip, &none, XNU_RTF_HOST, 0, NULL);
-	} else if (add && !found && !route_add(&ip, &ip, &none,
-					       XNU_RTF_UP | XNU_RTF_HOST, 0,
-					       &route)) {
-		route->ifa = a->id;
-		route->index = XNU_LO_INDEX;
+	route->ifa = a->id;
+	route->index = XNU_LO_INDEX;
+}
+
+/* in6_ifremloop(): not while another interface has the same address. */
+static void loop_route_remove(const struct address *a)
+{
+	struct name ip = { .family = XNU_AF_INET6 };
+	const struct netmask none = { .given = false };
+	const struct route *found;
+
+	for (unsigned i = 0; i < XNU_ADDRESSES; i++) {
+		const struct address *each = &kern.addresses[i];
+
+		if (each->used && each != a && each->family == a->family &&
+		    !memcmp(each->ip, a->ip, sizeof(a->ip)))
+			return;
 	}
+	memcpy(ip.ip, a->ip, sizeof(ip.ip));
+	found = route_exact(&ip, &none, 0);
+	if (found && found->index == XNU_LO_INDEX)
+		route_delete(&ip, &none, XNU_RTF_HOST, 0, NULL);
 }
 
 /* in6_update_ifa() for an address that was not there. */
@@ -195,7 +215,7 @@ static struct address *new_address(struct interface *n, const uint8_t *arg,
 			die("no route to an IPv6 destination, as there is one: "
 			    "what is left of the address is not known");
 	}
-	loop_route(a, true);
+	loop_route_add(a);
 	return a;
 }
 
@@ -242,7 +262,7 @@ void address6_remove(struct address *a)
 		p->addresses--;
 	}
 	host_route_scrub(a);
-	loop_route(a, false);
+	loop_route_remove(a);
 	*a = (struct address){ 0 };
 }
 
@@ -285,7 +305,7 @@ int address6_ioctl(uint32_t request, struct interface *interface, uint8_t *arg)
 					       : del(interface, arg);
 }
 
-/* At the end of an interface: all that it had. */
+/* bsd/net/if_utun.c, utun_cleanup_family(): at its end, all that it had. */
 void interface_purge(struct interface *interface)
 {
 	for (unsigned i = 0; i < XNU_ADDRESSES; i++) {

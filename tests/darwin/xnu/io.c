@@ -6,10 +6,20 @@
 #define SEND_SPACE	(512 * 1024)	/* utun_register_control() */
 #define BATCH_MAX	100		/* somaxrecvmsgx, somaxsendmsgx */
 
-/* A struct msghdr or msghdr_x: they begin the same. */
-struct message {
+/*
+ * Where data comes from or goes to: n structs iovec of the caller's, whose
+ * pointers are his; or one pointer that we have already.
+ */
+struct area {
 	const uint8_t *iov;
 	unsigned n;
+	uint8_t *direct;
+	size_t len;
+};
+
+/* A struct msghdr or msghdr_x: they begin the same. */
+struct message {
+	struct area data;
 	uint8_t *control;
 	uint32_t controllen;
 	bool named;
@@ -18,32 +28,36 @@ struct message {
 
 /* --- scattered memory --- */
 
-static uint8_t *part(const uint8_t *iov, unsigned i, size_t *len)
+static uint8_t *part(const struct area *area, unsigned i, size_t *len)
 {
-	const uint8_t *each = iov + (size_t)XNU_IOVEC_SIZE * i;
+	const uint8_t *each = area->iov + (size_t)XNU_IOVEC_SIZE * i;
 
+	if (area->direct) {
+		*len = area->len;
+		return area->direct;
+	}
 	*len = get64(each + 8);
 	return user(get64(each), *len);
 }
 
-static size_t total(const uint8_t *iov, unsigned n)
+static size_t total(const struct area *area)
 {
 	size_t sum = 0, len;
 
-	for (unsigned i = 0; i < n; i++) {
-		part(iov, i, &len);
+	for (unsigned i = 0; i < area->n; i++) {
+		part(area, i, &len);
 		sum += len;
 	}
 	return sum;
 }
 
-static struct packet *gather(const uint8_t *iov, unsigned n)
+static struct packet *gather(const struct area *area)
 {
-	struct packet *packet = packet_new(total(iov, n));
+	struct packet *packet = packet_new(total(area));
 	size_t at = 0, len;
 
-	for (unsigned i = 0; i < n; i++) {
-		const uint8_t *from = part(iov, i, &len);
+	for (unsigned i = 0; i < area->n; i++) {
+		const uint8_t *from = part(area, i, &len);
 
 		if (len)
 			memcpy(packet->bytes + at, from, len);
@@ -52,13 +66,13 @@ static struct packet *gather(const uint8_t *iov, unsigned n)
 	return packet;
 }
 
-static size_t scatter(const uint8_t *iov, unsigned n, const uint8_t *bytes,
+static size_t scatter(const struct area *area, const uint8_t *bytes,
 		      size_t size)
 {
 	size_t at = 0, len;
 
-	for (unsigned i = 0; i < n && at < size; i++) {
-		uint8_t *to = part(iov, i, &len);
+	for (unsigned i = 0; i < area->n && at < size; i++) {
+		uint8_t *to = part(area, i, &len);
 
 		if (len > size - at)
 			len = size - at;
@@ -107,11 +121,11 @@ static int may_receive(const struct file *file, int flags)
 	if (file->kind == KIND_INET)
 		die("data through a socket of family %d: not known here",
 		    file->domain);
-	if (file->in.first || file->peer_gone)
+	if (file->in.first || file->peer_gone || file->receives_no_more)
 		return 0;
 	if (file->kind == KIND_CONTROL && !file->connected)
 		return XNU_ENOTCONN;
-	if (file->nonblock || flags & XNU_MSG_DONTWAIT)
+	if (file->nonblock || file->times_out || flags & XNU_MSG_DONTWAIT)
 		return XNU_EAGAIN;
 	die("a read would wait for ever: nothing is there, and nobody else");
 }
@@ -120,16 +134,16 @@ static int may_receive(const struct file *file, int flags)
  * One message, of which a longer one's rest is lost (MSG_TRUNC); of a stream as
  * much as is there, up to what came with fds.
  */
-static size_t receive(struct file *file, const uint8_t *iov, unsigned n,
+static size_t receive(struct file *file, const struct area *area,
 		      struct packet **rights, int *flags)
 {
-	const size_t size = total(iov, n);
+	const size_t size = total(area);
 	struct packet *first = file->in.first;
 	size_t got;
 
 	if (!first)
 		return 0;		/* the stream's end */
-	got = scatter(iov, n, first->bytes + first->at, first->len - first->at);
+	got = scatter(area, first->bytes + first->at, first->len - first->at);
 	if (file->kind == KIND_LOCAL && got < first->len - first->at) {
 		first->at += got;
 		if (!first->n_rights)
@@ -166,7 +180,8 @@ static const char *sent_name(const struct file *file,
 
 /* --- write() and read() --- */
 
-static long do_write(const char *call, int fd, struct packet *packet)
+static long do_write(const char *call, int fd, struct packet *packet,
+		     int flags)
 {
 	struct file *file = file_of(fd);
 	const long len = (long)packet->len;
@@ -181,59 +196,87 @@ static long do_write(const char *call, int fd, struct packet *packet)
 		packet_free(packet);
 		return end(works ? XNU_EBADF : xnu_errno, 0);
 	}
-	error = send_packet(file, packet, 0);
+	error = send_packet(file, packet, flags);
 	return end(error, len);
 }
 
-long xnu_write(int fd, const void *buffer, size_t len)
+static struct packet *packet_of(const void *buffer, size_t len)
 {
 	struct packet *packet = packet_new(len);
 
 	if (len)
 		memcpy(packet->bytes, buffer, len);
-	return do_write("write", fd, packet);
+	return packet;
+}
+
+long xnu_write(int fd, const void *buffer, size_t len)
+{
+	return do_write("write", fd, packet_of(buffer, len), 0);
+}
+
+long xnu_send(int fd, const void *buffer, size_t len, int flags)
+{
+	if (flags & ~(XNU_MSG_DONTWAIT | XNU_MSG_NOSIGNAL))
+		die("send() with flags %#x is not known here", (unsigned)flags);
+	return do_write("send", fd, packet_of(buffer, len), flags);
 }
 
 long xnu_writev(int fd, const void *iov, int n)
 {
+	const struct area area = { .iov = iov, .n = (unsigned)n };
+
 	if (n <= 0 || n > XNU_IOV_MAX) {
 		begin("writev", NULL, "%d, n %d", fd, n);
 		return end(XNU_EINVAL, 0);
 	}
-	return do_write("writev", fd, gather(iov, (unsigned)n));
+	return do_write("writev", fd, gather(&area), 0);
 }
 
-static long do_read(const char *call, int fd, const uint8_t *iov, int n)
+static long do_read(const char *call, int fd, const struct area *area,
+		    int flags)
 {
+	const bool fits = area->n > 0 && area->n <= XNU_IOV_MAX;
 	struct file *file = file_of(fd);
 	struct packet *packet = NULL;
 	size_t got = 0;
-	int flags = 0, error;
+	int told = 0, error;
 
-	if (!begin(call, NULL, "%d, %zu bytes", fd,
-		   n > 0 && n <= XNU_IOV_MAX ? total(iov, (unsigned)n) : 0))
+	if (!begin(call, NULL, "%d, %zu bytes", fd, fits ? total(area) : 0))
 		return end(xnu_errno, 0);
-	if (n <= 0 || n > XNU_IOV_MAX)
+	if (!fits)
 		return end(XNU_EINVAL, 0);
-	error = file ? may_receive(file, 0) : XNU_EBADF;
+	error = file ? may_receive(file, flags) : XNU_EBADF;
 	if (!error)
-		got = receive(file, iov, (unsigned)n, &packet, &flags);
+		got = receive(file, area, &packet, &told);
 	packet_free(packet);	/* nobody asked for its fds: dom_dispose */
 	return end(error, (long)got);
 }
 
+static long read_into(const char *call, int fd, void *buffer, size_t len,
+		      int flags)
+{
+	const struct area area = { .n = 1, .direct = buffer, .len = len };
+
+	return do_read(call, fd, &area, flags);
+}
+
 long xnu_read(int fd, void *buffer, size_t len)
 {
-	uint8_t iov[XNU_IOVEC_SIZE];
+	return read_into("read", fd, buffer, len, 0);
+}
 
-	put64(iov, (uint64_t)(uintptr_t)buffer);
-	put64(iov + 8, len);
-	return do_read("read", fd, iov, 1);
+long xnu_recv(int fd, void *buffer, size_t len, int flags)
+{
+	if (flags & ~XNU_MSG_DONTWAIT)
+		die("recv() with flags %#x is not known here", (unsigned)flags);
+	return read_into("recv", fd, buffer, len, flags);
 }
 
 long xnu_readv(int fd, const void *iov, int n)
 {
-	return do_read("readv", fd, iov, n);
+	const struct area area = { .iov = iov, .n = n > 0 ? (unsigned)n : 0 };
+
+	return do_read("readv", fd, &area, 0);
 }
 
 /* --- messages --- */
@@ -249,9 +292,9 @@ static int take_message(const uint8_t *bytes, struct message *m)
 	m->flags = (int)get32(bytes + XNU_MSG_FLAGS);
 	if (n <= 0 || n > XNU_IOV_MAX)
 		return XNU_EMSGSIZE;
-	m->n = (unsigned)n;
-	m->iov = user(get64(bytes + XNU_MSG_IOV),
-		      (uint64_t)XNU_IOVEC_SIZE * m->n);
+	m->data.n = (unsigned)n;
+	m->data.iov = user(get64(bytes + XNU_MSG_IOV),
+			   (uint64_t)XNU_IOVEC_SIZE * m->data.n);
 	return 0;
 }
 
@@ -267,7 +310,7 @@ static int receive_message(struct file *file, uint8_t *bytes, int flags,
 		error = may_receive(file, flags);
 	if (error)
 		return error;
-	*got = receive(file, m.iov, m.n, &packet, &told);
+	*got = receive(file, &m.data, &packet, &told);
 	if (m.named)
 		die("the sender's name is asked for: not known here");
 	if (m.control && packet && packet->n_rights)
@@ -306,7 +349,7 @@ static int send_message(struct file *file, const uint8_t *bytes, int flags,
 		return error;
 	if (m.named)
 		die("sendmsg() to a name is not known here");
-	packet = gather(m.iov, m.n);
+	packet = gather(&m.data);
 	*sent = packet->len;
 	if (m.control) {
 		if (file->kind != KIND_LOCAL)
@@ -391,7 +434,7 @@ static int receive_batch(struct file *file, uint8_t *msgs, unsigned *n,
 		struct packet *packet = NULL;
 
 		put64(each + XNU_MSG_DATALEN,
-		      receive(file, m[i].iov, m[i].n, &packet, &told));
+		      receive(file, &m[i].data, &packet, &told));
 		packet_free(packet);
 	}
 	*n = i;
@@ -426,7 +469,7 @@ static int send_batch(struct file *file, const uint8_t *msgs, unsigned *n)
 	if (error)
 		return error;
 	for (i = 0; i < *n; i++) {
-		error = send_packet(file, gather(m[i].iov, m[i].n), 0);
+		error = send_packet(file, gather(&m[i].data), 0);
 		if (error)
 			break;
 	}

@@ -43,6 +43,7 @@ struct file {
 	unsigned refs;
 	bool privileged;	/* SS_PRIV: root made it */
 	bool nonblock, nosigpipe, loopback;
+	bool times_out, receives_no_more;
 	uint32_t bound_if;
 	struct queue in;
 
@@ -232,6 +233,11 @@ void routes_of_interface(unsigned index);
 int route_output(struct file *file, const uint8_t *message, size_t len);
 const char *route_type(const uint8_t *message, size_t len);
 void route_show(struct text *text, const uint8_t *message, size_t len);
+
+void put_name(uint8_t *message, size_t *len, int family, const uint8_t *ip,
+	      unsigned index);
+void put_mask(uint8_t *message, size_t *len, int family, const uint8_t *mask,
+	      bool whole6);
 
 /* local.c */
 int local_send(struct file *file, struct packet *packet, int flags);

@@ -97,11 +97,21 @@ static int socket_setopt(struct file *file, int option, const void *value,
 		if (len < sizeof(uint32_t))
 			return XNU_EINVAL;
 		break;
+	case XNU_SO_RCVTIMEO:
+	case XNU_SO_SNDTIMEO:
+		if (len < XNU_TIMEVAL_SIZE)
+			return XNU_EINVAL;
+		break;
 	default:
 		die("setsockopt(SOL_SOCKET, %#x) is not known here",
 		    (unsigned)option);
 	}
-	if (option == XNU_SO_NOSIGPIPE)
+	if (option == XNU_SO_RCVTIMEO)	/* seconds, and microseconds */
+		file->times_out = get64(value) ||
+				  get32((const uint8_t *)value + 8);
+	else if (option == XNU_SO_SNDTIMEO)
+		return 0;	/* nothing sent ever waits here */
+	else if (option == XNU_SO_NOSIGPIPE)
 		file->nosigpipe = get32(value) != 0;
 	else if (option == XNU_SO_USELOOPBACK)
 		file->loopback = get32(value) != 0;

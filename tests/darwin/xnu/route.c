@@ -362,7 +362,7 @@ void routes_of_address(uint32_t ifa)
 	}
 }
 
-/* if_rtdel(), when the interface goes. */
+/* bsd/net/if.c, if_rtproto_del(), if_rtdel(): when a protocol is detached. */
 void routes_of_interface(unsigned index)
 {
 	for (unsigned i = 0; i < XNU_ROUTES; i++) {

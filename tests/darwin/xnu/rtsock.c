@@ -135,8 +135,8 @@ static int take_apart(struct request *r, const struct file *file)
 
 /* --- answers --- */
 
-static void put_name(uint8_t *message, uint16_t *len, int family,
-		     const uint8_t *ip, unsigned index)
+void put_name(uint8_t *message, size_t *len, int family, const uint8_t *ip,
+	      unsigned index)
 {
 	uint8_t *name = message + *len;
 
@@ -150,25 +150,35 @@ static void put_name(uint8_t *message, uint16_t *len, int family,
 		name[0] = XNU_SIN6_SIZE;
 		memcpy(name + XNU_SIN6_ADDR, ip, 16);
 		break;
-	default:
+	case XNU_AF_LINK:
 		name[0] = XNU_SDL_SIZE;
 		put16(name + XNU_SDL_INDEX, (uint16_t)index);
 		break;
+	default:	/* a name that is none */
+		break;
 	}
-	*len = (uint16_t)(*len + round4(name[0]));
+	*len += round4(name[0]);
 }
 
-/* in_socktrim(): a mask in the table ends with its last byte that is not 0. */
-static void put_mask(uint8_t *message, uint16_t *len, const struct route *r)
+/*
+ * route.c, rtm_scrub(), sa_trim(): a mask ends with its last byte that is not
+ * 0, and has no length if there is none; IPv6's is whole in some messages.  Its
+ * family is whatever rn_addmask() has left there: all ones.
+ */
+void put_mask(uint8_t *message, size_t *len, int family, const uint8_t *mask,
+	      bool whole6)
 {
-	const size_t from = r->family == XNU_AF_INET ? XNU_SIN_ADDR
-						      : XNU_SIN6_ADDR;
-	const unsigned bytes = (mask_len(r->family, r->mask) + 7) / 8;
+	const size_t from = family == XNU_AF_INET ? XNU_SIN_ADDR
+						   : XNU_SIN6_ADDR;
+	const unsigned bytes = (mask_len(family, mask) + 7) / 8;
 	uint8_t *name = message + *len;
 
+	memset(name + 1, 0xff, bytes ? from - 1 : 0);
 	name[0] = (uint8_t)(bytes ? from + bytes : 0);
-	memcpy(name + from, r->mask, bytes);
-	*len = (uint16_t)(*len + round4(name[0]));
+	memcpy(name + from, mask, bytes);
+	if (whole6 && family == XNU_AF_INET6)
+		name[0] = XNU_SIN6_SIZE;
+	*len += round4(name[0]);
 }
 
 /* route_output(), "report": what the table has, with IFP and IFA on request. */
@@ -179,21 +189,22 @@ static struct packet *answer_route(const struct request *q,
 	const struct address *a = address_with_id(r->ifa);
 	uint8_t *m = packet->bytes;
 	uint32_t names = XNU_RTA_DST | XNU_RTA_GATEWAY;
-	uint16_t len = XNU_RTM_SIZE;
+	size_t len = XNU_RTM_SIZE;
 
 	memcpy(m, q->bytes, XNU_RTM_SIZE);
 	put_name(m, &len, r->family, r->key, 0);
 	put_name(m, &len, r->gateway_family, r->gateway, r->gateway_index);
 	if (r->has_mask) {
 		names |= XNU_RTA_NETMASK;
-		put_mask(m, &len, r);
+		put_mask(m, &len, r->family, r->mask,
+			 m[XNU_RTM_TYPE] != XNU_RTM_GET);
 	}
 	if (a && get32(m + XNU_RTM_ADDRS) & (XNU_RTA_IFP | XNU_RTA_IFA)) {
 		names |= XNU_RTA_IFP | XNU_RTA_IFA;
 		put_name(m, &len, XNU_AF_LINK, a->ip, r->index);
 		put_name(m, &len, a->family, a->ip, 0);
 	}
-	put16(m + XNU_RTM_MSGLEN, len);
+	put16(m + XNU_RTM_MSGLEN, (uint16_t)len);
 	put16(m + XNU_RTM_INDEX, (uint16_t)r->index);
 	put32(m + XNU_RTM_FLAGS, r->flags);
 	put32(m + XNU_RTM_ADDRS, names);
@@ -234,6 +245,7 @@ static void tell_all(const struct file *asker, struct packet *packet,
 			again |= told[j] == file;
 		if (again || !hears(file, family) ||
 		    (file == asker && !file->loopback) ||
+		    file->receives_no_more ||
 		    file->in.bytes + packet->len > RECEIVE_SPACE)
 			continue;
 		told[n++] = file;
@@ -256,6 +268,19 @@ static int add(const struct request *r)
 			 NULL);
 }
 
+/* RTM_GET: the best match; with a mask, the one of its key that has that. */
+static const struct route *look_up(const struct request *r)
+{
+	const struct route *found = route_find(r->dst.family, r->dst.ip,
+					       r->scope);
+	struct name key = { .family = r->dst.family };
+
+	if (!found || !r->mask.given)
+		return found;
+	memcpy(key.ip, found->key, sizeof(key.ip));
+	return route_exact(&key, &r->mask, found->scope);
+}
+
 static int run(const struct request *r, struct packet **answer)
 {
 	struct route route;
@@ -275,10 +300,7 @@ static int run(const struct request *r, struct packet **answer)
 		if (r->dst.family != XNU_AF_INET &&
 		    r->dst.family != XNU_AF_INET6)
 			return XNU_EAFNOSUPPORT;
-		found = r->mask.given
-				? route_exact(&r->dst, &r->mask, r->scope)
-				: route_find(r->dst.family, r->dst.ip,
-					     r->scope);
+		found = look_up(r);
 		if (!found)
 			return XNU_ESRCH;
 		*answer = answer_route(r, found);

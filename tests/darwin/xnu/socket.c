@@ -177,6 +177,10 @@ static const char *fcntl_name(int command)
 		return "F_GETFL";
 	case XNU_F_SETFL:
 		return "F_SETFL";
+	case XNU_F_SETNOSIGPIPE:
+		return "F_SETNOSIGPIPE";
+	case XNU_F_GETNOSIGPIPE:
+		return "F_GETNOSIGPIPE";
 	default:
 		die("fcntl() %d is not known here", command);
 	}
@@ -216,6 +220,12 @@ int xnu_fcntl(int fd, int command, long argument)
 		break;
 	case XNU_F_SETFL:
 		error = set_flags(file, argument);
+		break;
+	case XNU_F_SETNOSIGPIPE:
+		file->nosigpipe = argument != 0;
+		break;
+	case XNU_F_GETNOSIGPIPE:
+		result = file->nosigpipe;
 		break;
 	default:
 		error = duplicate(file, argument,
@@ -267,6 +277,30 @@ int xnu_close(int fd)
 	return (int)end(error, 0);
 }
 
+/*
+ * uipc_socket.c, soshutdownlock_final(), sorflush(): of a routing socket, which
+ * counts as connected.  What has come is gone, and nothing comes any more.
+ */
+int xnu_shutdown(int fd, int how)
+{
+	struct file *file = file_of(fd);
+
+	if (!begin("shutdown", NULL, "%d, %d", fd, how))
+		return (int)end(xnu_errno, 0);
+	if (!file)
+		return (int)end(XNU_EBADF, 0);
+	if (how < XNU_SHUT_RD || how > XNU_SHUT_RDWR)
+		return (int)end(XNU_EINVAL, 0);
+	if (file->kind != KIND_ROUTE || how != XNU_SHUT_RD)
+		die("shutdown(%d) of a socket of family %d: not known here",
+		    how, file->domain);
+	if (file->receives_no_more)
+		return (int)end(XNU_ENOTCONN, 0);
+	file->receives_no_more = true;
+	queue_clear(&file->in);
+	return (int)end(0, 0);
+}
+
 /* --- poll() --- */
 
 #define POLLFD_SIZE	8
@@ -277,7 +311,7 @@ static uint16_t ready(const struct file *file, uint16_t wanted)
 
 	if (!file)
 		return XNU_POLLNVAL;
-	if (file->in.first)
+	if (file->in.first || file->receives_no_more)
 		events |= XNU_POLLIN;
 	if (file->peer_gone)
 		return (uint16_t)(((events | XNU_POLLIN) & wanted) |

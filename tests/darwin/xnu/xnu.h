@@ -36,9 +36,13 @@ int xnu_fcntl(int fd, int command, long argument);
 int xnu_dup(int fd);
 int xnu_dup2(int fd, int wanted);
 int xnu_close(int fd);
+int xnu_shutdown(int fd, int how);
 int xnu_poll(void *pollfds, unsigned n, int timeout);
 long xnu_read(int fd, void *buffer, size_t len);
 long xnu_write(int fd, const void *buffer, size_t len);
+/* recvfrom() and sendto() without a name. */
+long xnu_recv(int fd, void *buffer, size_t len, int flags);
+long xnu_send(int fd, const void *buffer, size_t len, int flags);
 /* An array of 16 bytes each, { pointer, length }. */
 long xnu_readv(int fd, const void *iov, int n);
 long xnu_writev(int fd, const void *iov, int n);
@@ -47,6 +51,10 @@ long xnu_recvmsg(int fd, void *msg, int flags);
 long xnu_sendmsg(int fd, const void *msg, int flags);
 long xnu_recvmsg_x(int fd, void *msgs, unsigned n, int flags);
 long xnu_sendmsg_x(int fd, const void *msgs, unsigned n, int flags);
+
+/* { CTL_NET, PF_ROUTE, 0, family, what, argument }; nothing new can be set. */
+int xnu_sysctl(const int *name, unsigned n, void *old, size_t *oldlen,
+	       const void *new, size_t newlen);
 
 /* --- functions of libSystem --- */
 
