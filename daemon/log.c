@@ -9,6 +9,7 @@
 
 #include <event2/event.h>
 
+#include "../policy/plain.h"
 #include "limits.h"
 
 #define LINE_MAX_BYTES 1024
@@ -30,10 +31,9 @@ static void write_line(int level, const char *fmt, va_list ap)
 	n += m < 0 ? 0 : m;
 	if (n > (int)sizeof(line) - 2)
 		n = (int)sizeof(line) - 2;
-	/* A client's words may be in it: no control bytes, one line. */
-	for (int i = 0; i < n; i++)
-		if ((unsigned char)line[i] < ' ' || line[i] == 0x7f)
-			line[i] = '?';
+	line[n] = '\0';
+	/* Words of others may be in it; and it is one line. */
+	make_plain(line);
 	line[n++] = '\n';
 	/* One write a line, so that lines of two processes do not mix. */
 	if (write(STDERR_FILENO, line, (size_t)n) < 0)

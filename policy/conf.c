@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "plain.h"
+
 struct scanner {
 	const char *file;
 	unsigned line;
@@ -31,9 +33,7 @@ void conf_label(char label[POLICY_LABEL_MAX + 1], const char *file)
 			 file + n - (POLICY_LABEL_MAX - 3));
 	else
 		memcpy(label, file, n + 1);
-	for (char *c = label; *c; c++)
-		if ((unsigned char)*c < 0x20 || *c == 0x7f)
-			*c = '?';
+	make_plain(label);
 }
 
 int conf_fault(struct policy_fault *fault, const char *file, unsigned line,

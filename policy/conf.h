@@ -54,7 +54,7 @@ int conf_fault(struct policy_fault *fault, const char *file, unsigned line,
 	       const char *key, const char *fmt, ...)
 	__attribute__((format(printf, 5, 6)));
 
-/* file as it is shown: without control bytes, long ones by their end. */
+/* file as it is shown: made plain, long ones by their end. */
 void conf_label(char label[POLICY_LABEL_MAX + 1], const char *file);
 
 /* Without white space at both ends; the end is cut off in place. */

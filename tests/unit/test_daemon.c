@@ -2,6 +2,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <check.h>
 #include <libmnl/libmnl.h>
@@ -10,6 +12,7 @@
 #include <linux/rtnetlink.h>
 
 #include "../../daemon/limits.h"
+#include "../../daemon/log.h"
 #include "../../daemon/mirror.h"
 #include "../../daemon/refuse.h"
 #include "../../daemon/registry.h"
@@ -1307,6 +1310,43 @@ START_TEST(kernel_errors_are_no_words_of_policy_or_protocol)
 }
 END_TEST
 
+/* --- log ---------------------------------------------------------------- */
+
+/* What a call writes there, in a static buffer. */
+static const char *logged(const char *text)
+{
+	static char line[2048];
+	int file = memfd_create("log", MFD_CLOEXEC);
+	int terminal = dup(STDERR_FILENO);
+	ssize_t n;
+
+	ck_assert_int_eq(dup2(file, STDERR_FILENO), STDERR_FILENO);
+	log_line(LOG_NOTICE, "%s", text);
+	ck_assert_int_eq(dup2(terminal, STDERR_FILENO), STDERR_FILENO);
+	n = pread(file, line, sizeof(line) - 1, 0);
+	ck_assert_int_gt(n, 0);
+	line[n] = '\0';
+	close(file);
+	close(terminal);
+	return line;
+}
+
+START_TEST(log_has_nothing_that_a_terminal_obeys)
+{
+	char text[2000];
+
+	unsetenv("JOURNAL_STREAM");
+	ck_assert_str_eq(logged("a\nb\033[2J\x7f\x9b" "2J\xc2\x9b" "2J"),
+			 "tuntapd: a?b?[2J??2J??2J\n");
+	ck_assert_str_eq(logged("J\xc3\xb6rg"), "tuntapd: J\xc3\xb6rg\n");
+	/* One that is cut off is one line as well, and no half character. */
+	for (size_t i = 0; i < sizeof(text); i += 2)
+		memcpy(text + i, "\xc3\xb6", 2);
+	text[sizeof(text) - 1] = '\0';
+	ck_assert_ptr_nonnull(strstr(logged(text), "\xc3\xb6?\n"));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("daemon");
@@ -1358,6 +1398,7 @@ int main(void)
 	tcase_add_test(t, rtnl_route_never_replaces);
 	tcase_add_test(t, rtnl_batch_holds_the_largest_open_and_says_when_full);
 	tcase_add_test(t, kernel_errors_are_no_words_of_policy_or_protocol);
+	tcase_add_test(t, log_has_nothing_that_a_terminal_obeys);
 	suite_add_tcase(s, t);
 	runner = srunner_create(s);
 	srunner_run_all(runner, CK_NORMAL);

@@ -375,6 +375,30 @@ START_TEST(long_file_name_is_shown_by_its_end)
 }
 END_TEST
 
+static const struct {
+	const char *from, *to;
+} plains[] = {
+	{ "tt0, J\xc3\xb6rg, \xe2\x82\xac, \xf0\x9f\x90\xa7",
+	  "tt0, J\xc3\xb6rg, \xe2\x82\xac, \xf0\x9f\x90\xa7" },
+	{ "\xc3\x9b\xc2\xa0", "\xc3\x9b\xc2\xa0" },
+	{ "\033[2J\r\n\x7f", "?[2J???" },
+	{ "\x9b" "2J", "?2J" },
+	{ "\xc2\x9b" "2J", "??2J" },
+	{ "\xc3", "?" },
+	{ "\xe2\x82", "??" },
+	{ "\xc3\033[2J", "??[2J" },
+	{ "\xff\xfe", "??" },
+};
+
+START_TEST(no_terminal_obeys_a_files_name)
+{
+	char label[POLICY_LABEL_MAX + 1];
+
+	conf_label(label, plains[_i].from);
+	ck_assert_str_eq(label, plains[_i].to);
+}
+END_TEST
+
 /* ---- folders ---- */
 
 static char root[64];
@@ -2190,6 +2214,8 @@ static TCase *text_case(void)
 	tcase_add_test(tc, names_need_a_resolver_and_numbers_do_not);
 	tcase_add_test(tc, resolver_that_fails_is_told_with_its_errno);
 	tcase_add_test(tc, long_file_name_is_shown_by_its_end);
+	tcase_add_loop_test(tc, no_terminal_obeys_a_files_name, 0,
+			    COUNT(plains));
 	return tc;
 }
 
