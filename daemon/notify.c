@@ -86,13 +86,15 @@ static unsigned long long watchdog_usec(void)
 static int start_watchdog(struct event_base *base, unsigned long long usec)
 {
 	/* Twice as often: one may be late. */
-	const struct timeval half = {
-		.tv_sec = (time_t)(usec / 2 / SECOND_USEC),
-		.tv_usec = (suseconds_t)(usec / 2 % SECOND_USEC),
+	unsigned long long least = NOTIFY_WATCHDOG_MS * 1000ULL;
+	unsigned long long every = usec / 2 < least ? least : usec / 2;
+	const struct timeval tv = {
+		.tv_sec = (time_t)(every / SECOND_USEC),
+		.tv_usec = (suseconds_t)(every % SECOND_USEC),
 	};
 
 	notify.watchdog = event_new(base, -1, EV_PERSIST, on_watchdog, NULL);
-	return notify.watchdog && event_add(notify.watchdog, &half) == 0 ?
+	return notify.watchdog && event_add(notify.watchdog, &tv) == 0 ?
 		0 : -ENOMEM;
 }
 

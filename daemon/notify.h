@@ -8,10 +8,14 @@
 
 struct event_base;
 
+/* Between two words to the watchdog at least, however often it wants one. */
+#define NOTIFY_WATCHDOG_MS	100
+
 /*
  * Takes NOTIFY_SOCKET and WATCHDOG_USEC from the environment.  From then on the
- * loop tells the watchdog that it turns.  0, also where nobody asks, or -errno:
- * then whoever asks would wait in vain.
+ * loop tells the watchdog that it turns, twice in that time, but never sooner
+ * than NOTIFY_WATCHDOG_MS after the last time.  0, also where nobody asks, or
+ * -errno: then whoever asks would wait in vain.
  */
 int notify_start(struct event_base *base);
 void notify_stop(void);

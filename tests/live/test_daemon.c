@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../../daemon/notify.h"
 #include "harness.h"
 
 /* Linux 6.16; older headers do not have it. */
@@ -360,6 +361,33 @@ START_TEST(the_service_manager_is_told)
 }
 END_TEST
 
+#define WATCHED_MS	500
+
+START_TEST(no_watchdog_makes_the_daemon_spin)
+{
+	char path[128], text[128];
+	int64_t begun;
+	int n = 0;
+
+	rig_start(&rig, NULL);
+	rig_stop(&rig);
+	snprintf(path, sizeof(path), "%s/notify", rig.dir);
+	manager_at(path);
+	setenv("WATCHDOG_USEC", "1", 1);
+	rig_daemon(&rig, NULL);
+	manager_hears("READY=1");
+	manager_hears("WATCHDOG=1");
+	begun = now_ms();
+	sleep_ms(WATCHED_MS);
+	while (recv(manager, text, sizeof(text), MSG_DONTWAIT) > 0)
+		n++;
+	/* The first of them may have come late. */
+	ck_assert_int_le(n, (now_ms() - begun) / NOTIFY_WATCHDOG_MS + 1);
+	rig_end(&rig);
+	close(manager);
+}
+END_TEST
+
 START_TEST(the_watchdog_of_another_process_is_not_fed)
 {
 	char path[128], text[128];
@@ -525,6 +553,7 @@ int main(void)
 	tcase_add_test(t, sockets_passed_in_by_name);
 	tcase_add_test(t, a_passed_fd_that_is_no_listener_is_an_error);
 	tcase_add_test(t, the_service_manager_is_told);
+	tcase_add_test(t, no_watchdog_makes_the_daemon_spin);
 	tcase_add_test(t, the_watchdog_of_another_process_is_not_fed);
 	tcase_add_test(t, a_missing_device_node_is_told);
 	tcase_add_test(t, a_closed_device_node_is_told);
