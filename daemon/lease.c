@@ -532,6 +532,22 @@ static int make(struct held *held, const struct wire_open *open,
 	return error;
 }
 
+/*
+ * REFUSED, held back until nothing of the device is left.  Nobody ever had the
+ * lease: the refusal is about none.
+ */
+static void not_given(struct held *held, const struct wire_refused *why)
+{
+	struct conn *c = held->conn;
+
+	c->held = NULL;
+	conn_refuse(c, why);
+	c->held = held;
+	c->busy = true;
+	held->lease.state = WIRE_LEASE_ENDING;
+	lease_do_away(held);
+}
+
 void lease_open(struct conn *c, const struct wire_open *open,
 		const struct policy_terms *terms)
 {
@@ -574,15 +590,9 @@ void lease_open(struct conn *c, const struct wire_open *open,
 		registry_commit(&c->server->registry, &held->lease,
 				dev.ifindex);
 	if (error) {
-		/*
-		 * Held back until nothing of it is left.  Whatever its mark:
-		 * we made it just now, and it may have none yet.
-		 */
-		conn_refuse(c, &why);
-		c->busy = true;
+		/* Whatever its mark: we made it just now, it may have none. */
 		held->job.alias = NULL;
-		held->lease.state = WIRE_LEASE_ENDING;
-		lease_do_away(held);
+		not_given(held, &why);
 		return;
 	}
 	/* What was told of it before it was a lease's touched nobody. */

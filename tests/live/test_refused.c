@@ -163,6 +163,36 @@ START_TEST(refused_each_with_its_own_error)
 }
 END_TEST
 
+/* By the kernel, when the device was made already. */
+static const struct refusal late_one = {
+	.address = "10.9.0.1/24", .route = "10.20.0.0/16",
+	.gateway = "10.77.0.1", .error = -ENETUNREACH, .step = "route",
+	.says = { "10.77.0.1" },
+};
+
+START_TEST(a_refusal_is_about_no_lease_that_nobody_had)
+{
+	struct wire_message m = { .type = WIRE_MONITOR, .id = 5 };
+	int admin;
+
+	rig_start(&rig, NULL);
+	admin = raw_connect(rig.admin);
+	raw_send(admin, &m);
+	raw_receive(admin, &m);
+	ck_assert_uint_eq(m.type, WIRE_DONE);
+	as_nobody(try_open, (void *)(uintptr_t)&late_one);
+	raw_receive(admin, &m);
+	ck_assert_uint_eq(m.type, WIRE_NOTICE);
+	ck_assert_uint_eq(m.notice.kind, WIRE_NOTICE_REFUSED);
+	ck_assert_str_eq(m.notice.step, "route");
+	ck_assert_uint_eq(m.notice.uid, NOBODY);
+	ck_assert_str_eq(m.notice.lease, "");
+	ck_assert_str_eq(m.notice.name, "");
+	close(admin);
+	rig_end(&rig);
+}
+END_TEST
+
 /* The next client is served as if nothing had been. */
 static void still_serves(void)
 {
@@ -1086,6 +1116,7 @@ int main(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, refused_each_with_its_own_error, 0,
 			    sizeof(refusals) / sizeof(*refusals));
+	tcase_add_test(t, a_refusal_is_about_no_lease_that_nobody_had);
 	tcase_add_test(t, trailing_bytes);
 	tcase_add_test(t, half_a_message_then_silence);
 	tcase_add_test(t, a_frame_that_drips);
