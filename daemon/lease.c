@@ -280,6 +280,14 @@ void lease_handed_over(struct held *held)
 	count_waiting(held, 0);
 }
 
+static const char *const goings[] = {
+	[OS_GOING_UNSEEN] = "is no longer here: deleted, or moved to another "
+			    "network namespace",
+	[OS_GOING_DELETED] = "was deleted",
+	[OS_GOING_MOVED] = "was moved to another network namespace, where no "
+			   "lease is",
+};
+
 void lease_device_gone(const struct os_link *link, struct server *server)
 {
 	struct lease *lease = registry_find(&server->registry, link->ifindex);
@@ -292,15 +300,15 @@ void lease_device_gone(const struct os_link *link, struct server *server)
 	if (held->working)
 		return;		/* goes on when the worker is done */
 	if (held->conn) {
-		snprintf(held->why, sizeof(held->why), "%s", link->moved ?
-			 "was moved to another network namespace, where no "
-			 "lease is" : "was deleted");
+		snprintf(held->why, sizeof(held->why), "%s",
+			 goings[link->going]);
 		/* A client that dies may lose its socket a little later. */
 		lease->state = WIRE_LEASE_DELETED;
 		lease_wait(held, LIMIT_LINGER_MS);
 	} else {
 		if (lease->state == WIRE_LEASE_ORPHAN)
-			tell_end(held, WIRE_NOTICE_DELETED, "was deleted");
+			tell_end(held, WIRE_NOTICE_DELETED,
+				 goings[link->going]);
 		held_free(held);
 	}
 }
@@ -583,7 +591,8 @@ void lease_open(struct conn *c, const struct wire_open *open,
 	 */
 	if (!error && !mirror_update() && !mirror_link(dev.ifindex)) {
 		error = refuse(&why, WIRE_E_BUSY, "create", "another process "
-			       "deleted the device while it was being made");
+			       "deleted the device while it was being made, or "
+			       "moved it to another network namespace");
 		dev.ifindex = 0;
 	}
 	if (dev.ifindex)

@@ -208,11 +208,11 @@ static void count_event(struct link *link)
 		mirror.listener.storm(link->os.ifindex);
 }
 
-static void link_gone(struct link *link, bool moved)
+static void link_gone(struct link *link, enum os_going how)
 {
 	struct os_link os = link->os;
 
-	os.moved = moved;
+	os.going = how;
 	if (!mirror.dumping)
 		doubt_loose();
 	forget_link(link);
@@ -229,7 +229,7 @@ static void on_link(void *arg, const struct os_link *os, bool gone)
 	(void)arg;
 	if (gone) {
 		if (link)
-			link_gone(link, os->moved);
+			link_gone(link, os->going);
 		return;
 	}
 	known = link && link->known;
@@ -468,7 +468,7 @@ static void sweep(void)
 		sweep_addresses(link);
 		sweep_routes(&link->routes);
 		if (link->epoch != mirror.epoch)
-			link_gone(link, false);
+			link_gone(link, OS_GOING_UNSEEN);
 	}
 }
 

@@ -130,6 +130,13 @@ void os_devices_delete(struct os_deletion *d, unsigned n);
  */
 int os_devices_doom(const unsigned *ifindexes, unsigned n);
 
+/* How a link went. */
+enum os_going {
+	OS_GOING_UNSEEN,	/* it is no longer there, is all that is known */
+	OS_GOING_DELETED,
+	OS_GOING_MOVED,		/* to another network namespace */
+};
+
 /* What the host has: told by a first dump and then as it changes. */
 struct os_link {
 	unsigned ifindex;
@@ -139,7 +146,7 @@ struct os_link {
 	uint32_t mtu;
 	uint8_t mac[6];
 	uint16_t type;		/* ARPHRD_* */
-	bool moved;		/* gone: to another network namespace */
+	enum os_going going;	/* of one that is gone */
 	/* Of a TUN/TAP device, else all 0. */
 	uint8_t layer;		/* enum wire_layer */
 	bool persist, vnet_hdr, has_owner, has_group;

@@ -188,6 +188,8 @@ static void parse_link(const struct nlmsghdr *nlh, struct os_link *ret)
 		.up = ifi->ifi_flags & IFF_UP,
 		.type = ifi->ifi_type,
 	};
+	if (nlh->nlmsg_type == RTM_DELLINK)
+		ret->going = OS_GOING_DELETED;
 	mnl_attr_for_each(attr, nlh, sizeof(*ifi)) {
 		switch (mnl_attr_get_type(attr)) {
 		case IFLA_IFNAME:
@@ -211,7 +213,8 @@ static void parse_link(const struct nlmsghdr *nlh, struct os_link *ret)
 			ret->link_group = get_u32(attr);
 			break;
 		case IFLA_NEW_NETNSID:
-			ret->moved = nlh->nlmsg_type == RTM_DELLINK;
+			if (nlh->nlmsg_type == RTM_DELLINK)
+				ret->going = OS_GOING_MOVED;
 			break;
 		case IFLA_LINKINFO:
 			info = attr;

@@ -544,6 +544,54 @@ START_TEST(what_was_moved_away_and_back_is_deleted)
 }
 END_TEST
 
+static int monitor(void)
+{
+	struct wire_message m = { .type = WIRE_MONITOR, .id = 5 };
+	int sock = raw_connect(rig.admin);
+
+	raw_send(sock, &m);
+	raw_receive(sock, &m);
+	ck_assert_uint_eq(m.type, WIRE_DONE);
+	return sock;
+}
+
+static void notices(int sock, enum wire_notice_kind kind, const char *text)
+{
+	struct wire_message m;
+
+	raw_receive(sock, &m);
+	ck_assert_uint_eq(m.type, WIRE_NOTICE);
+	ck_assert_uint_eq(m.notice.kind, kind);
+	ck_assert_msg(strstr(m.notice.text, text) != NULL, "it says \"%s\"",
+		      m.notice.text);
+}
+
+/* Also of a device whose client has not come back. */
+START_TEST(that_it_was_moved_is_not_told_as_deleted)
+{
+	const struct rig_options o = { .policy = revokes, .grace = "30" };
+	struct holder h;
+	pid_t there;
+	int sock;
+
+	rig_start(&rig, &o);
+	start(&h, &tun);
+	rig_kill(&rig, SIGKILL);
+	kill(h.c.pid, SIGSTOP);
+	rig_daemon(&rig, &o);
+	there = other_namespace();
+	sock = monitor();
+	notices(sock, WIRE_NOTICE_WAITS, "");
+	goes_away("tt0", there);
+	notices(sock, WIRE_NOTICE_DELETED, "was moved to another network "
+		"namespace");
+	close(sock);
+	client_kill(&h.c, SIGKILL);
+	end_namespace(there);
+	rig_end(&rig);
+}
+END_TEST
+
 /* --- many at once ------------------------------------------------------- */
 
 #define MANY 64
@@ -1911,6 +1959,7 @@ int main(void)
 	tcase_add_loop_test(t, what_an_admin_does_is_told, 0,
 			    sizeof(doings) / sizeof(*doings));
 	tcase_add_loop_test(t, what_was_moved_away_and_back_is_deleted, 0, 2);
+	tcase_add_test(t, that_it_was_moved_is_not_told_as_deleted);
 	tcase_add_loop_test(t, many_go_together_and_no_other, 0, 2);
 	tcase_add_loop_test(t, a_lease_is_known_in_full, 0, 2);
 	tcase_add_loop_test(t, a_full_lease_is_known_in_full, 0,

@@ -245,6 +245,7 @@ END_TEST
 /* A fake of the events' source alone; the real one is run by live tests. */
 static struct os_watcher tell;
 static unsigned gone[8], n_gone;
+static enum os_going going;
 static const struct os_link *at_start;	/* the host has it, or NULL */
 
 int os_watch_start(const struct os_watcher *watcher, struct wire_refused *why)
@@ -287,6 +288,7 @@ int os_watch_again(void)
 static void on_gone(const struct os_link *link)
 {
 	gone[n_gone++] = link->ifindex;
+	going = link->going;
 }
 
 static struct os_link was, is;		/* of the last change */
@@ -1102,6 +1104,8 @@ START_TEST(mirror_tells_what_a_new_dump_no_longer_has)
 	tell.dump(tell.arg, false);
 	ck_assert_uint_eq(n_gone, 1);
 	ck_assert_uint_eq(gone[0], 4);
+	/* Deleted or moved away, nobody knows. */
+	ck_assert_int_eq(going, OS_GOING_UNSEEN);
 	ck_assert_ptr_nonnull(mirror_link(3));
 	ck_assert_ptr_null(owner("10.0.0.1"));
 	mirror_stop();
