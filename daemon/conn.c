@@ -118,36 +118,51 @@ static void give_up(struct conn *c, enum wire_error code, const char *text)
 	c->finishing = true;
 }
 
+/* It is out, or not to go out any more. */
+static void forget_output(struct conn *c)
+{
+	if (c->out)
+		sys_wipe(c->out, c->out_len);
+	free(c->out);
+	c->out = NULL;
+	c->out_len = c->out_off = 0;
+	c->owing = false;
+}
+
+/*
+ * The fds ride on the header alone: the frame is whole only when our copies are
+ * closed, so that a client that ends the device at once finds it gone.
+ */
+static int send_fds(struct conn *c)
+{
+	int error = frame_send(c->fd, c->out, WIRE_HEADER_LEN, &c->out_off,
+			       c->held->fds, c->held->job.n_fds);
+
+	if (c->out_off > 0) {
+		c->handed = c->held->job.n_fds;
+		lease_handed_over(c->held);
+	} else if (error == -ETOOMANYREFS) {
+		/* Bytes can be sent: another answer, and it is held back. */
+		forget_output(c);
+		c->sending = false;
+		lease_not_handed_over(c->held);
+		return 0;
+	}
+	return error;
+}
+
 /* Sends what there is.  0, -EAGAIN, or -errno when the peer is lost. */
 static int flush(struct conn *c)
 {
 	int error = 0;
 
-	if (c->busy)
-		return 0;
-	if (c->held && c->held->job.n_fds > 0 && c->out) {
-		/*
-		 * The fds ride on the header alone: the frame is whole only
-		 * when our copies are closed, so that a client that ends the
-		 * device at once finds it gone.
-		 */
-		error = frame_send(c->fd, c->out, WIRE_HEADER_LEN, &c->out_off,
-				   c->held->fds, c->held->job.n_fds);
-		if (c->out_off > 0) {
-			c->handed = c->held->job.n_fds;
-			lease_handed_over(c->held);
-		}
-	}
-	if (!error)
-		error = frame_send(c->fd, c->out, c->out_len, &c->out_off,
-				   NULL, 0);
-	if (!error && c->out) {
-		sys_wipe(c->out, c->out_len);
-		free(c->out);
-		c->out = NULL;
-		c->out_len = c->out_off = 0;
-		c->owing = false;
-	}
+	if (!c->busy && c->held && c->held->job.n_fds > 0 && c->out)
+		error = send_fds(c);
+	if (error || c->busy)
+		return error;
+	error = frame_send(c->fd, c->out, c->out_len, &c->out_off, NULL, 0);
+	if (!error && c->out)
+		forget_output(c);
 	return error;
 }
 

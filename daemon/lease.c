@@ -523,6 +523,37 @@ static void settle(struct held *held, const struct wire_open *open,
 	memcpy(held->news.mac, dev->mac, sizeof(held->news.mac));
 }
 
+/*
+ * REFUSED, held back until nothing of the device is left.  Nobody ever had the
+ * lease: the refusal is about none.
+ */
+static void not_given(struct held *held, const struct wire_refused *why)
+{
+	struct conn *c = held->conn;
+
+	c->held = NULL;
+	conn_refuse(c, why);
+	c->held = held;
+	c->busy = true;
+	held->lease.state = WIRE_LEASE_ENDING;
+	lease_do_away(held);
+}
+
+void lease_not_handed_over(struct held *held)
+{
+	static const char text[] = "its descriptors could not be sent";
+	struct wire_refused why;
+
+	log_line_of(held->lease.uid, LOG_WARNING, "lease %s: %s of uid %u is "
+		    "taken back: %s", held->lease.id, held->lease.name,
+		    held->lease.uid, text);
+	tell_end(held, WIRE_NOTICE_REVOKED, text);
+	refuse(&why, WIRE_E_BUSY, "create", "more file descriptors than the "
+	       "daemon may have open are on their way to clients that have not "
+	       "received them; try again later");
+	not_given(held, &why);
+}
+
 /* Makes the device.  0, or -errno; it may hold fds then. */
 static int make(struct held *held, const struct wire_open *open,
 		struct os_device *dev, struct wire_refused *why)
@@ -538,22 +569,6 @@ static int make(struct held *held, const struct wire_open *open,
 	if (!error)
 		source_in_force(&held->source, guard);
 	return error;
-}
-
-/*
- * REFUSED, held back until nothing of the device is left.  Nobody ever had the
- * lease: the refusal is about none.
- */
-static void not_given(struct held *held, const struct wire_refused *why)
-{
-	struct conn *c = held->conn;
-
-	c->held = NULL;
-	conn_refuse(c, why);
-	c->held = held;
-	c->busy = true;
-	held->lease.state = WIRE_LEASE_ENDING;
-	lease_do_away(held);
 }
 
 void lease_open(struct conn *c, const struct wire_open *open,

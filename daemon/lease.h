@@ -96,6 +96,11 @@ void lease_open(struct conn *c, const struct wire_open *open,
 		const struct policy_terms *terms);
 /* Closes our copies of the fds: they are on their way to the client. */
 void lease_handed_over(struct held *held);
+/*
+ * The kernel does not take them, as too many are on their way: REFUSED instead
+ * of OPENED, of which nothing is out, and held until the device is gone.
+ */
+void lease_not_handed_over(struct held *held);
 /* The connection has ended, however it did. */
 void lease_end(struct held *held);
 /* Its device is there, held or not, and not about to go. */

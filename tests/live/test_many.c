@@ -440,6 +440,73 @@ START_TEST(who_receives_no_fds_stops_nobody)
 }
 END_TEST
 
+#define UNREAD	5	/* devices with so many queues, likewise */
+#define ANOTHER	2000
+
+static int monitor(void)
+{
+	struct wire_message m = { .type = WIRE_MONITOR, .id = 5 };
+	int sock = raw_connect(rig.admin);
+
+	raw_send(sock, &m);
+	raw_receive(sock, &m);
+	ck_assert_uint_eq(m.type, WIRE_DONE);
+	return sock;
+}
+
+static struct wire_notice notice(int sock, enum wire_notice_kind kind)
+{
+	struct wire_message m;
+
+	raw_receive(sock, &m);
+	ck_assert_uint_eq(m.type, WIRE_NOTICE);
+	ck_assert_uint_eq(m.notice.kind, kind);
+	return m.notice;
+}
+
+static bool gets_device(void *sock)
+{
+	struct wire_message m;
+
+	ask_for_device(*(int *)sock, 1);
+	raw_receive(*(int *)sock, &m);
+	return m.type == WIRE_OPENED;
+}
+
+/* They are those of connections that live: of these there may be more. */
+START_TEST(who_cannot_be_sent_his_fds_is_told_so)
+{
+	static const char policy[] =
+		"[rule all]\naction = allow\nuser = any\nkind = tun\n"
+		"name = tt%u-*\nmax-devices = 8\nmax-queues = 64\n";
+	const struct rig_options o = { .policy = policy };
+	int sock[UNREAD], other, admin;
+	struct wire_message m;
+
+	rig_start(&rig, &o);
+	rig_may_open(&rig, FILES);
+	for (int i = 0; i < UNREAD; i++) {
+		sock[i] = connect_as(NOBODY);
+		ask_for_device(sock[i], WIRE_QUEUES_MAX);
+		ck_assert(is_readable(sock[i]));
+	}
+	admin = monitor();
+	other = connect_as(ANOTHER);
+	ask_for_device(other, 1);
+	raw_receive(other, &m);
+	ck_assert_uint_eq(m.type, WIRE_REFUSED);
+	ck_assert_uint_eq(m.refused.code, WIRE_E_BUSY);
+	ck_assert(!link_exists("tt2000-0"));
+	notice(admin, WIRE_NOTICE_OPENED);
+	notice(admin, WIRE_NOTICE_REVOKED);
+	ck_assert_str_eq(notice(admin, WIRE_NOTICE_REFUSED).lease, "");
+	for (int i = 0; i < UNREAD; i++)
+		close(sock[i]);
+	ck_assert(eventually(gets_device, &other));
+	rig_end(&rig);
+}
+END_TEST
+
 #define RECEIVED_LATE	200	/* more than may be unreceived */
 
 /* However soon after each other: none is counted for longer than it is so. */
@@ -478,6 +545,7 @@ int main(void)
 	tcase_add_test(t, who_waits_does_not_starve_who_does_not);
 	tcase_add_test(t, a_user_fills_his_own_share_alone);
 	tcase_add_test(t, who_receives_no_fds_stops_nobody);
+	tcase_add_test(t, who_cannot_be_sent_his_fds_is_told_so);
 	tcase_add_test(t, who_has_received_them_late_may_open);
 	suite_add_tcase(s, t);
 	return live_main("many", s);
