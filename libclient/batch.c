@@ -19,7 +19,8 @@
 
 static size_t room_of(const struct ttd_device *dev)
 {
-	return dev->offload == TTD_OFFLOAD_PASS ? ROOM_PASS : ROOM_ORDINARY;
+	return dev->offload == TTD_OFFLOAD_PASS || packet_several() ?
+	       ROOM_PASS : ROOM_ORDINARY;
 }
 
 _Static_assert(TTD_HEADROOM >= PACKET_HEADER, "the header has no room");
@@ -61,11 +62,27 @@ static bool batch_ready(struct queue *q)
 	return q->batch;
 }
 
+/* In one call, where nobody knows before how long each is. */
+static int read_together(struct queue *q, struct ttd_packet *packets,
+			 unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		packets[i] = (struct ttd_packet){
+			.data = q->batch + i * ROOM_ONE + TTD_HEADROOM,
+			.len = (uint32_t)packet_max(q->dev->layer),
+			.flags = TTD_PKT_HEADROOM,
+		};
+	return queue_read_some_inside(q, packets, n);
+}
+
 static int recv_inside(struct queue *q, struct ttd_packet *packets, unsigned n)
 {
 	if (queue_is_pushed(q))
 		return -EBUSY;
-	return batch_ready(q) ? read_some(q, packets, n) : -ENOMEM;
+	if (!batch_ready(q))
+		return -ENOMEM;
+	return packet_several() && !q->dev->vnet ?
+	       read_together(q, packets, n) : read_some(q, packets, n);
 }
 
 int ttd_recv_batch(struct ttd_device *dev, unsigned queue,

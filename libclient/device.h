@@ -147,6 +147,9 @@ ssize_t queue_next(struct queue *q, bool whole, uint8_t **ret);
  */
 ssize_t queue_read_inside(struct queue *q, uint8_t *data,
 			  struct ttd_packet *ret);
+/* or several, as packet_read_some(), of a device without headers; */
+int queue_read_some_inside(struct queue *q, struct ttd_packet *packets,
+			   unsigned n);
 /* writes what is to be written, header included; */
 int queue_write_inside(struct queue *q, const void *buf, size_t len);
 /* a packet, with the header that the device wants; */

@@ -49,6 +49,16 @@ int packet_write(int fd, const void *buf, size_t len);
 int packet_write_pieces(int fd, const struct iovec *pieces, int n, size_t len);
 
 /*
+ * Several, where the system has a call for that, else the first alone.  How
+ * many, or -errno of the first.  What is read goes to where data points; len
+ * is the room there, and then as packet_read() tells it.  n is at most
+ * TTD_BATCH_MAX.
+ */
+bool packet_several(void);
+int packet_read_some(int fd, struct ttd_packet *packets, unsigned n);
+int packet_write_some(int fd, const struct ttd_packet *packets, unsigned n);
+
+/*
  * header.c: between the header and what struct ttd_packet says of it.  What the
  * kernel may say beyond that (VIRTIO_NET_HDR_F_DATA_VALID: it has seen the
  * checksum to be right) is dropped: whoever gets the packet next checks for

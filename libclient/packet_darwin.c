@@ -5,8 +5,10 @@
  */
 #include "packet.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <net/if.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -85,6 +87,101 @@ int packet_write(int fd, const void *buf, size_t len)
 	const struct iovec piece = { (void *)(uintptr_t)buf, len };
 
 	return packet_write_pieces(fd, &piece, 1, len);
+}
+
+/* --- several ------------------------------------------------------------ */
+
+/* A struct msghdr_x (bsd/sys/socket_private.h). */
+struct message {
+	void *name;
+	socklen_t name_len;
+	struct iovec *pieces;
+	int n_pieces;
+	void *control;
+	socklen_t control_len;
+	int flags;
+	size_t len;
+};
+
+typedef ssize_t several(int sock, struct message *messages, unsigned n,
+			int flags);
+
+/* Not in any header, and of no promise: there, or not. */
+static several *read_several, *write_several;
+static pthread_once_t sought = PTHREAD_ONCE_INIT;
+
+static void seek(void)
+{
+	*(void **)&read_several = dlsym(RTLD_DEFAULT, "recvmsg_x");
+	*(void **)&write_several = dlsym(RTLD_DEFAULT, "sendmsg_x");
+}
+
+/* n packets as messages, each behind its family. */
+struct batch {
+	uint8_t families[TTD_BATCH_MAX][FAMILY_LEN];
+	struct iovec pieces[TTD_BATCH_MAX][2];
+	struct message messages[TTD_BATCH_MAX];
+};
+
+static void batch_put(struct batch *b, unsigned i, void *data, size_t len)
+{
+	b->pieces[i][0] = (struct iovec){ b->families[i], FAMILY_LEN };
+	b->pieces[i][1] = (struct iovec){ data, len };
+	b->messages[i] = (struct message){ .pieces = b->pieces[i],
+					   .n_pieces = 2 };
+}
+
+bool packet_several(void)
+{
+	pthread_once(&sought, seek);
+	return read_several != NULL;
+}
+
+static int read_first(int fd, struct ttd_packet *packet)
+{
+	int r = packet_read(fd, packet->data, packet->len);
+
+	if (r < 0)
+		return r;
+	packet->len = (uint32_t)r;
+	return 1;
+}
+
+/* Where that call is not there, or fails, one packet says what there is. */
+int packet_read_some(int fd, struct ttd_packet *packets, unsigned n)
+{
+	struct batch b;
+	ssize_t got;
+	int i;
+
+	if (!packet_several() || n < 2)
+		return read_first(fd, packets);
+	for (unsigned k = 0; k < n; k++)
+		batch_put(&b, k, packets[k].data, packets[k].len);
+	got = read_several(fd, b.messages, n, MSG_DONTWAIT);
+	if (got <= 0)
+		return read_first(fd, packets);
+	for (i = 0; i < got && b.messages[i].len > FAMILY_LEN; i++)
+		packets[i].len = (uint32_t)(b.messages[i].len - FAMILY_LEN);
+	return i > 0 ? i : -EIO;
+}
+
+int packet_write_some(int fd, const struct ttd_packet *packets, unsigned n)
+{
+	unsigned k = 0;
+	struct batch b;
+	ssize_t sent;
+	int r;
+
+	pthread_once(&sought, seek);
+	for (; write_several && k < n && put_family(b.families[k],
+						    packets[k].data); k++)
+		batch_put(&b, k, packets[k].data, packets[k].len);
+	sent = k > 1 ? write_several(fd, b.messages, k, MSG_DONTWAIT) : 0;
+	if (sent > 0)
+		return (int)sent;
+	r = packet_write(fd, packets[0].data, packets[0].len);
+	return r < 0 ? r : 1;
 }
 
 /* There are no super-packets. */

@@ -57,6 +57,31 @@ int packet_write_pieces(int fd, const struct iovec *pieces, int n, size_t len)
 	return (size_t)written == len ? 0 : -EIO;
 }
 
+/* There is none for a tun: read(2) and write(2) are all that it has. */
+bool packet_several(void)
+{
+	return false;
+}
+
+int packet_read_some(int fd, struct ttd_packet *packets, unsigned n)
+{
+	int r = packet_read(fd, packets[0].data, packets[0].len);
+
+	(void)n;
+	if (r < 0)
+		return r;
+	packets[0].len = (uint32_t)r;
+	return 1;
+}
+
+int packet_write_some(int fd, const struct ttd_packet *packets, unsigned n)
+{
+	int r = packet_write(fd, packets[0].data, packets[0].len);
+
+	(void)n;
+	return r < 0 ? r : 1;
+}
+
 bool packet_offload(int fd)
 {
 	static const unsigned wishes[] = {

@@ -139,6 +139,14 @@ ssize_t queue_read_inside(struct queue *q, uint8_t *data,
 	return read_by(q, data, data, packet_max(q->dev->layer), ret);
 }
 
+int queue_read_some_inside(struct queue *q, struct ttd_packet *packets,
+			   unsigned n)
+{
+	int r = packet_read_some(q->fd, packets, n);
+
+	return r < 0 && r != -EAGAIN ? judge(q, r, false) : r;
+}
+
 /* What is left of a super-packet has a header that says nothing. */
 static ssize_t read_whole(struct queue *q)
 {
@@ -363,7 +371,9 @@ int queue_send_some_inside(struct queue *q, const struct ttd_packet *packets,
 	unsigned k = 1;
 	int r;
 
-	if (dev->vnet && !dev->header)
+	if (!dev->vnet)
+		return judge_write(q, packet_write_some(q->fd, packets, n));
+	if (!dev->header)
 		k = join_run(packets, n < TTD_BATCH_MAX ? n : TTD_BATCH_MAX,
 			     dev->layer == TTD_TAP, dev->udp, &j);
 	r = k > 1 ? send_joined(q, &j, packets, k) :

@@ -160,10 +160,142 @@ START_TEST(errors_are_told_apart)
 }
 END_TEST
 
+/* --- several ------------------------------------------------------------ */
+
+static unsigned calls;		/* of those below */
+static int broken;		/* what they fail with, or 0 */
+
+/* As recvmsg_x() and sendmsg_x(), which no kernel here has. */
+static ssize_t play(bool reads, int sock, struct message *messages, unsigned n)
+{
+	unsigned i;
+
+	calls++;
+	errno = broken;
+	if (broken)
+		return -1;
+	for (i = 0; i < n; i++) {
+		struct message *m = &messages[i];
+		struct msghdr msg = {
+			.msg_iov = m->pieces, .msg_iovlen = (size_t)m->n_pieces,
+		};
+		ssize_t r;
+
+		ck_assert(!m->name && !m->control && !m->flags && !m->len);
+		r = reads ? recvmsg(sock, &msg, MSG_DONTWAIT) :
+			    sendmsg(sock, &msg, MSG_DONTWAIT);
+		if (r < 0)
+			break;
+		m->len = reads ? (size_t)r : 0;
+	}
+	return i > 0 ? (ssize_t)i : -1;
+}
+
+static ssize_t play_read(int sock, struct message *m, unsigned n, int flags)
+{
+	ck_assert_int_eq(flags, MSG_DONTWAIT);
+	return play(true, sock, m, n);
+}
+
+static ssize_t play_write(int sock, struct message *m, unsigned n, int flags)
+{
+	ck_assert_int_eq(flags, MSG_DONTWAIT);
+	return play(false, sock, m, n);
+}
+
+static void setup_several(void)
+{
+	setup();
+	ck_assert(!packet_several());
+	read_several = play_read;
+	write_several = play_write;
+	ck_assert(packet_several());
+}
+
+static uint8_t room[3][16];
+
+static void make_room(struct ttd_packet packets[3])
+{
+	for (int i = 0; i < 3; i++)
+		packets[i] = (struct ttd_packet){ .data = room[i], .len = 16 };
+}
+
+static void kernel_sends_two(void)
+{
+	kernel_sends(before4, ipv4, sizeof(ipv4));
+	kernel_sends(before6, ipv6, sizeof(ipv6));
+}
+
+START_TEST(several_come_in_one_call)
+{
+	struct ttd_packet packets[3];
+
+	make_room(packets);
+	kernel_sends_two();
+	ck_assert_int_eq(packet_read_some(ours, packets, 3), 2);
+	ck_assert_uint_eq(calls, 1);
+	ck_assert_uint_eq(packets[0].len, sizeof(ipv4));
+	ck_assert_mem_eq(room[0], ipv4, sizeof(ipv4));
+	ck_assert_uint_eq(packets[1].len, sizeof(ipv6));
+	ck_assert_mem_eq(room[1], ipv6, sizeof(ipv6));
+	ck_assert_int_eq(packet_read_some(ours, packets, 3), -EAGAIN);
+}
+END_TEST
+
+START_TEST(several_go_in_one_call)
+{
+	struct ttd_packet packets[] = {
+		{ .data = (void *)(uintptr_t)ipv6, .len = sizeof(ipv6) },
+		{ .data = (void *)(uintptr_t)ipv4, .len = sizeof(ipv4) },
+		{ .data = (uint8_t[]){ 0x55, 1 }, .len = 2 },
+		{ .data = (void *)(uintptr_t)ipv4, .len = sizeof(ipv4) },
+	};
+
+	/* Up to what is no IP, which is the next one's first. */
+	ck_assert_int_eq(packet_write_some(ours, packets, 4), 2);
+	ck_assert_uint_eq(calls, 1);
+	kernel_has(before6, ipv6, sizeof(ipv6));
+	kernel_has(before4, ipv4, sizeof(ipv4));
+	ck_assert_int_eq(packet_write_some(ours, packets + 2, 2), -EINVAL);
+}
+END_TEST
+
+START_TEST(without_the_calls_it_is_one)
+{
+	struct ttd_packet packets[3];
+
+	if (_i == 0)
+		read_several = write_several = NULL;
+	else
+		broken = ENOSYS;
+	make_room(packets);
+	kernel_sends_two();
+	ck_assert_int_eq(packet_read_some(ours, packets, 3), 1);
+	ck_assert_uint_eq(packets[0].len, sizeof(ipv4));
+	packets[1] = packets[0];
+	ck_assert_int_eq(packet_write_some(ours, packets, 2), 1);
+	kernel_has(before4, ipv4, sizeof(ipv4));
+	ck_assert_uint_eq(calls, _i == 0 ? 0 : 2);
+}
+END_TEST
+
+START_TEST(one_that_is_none_ends_them)
+{
+	struct ttd_packet packets[3];
+
+	make_room(packets);
+	kernel_sends(before4, ipv4, sizeof(ipv4));
+	ck_assert_int_eq(write(kernel, before4, FAMILY_LEN), FAMILY_LEN);
+	ck_assert_int_eq(packet_read_some(ours, packets, 3), 1);
+	ck_assert_int_eq(write(kernel, before4, FAMILY_LEN), FAMILY_LEN);
+	ck_assert_int_eq(packet_read_some(ours, packets, 3), -EIO);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("utun");
-	TCase *t = tcase_create("framing");
+	TCase *t = tcase_create("framing"), *many = tcase_create("several");
 	SRunner *runner;
 	int failed;
 
@@ -177,6 +309,12 @@ int main(void)
 	tcase_add_test(t, a_full_device_says_so);
 	tcase_add_test(t, errors_are_told_apart);
 	suite_add_tcase(s, t);
+	tcase_add_checked_fixture(many, setup_several, teardown);
+	tcase_add_test(many, several_come_in_one_call);
+	tcase_add_test(many, several_go_in_one_call);
+	tcase_add_loop_test(many, without_the_calls_it_is_one, 0, 2);
+	tcase_add_test(many, one_that_is_none_ends_them);
+	suite_add_tcase(s, many);
 	runner = srunner_create(s);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);
