@@ -56,6 +56,7 @@ each	= $(MAKE) --no-print-directory -f tests/darwin/macos.mk \
 
 macos: $(ARCHS)
 	@$(call each,$(firstword $(ARCHS)),universal)
+	@sh tests/darwin/gate.sh $(OUT)
 $(ARCHS): ARCH = $@
 $(ARCHS): fetch
 	@sh tests/darwin/kept.sh $(OUT) $@ '$(CROSS)'
