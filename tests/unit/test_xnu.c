@@ -1116,6 +1116,8 @@ START_TEST(interfaces_are_listed)
 		ck_assert_uint_eq(at, header + XNU_SDL_SIZE);
 		ck_assert_uint_eq(get4(list + data + XNU_IFI_MTU), 1500);
 		ck_assert_mem_eq(list + header + XNU_SDL_DATA, "utun0", 5);
+		ck_assert_uint_eq(get4(list + at + XNU_IFM_ADDRS),
+				  XNU_RTA_NETMASK | XNU_RTA_IFA | XNU_RTA_BRD);
 		ck_assert_mem_eq(list + at + XNU_IFAM_SIZE, mask, 8);
 		ck_assert_mem_eq(list + at + XNU_IFAM_SIZE + 8, end, 16);
 		ck_assert_mem_eq(list + at + XNU_IFAM_SIZE + 24, end, 16);
@@ -1175,6 +1177,105 @@ START_TEST(answers_that_nobody_reads)
 	ck_assert_int_eq(xnu_read(fd, answer, sizeof(answer)), 0);
 	works(by_link(fd, XNU_RTM_DELETE, "fd20::", "ffff::", index, 0));
 	ck_assert_int_eq(xnu_read(fd, answer, sizeof(answer)), 0);
+}
+END_TEST
+
+/* The next message that was not asked for. */
+static unsigned told(int fd)
+{
+	uint8_t message[ROOM];
+
+	ck_assert_int_gt(xnu_recv(fd, message, sizeof(message), 0), 0);
+	return message[XNU_RTM_TYPE];
+}
+
+START_TEST(changes_are_told)
+{
+	const int inet = xnu_socket(INET, XNU_SOCK_DGRAM, 0);
+	const int six = xnu_socket(INET6, XNU_SOCK_DGRAM, 0);
+	const int all = routes();
+	const int only6 = xnu_socket(XNU_AF_ROUTE, XNU_SOCK_RAW, INET6);
+	int value = 1400;
+
+	utun();
+	works(xnu_fcntl(all, XNU_F_SETFL, XNU_O_NONBLOCK));
+	works(add4(inet, "10.9.0.2", "10.9.0.2", NULL));
+	ck_assert_uint_eq(told(all), XNU_RTM_NEWADDR);
+	ck_assert_uint_eq(told(all), XNU_RTM_ADD);
+	works(del4(inet, "utun0", "10.9.0.2"));
+	ck_assert_uint_eq(told(all), XNU_RTM_DELETE);
+	ck_assert_uint_eq(told(all), XNU_RTM_DELADDR);
+	works(add6(six, "fd00:9::2", "ffff:ffff:ffff:ffff::"));
+	ck_assert_uint_eq(told(all), XNU_RTM_NEWADDR);
+	ck_assert_uint_eq(told(all), XNU_RTM_ADD);
+	ck_assert_uint_eq(told(only6), XNU_RTM_NEWADDR);
+	ck_assert_uint_eq(told(only6), XNU_RTM_ADD);
+	works(del6(six, "fd00:9::2"));
+	ck_assert_uint_eq(told(all), XNU_RTM_DELETE);
+	ck_assert_uint_eq(told(all), XNU_RTM_DELADDR);
+	works(link_request(inet, XNU_SIOCSIFMTU, "utun0", &value));
+	ck_assert_uint_eq(told(all), XNU_RTM_IFINFO);
+	value = 0;
+	works(link_request(inet, XNU_SIOCSIFFLAGS, "utun0", &value));
+	ck_assert_uint_eq(told(all), XNU_RTM_IFINFO);
+	works(link_request(inet, XNU_SIOCSIFFLAGS, "utun0", &value));
+	fails(xnu_read(all, &value, sizeof(value)), EAGAIN);
+	/* A link is of no family. */
+	ck_assert_uint_eq(told(only6), XNU_RTM_DELETE);
+	ck_assert_uint_eq(told(only6), XNU_RTM_DELADDR);
+	works(xnu_fcntl(only6, XNU_F_SETFL, XNU_O_NONBLOCK));
+	fails(xnu_read(only6, &value, sizeof(value)), EAGAIN);
+}
+END_TEST
+
+/* Who asks for one family alone has no answer to what he adds. */
+START_TEST(answers_have_no_family)
+{
+	const unsigned index = ready_utun();
+	const int fd = xnu_socket(XNU_AF_ROUTE, XNU_SOCK_RAW, INET);
+	uint8_t byte;
+
+	works(xnu_fcntl(fd, XNU_F_SETFL, XNU_O_NONBLOCK));
+	works(by_link(fd, XNU_RTM_ADD, "10.20.0.0", "255.255.0.0", index, 0));
+	fails(xnu_read(fd, &byte, sizeof(byte)), EAGAIN);
+	works(by_link(fd, XNU_RTM_DELETE, "10.20.0.0", "255.255.0.0", index,
+		      0));
+	ck_assert_uint_eq(told(fd), XNU_RTM_DELETE);
+}
+END_TEST
+
+/* Of two ends that are the same the second is not told of: it has no route. */
+START_TEST(an_address_without_a_route_is_not_told)
+{
+	const int inet = xnu_socket(INET, XNU_SOCK_DGRAM, 0);
+	const int all = routes();
+	uint8_t byte;
+
+	utun();
+	works(add4(inet, "10.9.0.2", "10.9.0.1", NULL));
+	works(xnu_fcntl(all, XNU_F_SETFL, XNU_O_NONBLOCK));
+	ck_assert_uint_eq(told(all), XNU_RTM_NEWADDR);
+	ck_assert_uint_eq(told(all), XNU_RTM_ADD);
+	works(add4(inet, "10.9.0.3", "10.9.0.1", NULL));
+	fails(xnu_read(all, &byte, sizeof(byte)), EAGAIN);
+}
+END_TEST
+
+START_TEST(a_full_socket_misses_some)
+{
+	const int inet = xnu_socket(INET, XNU_SOCK_DGRAM, 0);
+	const int all = routes();
+	uint8_t message[ROOM];
+	int value, n = 0;
+
+	utun();
+	for (value = 1000; value < 1200; value++)
+		works(link_request(inet, XNU_SIOCSIFMTU, "utun0", &value));
+	works(xnu_fcntl(all, XNU_F_SETFL, XNU_O_NONBLOCK));
+	while (xnu_read(all, message, sizeof(message)) > 0)
+		n++;
+	ck_assert_int_eq(xnu_errno, XNU_EAGAIN);
+	ck_assert_int_eq(n, 8192 / XNU_IFM_SIZE);
 }
 END_TEST
 
@@ -1773,6 +1874,10 @@ static void add_route_tests(TCase *t)
 	tcase_add_test(t, answers_come_back);
 	tcase_add_test(t, answers_have_masks);
 	tcase_add_test(t, answers_that_nobody_reads);
+	tcase_add_test(t, changes_are_told);
+	tcase_add_test(t, answers_have_no_family);
+	tcase_add_test(t, an_address_without_a_route_is_not_told);
+	tcase_add_test(t, a_full_socket_misses_some);
 	tcase_add_test(t, routes_are_listed);
 	tcase_add_test(t, interfaces_are_listed);
 	tcase_add_test(t, down_takes_routes);

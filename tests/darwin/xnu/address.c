@@ -67,6 +67,7 @@ void host_route_add(struct address *address)
 	route->ifa = address->id;
 	route->index = address->index;
 	address->has_route = true;
+	tell_address(XNU_RTM_ADD, address, route);
 }
 
 /*
@@ -78,6 +79,7 @@ void host_route_scrub(struct address *address)
 	struct name to = { .family = address->family };
 	const struct netmask none = { .given = false };
 	const struct route *found;
+	struct route gone;
 
 	if (!address->has_route)
 		return;
@@ -87,7 +89,8 @@ void host_route_scrub(struct address *address)
 		      found->flags & XNU_RTF_STATIC))
 		return;
 	memcpy(to.ip, address->dst, sizeof(to.ip));
-	route_delete(&to, &none, XNU_RTF_HOST, 0, NULL);
+	if (!route_delete(&to, &none, XNU_RTF_HOST, 0, &gone))
+		tell_address(XNU_RTM_DELETE, address, &gone);
 }
 
 /*

@@ -177,6 +177,7 @@ static void loop_route_add(const struct address *a)
 		return;
 	route->ifa = a->id;
 	route->index = XNU_LO_INDEX;
+	tell_address(XNU_RTM_ADD, a, route);
 }
 
 /* in6_ifremloop(): not while another interface has the same address. */
@@ -185,6 +186,7 @@ static void loop_route_remove(const struct address *a)
 	struct name ip = { .family = XNU_AF_INET6 };
 	const struct netmask none = { .given = false };
 	const struct route *found;
+	struct route gone;
 
 	for (unsigned i = 0; i < XNU_ADDRESSES; i++) {
 		const struct address *each = &kern.addresses[i];
@@ -195,8 +197,9 @@ static void loop_route_remove(const struct address *a)
 	}
 	memcpy(ip.ip, a->ip, sizeof(ip.ip));
 	found = route_exact(&ip, &none, 0);
-	if (found && found->index == XNU_LO_INDEX)
-		route_delete(&ip, &none, XNU_RTF_HOST, 0, NULL);
+	if (found && found->index == XNU_LO_INDEX &&
+	    !route_delete(&ip, &none, XNU_RTF_HOST, 0, &gone))
+		tell_address(XNU_RTM_DELETE, a, &gone);
 }
 
 /* in6_update_ifa() for an address that was not there. */

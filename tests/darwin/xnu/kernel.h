@@ -14,6 +14,7 @@
 #define XNU_ROUTES	1024
 #define XNU_RIGHTS	16
 #define XNU_LINE	512
+#define XNU_RECORD	512	/* of what the kernel tells */
 
 #define XNU_LO_INDEX	1
 #define XNU_UNIT_MAX	65536u	/* ctl_maxunit */
@@ -234,10 +235,24 @@ int route_output(struct file *file, const uint8_t *message, size_t len);
 const char *route_type(const uint8_t *message, size_t len);
 void route_show(struct text *text, const uint8_t *message, size_t len);
 
+void tell_all(const struct file *asker, struct packet *packet, int family);
 void put_name(uint8_t *message, size_t *len, int family, const uint8_t *ip,
 	      unsigned index);
 void put_mask(uint8_t *message, size_t *len, int family, const uint8_t *mask,
 	      bool whole6);
+
+/* records.c */
+size_t make_interface(uint8_t *record, const struct interface *interface,
+		      bool second);
+size_t make_address(uint8_t *record, uint8_t type, const struct address *a,
+		    bool link);
+size_t make_route(uint8_t *record, uint8_t type, const struct route *r,
+		  bool link, bool ifa);
+
+/* events.c */
+void tell_interface(const struct interface *interface);
+void tell_address(uint8_t type, const struct address *a,
+		  const struct route *r);
 
 /* local.c */
 int local_send(struct file *file, struct packet *packet, int flags);

@@ -42,15 +42,16 @@ struct interface *interface_named(const uint8_t *name)
 {
 	char text[XNU_IFNAMSIZ + 1] = { 0 }, wanted[XNU_IFNAMSIZ + 16];
 	size_t len, at;
+	long unit;
 
 	memcpy(text, name, XNU_IFNAMSIZ);
 	len = at = strlen(text);
 	while (at > 0 && text[at - 1] >= '0' && text[at - 1] <= '9')
 		at--;
-	if (len < 2 || at == len || at == 0 || atol(text + at) > UNIT_LIMIT)
+	unit = strtol(text + at, NULL, 10);
+	if (len < 2 || at == len || at == 0 || unit > UNIT_LIMIT)
 		return NULL;
-	snprintf(wanted, sizeof(wanted), "%.*s%ld", (int)at, text,
-		 atol(text + at));
+	snprintf(wanted, sizeof(wanted), "%.*s%ld", (int)at, text, unit);
 	for (unsigned i = 0; i < XNU_INTERFACES; i++) {
 		struct interface *n = &kern.interfaces[i];
 
@@ -81,6 +82,7 @@ static void routes_up_or_down(struct interface *n, bool up)
 			routes_of_address(a->id);
 		}
 	}
+	tell_interface(n);
 }
 
 /*
@@ -129,40 +131,44 @@ int link_ioctl(uint32_t request, uint8_t *argument)
 	if (mtu < XNU_MINMTU || mtu > XNU_MAXMTU)
 		return XNU_EINVAL;
 	n->mtu = mtu;			/* if_utun.c, utun_ioctl() */
+	tell_interface(n);
 	return 0;
 }
 
 unsigned xnu_if_nametoindex(const char *name)
 {
 	const struct interface *n = NULL;
-	int error = 0;
+	uint8_t padded[XNU_IFNAMSIZ] = { 0 };
 
-	if (begin("if_nametoindex", NULL, "\"%s\"", name)) {
-		uint8_t padded[XNU_IFNAMSIZ] = { 0 };
-
-		if (strlen(name) < sizeof(padded)) {
-			memcpy(padded, name, strlen(name));
-			n = interface_named(padded);
-		}
-	} else {
-		error = xnu_errno;
+	if (!begin("if_nametoindex", NULL, "\"%s\"", name)) {
+		end(xnu_errno, 0);
+		return 0;
 	}
-	error = n || error ? error : XNU_ENXIO;
-	return end(error, n ? (long)n->index : 0) < 0 ? 0 : n->index;
+	if (strlen(name) < sizeof(padded)) {
+		snprintf((char *)padded, sizeof(padded), "%s", name);
+		n = interface_named(padded);
+	}
+	if (!n) {
+		end(XNU_ENXIO, 0);
+		return 0;
+	}
+	end(0, n->index);
+	return n->index;
 }
 
 char *xnu_if_indextoname(unsigned index, char *name)
 {
-	const struct interface *n = NULL;
-	int error = 0;
+	const struct interface *n = interface_at(index);
 
-	if (begin("if_indextoname", NULL, "%u", index))
-		n = interface_at(index);
-	else
-		error = xnu_errno;
-	error = n || error ? error : XNU_ENXIO;
-	if (end(error, 0) < 0)
+	if (!begin("if_indextoname", NULL, "%u", index)) {
+		end(xnu_errno, 0);
 		return NULL;
+	}
+	if (!n) {
+		end(XNU_ENXIO, 0);
+		return NULL;
+	}
+	end(0, 0);
 	memcpy(name, n->name, XNU_IFNAMSIZ);
 	return name;
 }

@@ -181,34 +181,23 @@ void put_mask(uint8_t *message, size_t *len, int family, const uint8_t *mask,
 	*len += round4(name[0]);
 }
 
-/* route_output(), "report": what the table has, with IFP and IFA on request. */
+/*
+ * route_output(), "report": what the table has, with link and address if either
+ * was asked for.  The header is the question's but for what is the route's.
+ */
 static struct packet *answer_route(const struct request *q,
 				   const struct route *r)
 {
-	struct packet *packet = packet_new(XNU_RTM_SIZE + 5 * STORAGE);
-	const struct address *a = address_with_id(r->ifa);
-	uint8_t *m = packet->bytes;
-	uint32_t names = XNU_RTA_DST | XNU_RTA_GATEWAY;
-	size_t len = XNU_RTM_SIZE;
+	const uint32_t asked = get32(q->bytes + XNU_RTM_ADDRS);
+	const bool more = asked & (XNU_RTA_IFP | XNU_RTA_IFA);
+	uint8_t record[XNU_RECORD];
+	const size_t len = make_route(record, q->bytes[XNU_RTM_TYPE], r, more,
+				      more);
+	struct packet *packet = packet_new(len);
 
-	memcpy(m, q->bytes, XNU_RTM_SIZE);
-	put_name(m, &len, r->family, r->key, 0);
-	put_name(m, &len, r->gateway_family, r->gateway, r->gateway_index);
-	if (r->has_mask) {
-		names |= XNU_RTA_NETMASK;
-		put_mask(m, &len, r->family, r->mask,
-			 m[XNU_RTM_TYPE] != XNU_RTM_GET);
-	}
-	if (a && get32(m + XNU_RTM_ADDRS) & (XNU_RTA_IFP | XNU_RTA_IFA)) {
-		names |= XNU_RTA_IFP | XNU_RTA_IFA;
-		put_name(m, &len, XNU_AF_LINK, a->ip, r->index);
-		put_name(m, &len, a->family, a->ip, 0);
-	}
-	put16(m + XNU_RTM_MSGLEN, (uint16_t)len);
-	put16(m + XNU_RTM_INDEX, (uint16_t)r->index);
-	put32(m + XNU_RTM_FLAGS, r->flags);
-	put32(m + XNU_RTM_ADDRS, names);
-	packet->len = len;
+	memcpy(packet->bytes, record, len);
+	memcpy(packet->bytes + XNU_RTM_PID, q->bytes + XNU_RTM_PID,
+	       XNU_RTM_SIZE - XNU_RTM_PID);
 	return packet;
 }
 
@@ -220,18 +209,21 @@ static struct packet *answer_same(const struct request *q)
 	return packet;
 }
 
+/*
+ * bsd/net/raw_usrreq.c, raw_input(): who wants one family hears nothing of what
+ * has none, as the answers to RTM_ADD.
+ */
 static bool hears(const struct file *file, int family)
 {
 	return file && file->kind == KIND_ROUTE &&
-	       (!file->protocol || !family || file->protocol == family);
+	       (!file->protocol || file->protocol == family);
 }
 
 /*
  * raw_input(): to each routing socket, the asker's own too unless it has said
  * no by SO_USELOOPBACK.  A full one misses it.
  */
-static void tell_all(const struct file *asker, struct packet *packet,
-		     int family)
+void tell_all(const struct file *asker, struct packet *packet, int family)
 {
 	const struct file *told[XNU_FDS];
 	unsigned n = 0;
@@ -320,13 +312,18 @@ int route_output(struct file *file, const uint8_t *message, size_t len)
 	struct request r = { .bytes = message, .len = len };
 	struct packet *answer = NULL;
 	uint32_t flags;
-	int error;
+	int error, family;
 
 	if (len < XNU_RTM_SIZE || get16(message + XNU_RTM_MSGLEN) != len)
 		return XNU_EINVAL;
 	error = take_apart(&r, file);
 	if (!error)
 		error = run(&r, &answer);
+	/* dst_sa_family: of what the table says, or of a short IPv4 name. */
+	family = answer || (r.dst.family == XNU_AF_INET &&
+			    r.dst.len != XNU_SIN_SIZE)
+			 ? r.dst.family
+			 : 0;
 	if (!answer)
 		answer = answer_same(&r);
 	put32(answer->bytes + XNU_RTM_PID, PID);
@@ -335,7 +332,7 @@ int route_output(struct file *file, const uint8_t *message, size_t len)
 		put32(answer->bytes + XNU_RTM_ERRNO, (uint32_t)error);
 	else
 		put32(answer->bytes + XNU_RTM_FLAGS, flags | XNU_RTF_DONE);
-	tell_all(file, answer, r.dst.family);
+	tell_all(file, answer, family);
 	return error;
 }
 

@@ -104,7 +104,8 @@ unsigned xnu_add_interface(const char *name, uint32_t flags, int mtu)
 	struct interface *n = interface_new(name, flags, mtu);
 
 	if (!strncmp(name, "utun", strlen("utun")))
-		n->unit = 1 + (uint32_t)atoi(name + strlen("utun"));
+		n->unit = 1 + (uint32_t)strtoul(name + strlen("utun"), NULL,
+						10);
 	host = kern;
 	return n->index;
 }
