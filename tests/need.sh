@@ -15,7 +15,7 @@ build='gcc libc6-dev make pkgconf binutils
 libmnl-dev libevent-dev libmd-dev libseccomp-dev libjansson-dev libncurses-dev uthash-dev libbsd-dev check
 iproute2 iputils-ping util-linux procps'
 test='iperf3 dnsmasq-base udhcpc socat python3 tmux zsh fish jq'
-deb='debhelper dpkg-dev'
+deb='build-essential debhelper dpkg-dev'
 ci='clang clang-tidy clang-format libclang-rt-14-dev cppcheck
 valgrind libc6-dbg mandoc shellcheck debootstrap systemd-container git
 qemu-system-x86 ipxe-qemu cpio
