@@ -337,7 +337,9 @@ bench-peers: deps
 macos:
 	@sh tests/need.sh macos
 	@$(MAKE) --no-print-directory -f tests/darwin/macos.mk macos
-.PHONY: macos
+check-macos: macos
+	@sh tests/macos.sh build/macos
+.PHONY: macos check-macos
 
 # Clients that mean harm; see tests/hostile/README.md.
 hostile: deps

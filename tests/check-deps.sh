@@ -104,6 +104,10 @@ check_tree() (
 		next
 	}
 	# What macOS has in its libc.
+	head ~ /^(net\/if_utun|netinet\/in_var|netinet6\/(in6_var|nd6))\.h$/ &&
+	FILENAME == "daemon/darwin_compat.h" {
+		next
+	}
 	head ~ /^(launch\.h$|CommonCrypto\/)/ && FILENAME ~ /_darwin\.c$/ {
 		next
 	}

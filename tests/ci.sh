@@ -2,8 +2,8 @@
 # ci.sh BUILD: what `make ci` does beyond `make check`: compilers with warnings
 # as errors, static analysis, valgrind, fuzzing, manual pages, the library beside
 # the one of before and in projects of others, a tarball, packages, a systemd that
-# has booted, Debian's own kernel, and the README's two commands on a Debian that
-# has nothing.
+# has booted, Debian's own kernel, what is built for macOS, and the README's two
+# commands on a Debian that has nothing.
 #
 #	CI_STEPS	only the steps of these names
 #	FUZZ_SECONDS	for each fuzz target (60)
@@ -265,6 +265,16 @@ check_kernel() {
 	sh tests/kernel.sh "$build/gcc"
 }
 
+# What `make macos` builds, looked at without a Mac.
+check_macos() {
+	sh tests/need.sh macos
+	if ! sh tests/darwin/fetch.sh build/macos; then
+		echo 'SKIP macos: what it is built with cannot be had, see above'
+		return "$skipped_status"
+	fi
+	make --no-print-directory check-macos
+}
+
 check_abi() {
 	make --no-print-directory -j"$jobs" B="$build" "$build/libtuntapd.so"
 	sh tests/abi.sh "$build"
@@ -319,6 +329,7 @@ step abi check_abi
 step foreign check_foreign
 step dist sh tests/dist.sh
 step deb check_deb
+step macos check_macos
 step systemd sh tests/systemd.sh "$build"
 step kernel check_kernel
 step fresh sh tests/fresh.sh

@@ -7,7 +7,7 @@
 #	build	to build, and to see the demo
 #	test	to run the tests and benchmarks besides
 #	deb	to make packages besides
-#	macos	what `make macos` needs
+#	macos	what `make macos` and `make check-macos` need
 #	ci	what `make ci` needs besides
 set -eu
 
@@ -20,8 +20,8 @@ ci='clang clang-tidy clang-format libclang-rt-14-dev cppcheck
 valgrind libc6-dbg mandoc shellcheck debootstrap systemd-container git
 qemu-system-x86 ipxe-qemu cpio
 g++ cmake meson abigail-tools lintian'
-macos='clang-14 lld-14 llvm-14 make python3-pip
-uthash-dev libbsd-dev'
+macos='clang-14 lld-14 llvm-14 make gcc libc6-dev python3-pip
+uthash-dev libbsd-dev python3-unicorn libxml2-utils shellcheck'
 
 wanted=
 for group; do

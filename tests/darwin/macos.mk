@@ -28,9 +28,11 @@ DAEMON_LIBS = $(KEPT)/lib/libevent_core.a
 CTL_LIBS = $(KEPT)/lib/libjansson.a -Ltests/darwin/lib -lncurses
 ARCHIVE	= llvm-ar-$(LLVM) rcs $@ $^
 DYLIB	:= libtuntapd.0.dylib
-# Of the daemon all but its files for macOS, until these are there.
-BACKEND	:= $(wildcard daemon/os_darwin.c)
-RESULTS	:= $(DYLIB) libtuntapd.a $(if $(BACKEND),tuntapd) tuntapctl $(EXAMPLES)
+# What configures the system, as tests/darwin/backend.py runs it.
+PLAYED	:= $(addprefix daemon/,utun_darwin.c ifconf_darwin.c route_darwin.c \
+	  move_darwin.c watch_darwin.c os_darwin.c refuse.c) $(PROTO) \
+	  tests/darwin/standard.c
+RESULTS	:= $(DYLIB) libtuntapd.a tuntapd tuntapctl $(EXAMPLES)
 
 $(B)/$(DYLIB): $(call pic,$(LIB) $(PROTO)) $(B)/exported
 	$(call say,LINK)
@@ -40,7 +42,11 @@ $(B)/$(DYLIB): $(call pic,$(LIB) $(PROTO)) $(B)/exported
 $(B)/exported: libclient/libtuntapd.map
 	$(Q)mkdir -p $(@D) && sed -n 's/^[ \t]*\(ttd_[a-z_]*\);$$/_\1/p' $< >$@
 
-results: $(addprefix $(B)/,$(RESULTS)) $(call obj,$(DAEMON))
+$(B)/backend.dylib: $(call obj,$(PLAYED))
+	$(call say,LINK)
+	$(Q)$(LINK) -dynamiclib -Wl,-undefined,dynamic_lookup -o $@ $^
+
+results: $(B)/backend.dylib $(addprefix $(B)/,$(RESULTS)) $(call obj,$(DAEMON))
 # Both in one, in what was built last.
 universal: $(addprefix $(OUT)/universal/,$(RESULTS))
 $(OUT)/universal/%: $(foreach arch,$(ARCHS),$(OUT)/$(arch)/%)

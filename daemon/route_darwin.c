@@ -1,0 +1,106 @@
+/*
+ * Routes, by messages on a routing socket: route(4), bsd/net/rtsock.c.  The
+ * kernel's table has no metric, and one route to a prefix: what a route asks
+ * for as its metric is not told to it.
+ */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "darwin_compat.h"
+#include "fault.h"
+#include "os_darwin.h"
+
+#define ALIGNMENT	4	/* of the addresses behind the header */
+
+_Static_assert(ROUTE_MESSAGE_MAX == sizeof(struct rt_msghdr) +
+	       3 * sizeof(struct sockaddr_in6), "ROUTE_MESSAGE_MAX");
+
+/* The next address of the message.  Bytes. */
+static size_t put(uint8_t *at, const void *address, size_t len)
+{
+	memcpy(at, address, len);
+	return (len + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+}
+
+static size_t put_ip(uint8_t *at, uint8_t family, const uint8_t *ip)
+{
+	struct sockaddr_in in = { .sin_len = sizeof(in),
+				  .sin_family = AF_INET };
+	struct sockaddr_in6 in6 = { .sin6_len = sizeof(in6),
+				    .sin6_family = AF_INET6 };
+
+	if (family == 4) {
+		memcpy(&in.sin_addr, ip, sizeof(in.sin_addr));
+		return put(at, &in, sizeof(in));
+	}
+	memcpy(&in6.sin6_addr, ip, sizeof(in6.sin6_addr));
+	return put(at, &in6, sizeof(in6));
+}
+
+static size_t put_gateway(uint8_t *at, unsigned ifindex,
+			  const struct wire_route *route)
+{
+	struct sockaddr_dl link = { .sdl_len = sizeof(link),
+				    .sdl_family = AF_LINK,
+				    .sdl_index = (u_short)ifindex };
+
+	if (route->gateway.family)
+		return put_ip(at, route->gateway.family, route->gateway.ip);
+	return put(at, &link, sizeof(link));
+}
+
+static size_t put_mask(uint8_t *at, const struct prefix *dst)
+{
+	uint8_t mask[sizeof(dst->ip)] = { 0 };
+
+	for (unsigned i = 0; i < dst->len; i++)
+		mask[i / 8] |= (uint8_t)(0x80 >> (i % 8));
+	return put_ip(at, dst->family, mask);
+}
+
+size_t route_message(uint8_t *ret, uint8_t type, unsigned ifindex, int seq,
+		     const struct wire_route *route)
+{
+	struct rt_msghdr h = {
+		.rtm_version = RTM_VERSION, .rtm_type = type,
+		.rtm_index = (u_short)ifindex, .rtm_seq = seq,
+		.rtm_flags = RTF_UP | RTF_STATIC,
+		.rtm_addrs = RTA_DST | RTA_GATEWAY | RTA_NETMASK,
+	};
+	size_t len = sizeof(h);
+
+	if (route->gateway.family)
+		h.rtm_flags |= RTF_GATEWAY;
+	len += put_ip(ret + len, route->dst.family, route->dst.ip);
+	len += put_gateway(ret + len, ifindex, route);
+	len += put_mask(ret + len, &route->dst);
+	h.rtm_msglen = (u_short)len;
+	memcpy(ret, &h, sizeof(h));
+	return len;
+}
+
+static int tell(uint8_t type, unsigned ifindex, const struct wire_route *route)
+{
+	static int seq;
+	uint8_t message[ROUTE_MESSAGE_MAX] = { 0 };
+	size_t len = route_message(message, type, ifindex, ++seq, route);
+	ssize_t n;
+
+	if (fault_here(type == RTM_ADD ? "RTM_ADD" : "RTM_DELETE"))
+		return -EIO;
+	n = write(darwin.route, message, len);
+	if (n < 0)
+		return -errno;
+	return (size_t)n == len ? 0 : -EIO;
+}
+
+int route_add(unsigned ifindex, const struct wire_route *route)
+{
+	return tell(RTM_ADD, ifindex, route);
+}
+
+int route_remove(unsigned ifindex, const struct wire_route *route)
+{
+	return tell(RTM_DELETE, ifindex, route);
+}

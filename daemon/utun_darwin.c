@@ -1,0 +1,135 @@
+/*
+ * utun devices: a kernel control, by which packets go as datagrams behind four
+ * bytes of address family (bsd/net/if_utun.c).  The last close of the fd ends the
+ * device, and takes its addresses and routes along; until that is over, which
+ * is later, its unit is busy.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "darwin_compat.h"
+#include "fault.h"
+#include "os_darwin.h"
+#include "refuse.h"
+
+/*
+ * Packets that wait to be read: with one, which is what the kernel begins with,
+ * each costs a round trip of flow control.
+ */
+#define PENDING_PACKETS	256
+/* A unit that is being left is busy for a moment. */
+#define BUSY_TRIES	20
+#define BUSY_US		10000
+#define UNIT_MAX	65535
+#define PREFIX_LEN	4		/* of "utun" */
+
+uint32_t utun_unit(const char *name)
+{
+	const char *digits = name + PREFIX_LEN;
+	unsigned long n;
+	char *end;
+
+	if (strncmp(name, "utun", PREFIX_LEN) != 0 ||
+	    !isdigit((unsigned char)*digits) ||
+	    (digits[0] == '0' && digits[1]))
+		return 0;
+	n = strtoul(digits, &end, 10);
+	return *end || n >= UNIT_MAX ? 0 : (uint32_t)n + 1;
+}
+
+static int find_control(int fd, uint32_t *ret_id)
+{
+	struct ctl_info info = { .ctl_name = UTUN_CONTROL_NAME };
+
+	if (fault_here("CTLIOCGINFO"))
+		return -EIO;
+	if (ioctl(fd, CTLIOCGINFO, &info) < 0)
+		return -errno;
+	*ret_id = info.ctl_id;
+	return 0;
+}
+
+static int attach(int fd, uint32_t id, uint32_t unit)
+{
+	struct sockaddr_ctl to = {
+		.sc_len = sizeof(to), .sc_family = AF_SYSTEM,
+		.ss_sysaddr = AF_SYS_CONTROL, .sc_id = id, .sc_unit = unit,
+	};
+
+	if (fault_here("connect"))
+		return -EIO;
+	for (int i = 0; connect(fd, (struct sockaddr *)&to, sizeof(to)); i++) {
+		if (errno != EBUSY || i == BUSY_TRIES)
+			return -errno;
+		usleep(BUSY_US);
+	}
+	return 0;
+}
+
+/* The name it really has: another unit is somebody else's business. */
+static int check_name(int fd, const char *name)
+{
+	char is[IFNAMSIZ] = "";
+	socklen_t len = sizeof(is);
+
+	if (fault_here("UTUN_OPT_IFNAME"))
+		return -EIO;
+	if (getsockopt(fd, SYSPROTO_CONTROL, UTUN_OPT_IFNAME, is, &len) < 0)
+		return -errno;
+	return strncmp(is, name, sizeof(is)) == 0 ? 0 : -EBUSY;
+}
+
+static int set_pending(int fd)
+{
+	uint32_t n = PENDING_PACKETS;
+
+	if (fault_here("UTUN_OPT_MAX_PENDING_PACKETS"))
+		return -EIO;
+	return setsockopt(fd, SYSPROTO_CONTROL, UTUN_OPT_MAX_PENDING_PACKETS,
+			  &n, sizeof(n)) < 0 ? -errno : 0;
+}
+
+static int set_up_socket(int fd, const char *name, unsigned *ret_ifindex)
+{
+	uint32_t id = 0;
+	int error = find_control(fd, &id);
+
+	if (!error)
+		error = attach(fd, id, utun_unit(name));
+	if (!error)
+		error = check_name(fd, name);
+	if (!error)
+		error = set_pending(fd);
+	if (error)
+		return error;
+	*ret_ifindex = if_nametoindex(name);
+	return *ret_ifindex ? 0 : -errno;
+}
+
+int utun_make(const char *name, unsigned *ret_ifindex, struct wire_refused *why)
+{
+	int fd, error;
+
+	if (!utun_unit(name))
+		return refuse(why, WIRE_E_INVALID, "create", "devices of macOS "
+			      "are named utun0, utun1 and so on: %s is not, so "
+			      "the policy's name pattern should be utun*", name);
+	fd = darwin_socket(PF_SYSTEM, SOCK_DGRAM, SYSPROTO_CONTROL);
+	error = fd < 0 ? fd : set_up_socket(fd, name, ret_ifindex);
+	if (!error)
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	if (error == -EPERM)
+		return refuse(why, WIRE_E_FAILED, "create", "only root makes "
+			      "utun devices, and the daemon is not");
+	if (error == -EBUSY)
+		return refuse(why, WIRE_E_BUSY, "create", "%s is another "
+			      "process's; try again, or ask for no name", name);
+	return refuse(why, refuse_kernel_code(-error), "create",
+		      "making %s: %s", name, strerror(-error));
+}

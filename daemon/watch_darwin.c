@@ -1,0 +1,299 @@
+/*
+ * What the host has: interfaces and addresses by getifaddrs(3), routes by
+ * sysctl(3) NET_RT_DUMP.  A routing socket says that something has changed
+ * (route(4)), and not always what: an interface that comes or goes has no
+ * message of its own.  So each time all is told again.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <ifaddrs.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysctl.h>
+#include <unistd.h>
+
+#include "darwin_compat.h"
+#include "os_darwin.h"
+#include "refuse.h"
+
+#define EVENT_MAX	2048	/* what is longer is cut: it is not looked at */
+#define DUMP_TRIES	5	/* while routes come faster than room for them */
+#define DUMP_SPARE	4096	/* bytes, for those that come in between */
+#define ALIGNMENT	4	/* of addresses in a message */
+/* bsd/net/route.h, in its private part. */
+#ifndef RTF_WASCLONED
+#define RTF_WASCLONED	0x20000
+#endif
+#ifndef RTF_LOCAL
+#define RTF_LOCAL	0x200000
+#endif
+#ifndef RTF_IFSCOPE
+#define RTF_IFSCOPE	0x1000000
+#endif
+
+static struct {
+	int events;
+	struct os_watcher watcher;
+} watch = { .events = -1 };
+
+/* --- interfaces and addresses ------------------------------------------- */
+
+static struct prefix prefix_of(const struct sockaddr *sa)
+{
+	struct prefix p = { 0 };
+	struct sockaddr_in in;
+	struct sockaddr_in6 in6;
+
+	if (sa && sa->sa_family == AF_INET) {
+		memcpy(&in, sa, sizeof(in));
+		p = (struct prefix){ .family = 4, .len = 32 };
+		memcpy(p.ip, &in.sin_addr, 4);
+	} else if (sa && sa->sa_family == AF_INET6) {
+		memcpy(&in6, sa, sizeof(in6));
+		p = (struct prefix){ .family = 6, .len = 128 };
+		memcpy(p.ip, &in6.sin6_addr, sizeof(p.ip));
+		/* The kernel keeps the scope in a link-local address. */
+		if (p.ip[0] == 0xfe && (p.ip[1] & 0xc0) == 0x80)
+			p.ip[2] = p.ip[3] = 0;
+	}
+	return p;
+}
+
+/* The 1 bits of a mask that may be cut behind its last byte that is not 0. */
+static uint8_t mask_len(const struct sockaddr *sa, uint8_t family)
+{
+	size_t from = family == 4 ? offsetof(struct sockaddr_in, sin_addr)
+				  : offsetof(struct sockaddr_in6, sin6_addr);
+	const uint8_t *at = (const uint8_t *)sa;
+	unsigned bits = 0, most = prefix_bits(family);
+
+	while (bits < most && from + bits / 8 < sa->sa_len &&
+	       at[from + bits / 8] & 0x80 >> bits % 8)
+		bits++;
+	return (uint8_t)bits;
+}
+
+static void tell_link(const struct ifaddrs *a)
+{
+	const struct sockaddr_dl *dl = (const void *)a->ifa_addr;
+	const struct if_data *data = a->ifa_data;
+	struct os_link link = {
+		.ifindex = dl->sdl_index, .up = a->ifa_flags & IFF_UP,
+		.mtu = data ? (uint32_t)data->ifi_mtu : 0,
+		.type = dl->sdl_type,
+	};
+
+	snprintf(link.name, sizeof(link.name), "%s", a->ifa_name);
+	if (dl->sdl_alen == sizeof(link.mac))
+		memcpy(link.mac, LLADDR(dl), sizeof(link.mac));
+	if (utun_unit(link.name))
+		link.layer = WIRE_TUN;
+	watch.watcher.link(watch.watcher.arg, &link, false);
+}
+
+bool watch_address(const struct ifaddrs *a, struct prefix *ret)
+{
+	*ret = prefix_of(a->ifa_addr);
+	if (ret->family && a->ifa_netmask)
+		ret->len = mask_len(a->ifa_netmask, ret->family);
+	return ret->family != 0;
+}
+
+static void tell_address(const struct ifaddrs *a)
+{
+	struct os_address address = { .ifindex = if_nametoindex(a->ifa_name) };
+
+	if (address.ifindex && watch_address(a, &address.local))
+		watch.watcher.address(watch.watcher.arg, &address, false);
+}
+
+static int tell_interfaces(void)
+{
+	struct ifaddrs *all, *a;
+
+	if (getifaddrs(&all) < 0)
+		return -errno;
+	for (a = all; a; a = a->ifa_next)
+		if (a->ifa_addr && a->ifa_addr->sa_family == AF_LINK)
+			tell_link(a);
+	for (a = all; a; a = a->ifa_next)
+		if (a->ifa_addr && a->ifa_addr->sa_family != AF_LINK)
+			tell_address(a);
+	freeifaddrs(all);
+	return 0;
+}
+
+/* --- routes ------------------------------------------------------------- */
+
+/* The addresses behind a header, by the bits of rtm_addrs.  False: cut short. */
+static bool find_addresses(const struct rt_msghdr *h, const uint8_t *at,
+			   const uint8_t *end,
+			   const struct sockaddr *ret[RTAX_MAX])
+{
+	for (int i = 0; i < RTAX_MAX; i++) {
+		const struct sockaddr *sa = (const void *)at;
+		size_t len;
+
+		ret[i] = NULL;
+		if (!(h->rtm_addrs & 1 << i))
+			continue;
+		if (at >= end)
+			return false;
+		len = sa->sa_len ? sa->sa_len : ALIGNMENT;
+		if (len > (size_t)(end - at))
+			return false;
+		ret[i] = sa;
+		at += (len + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+	}
+	return true;
+}
+
+static enum os_route_to leads_to(int flags)
+{
+	if (flags & RTF_LOCAL)
+		return OS_ROUTE_TO_HOST;
+	return flags & (RTF_REJECT | RTF_BLACKHOLE) ? OS_ROUTE_TO_NOWHERE
+						    : OS_ROUTE_TO_LINK;
+}
+
+/*
+ * Not told are entries of neighbours, and what counts for sockets alone that
+ * are bound to the interface.
+ */
+static void tell_route(const struct rt_msghdr *h, const uint8_t *end)
+{
+	const struct sockaddr *sa[RTAX_MAX];
+	struct os_route r = {
+		.to = leads_to(h->rtm_flags), .ifindex = h->rtm_index,
+		.table = OS_TABLE_MAIN,
+		.direct = !(h->rtm_flags & RTF_GATEWAY),
+	};
+
+	if (h->rtm_flags & (RTF_LLINFO | RTF_WASCLONED | RTF_IFSCOPE) ||
+	    !find_addresses(h, (const uint8_t *)(h + 1), end, sa))
+		return;
+	r.dst = prefix_of(sa[RTAX_DST]);
+	if (!r.dst.family)
+		return;
+	if (!(h->rtm_flags & RTF_HOST))
+		r.dst.len = sa[RTAX_NETMASK] ? mask_len(sa[RTAX_NETMASK],
+							r.dst.family) : 0;
+	if (h->rtm_flags & RTF_GATEWAY)
+		r.gateway = prefix_of(sa[RTAX_GATEWAY]);
+	watch.watcher.route(watch.watcher.arg, &r, false);
+}
+
+static void tell_messages(const uint8_t *at, const uint8_t *end)
+{
+	struct rt_msghdr h;
+
+	while ((size_t)(end - at) >= sizeof(h)) {
+		memcpy(&h, at, sizeof(h));
+		if (h.rtm_msglen < sizeof(h) || h.rtm_msglen > end - at)
+			return;
+		if (h.rtm_version == RTM_VERSION)
+			tell_route((const void *)at, at + h.rtm_msglen);
+		at += h.rtm_msglen;
+	}
+}
+
+static int tell_routes(void)
+{
+	int mib[] = { CTL_NET, PF_ROUTE, 0, AF_UNSPEC, NET_RT_DUMP, 0 };
+	const unsigned n = sizeof(mib) / sizeof(*mib);
+	int error = -ENOMEM;
+
+	for (int i = 0; i < DUMP_TRIES && error == -ENOMEM; i++) {
+		uint8_t *room;
+		size_t len = 0;
+
+		if (sysctl(mib, n, NULL, &len, NULL, 0) < 0)
+			return -errno;
+		len += DUMP_SPARE;
+		room = malloc(len);
+		if (!room)
+			return -ENOMEM;
+		error = sysctl(mib, n, room, &len, NULL, 0) < 0 ? -errno : 0;
+		if (!error)
+			tell_messages(room, room + len);
+		free(room);
+	}
+	return error;
+}
+
+/* No route here prefers a source: nothing is equal to it. */
+uint32_t os_source_hash(const struct prefix *address)
+{
+	(void)address;
+	return UINT32_MAX;
+}
+
+/* --- all of it ---------------------------------------------------------- */
+
+int os_watch_again(void)
+{
+	int error;
+
+	watch.watcher.dump(watch.watcher.arg, true);
+	error = tell_interfaces();
+	if (!error)
+		error = tell_routes();
+	if (!error)
+		watch.watcher.dump(watch.watcher.arg, false);
+	return error;
+}
+
+int os_watch_start(const struct os_watcher *watcher, struct wire_refused *why)
+{
+	int error = 0;
+
+	watch.watcher = *watcher;
+	/* Subscribed first, dumped then: nothing falls in between. */
+	watch.events = darwin_socket(PF_ROUTE, SOCK_RAW, AF_UNSPEC);
+	if (watch.events < 0)
+		error = watch.events;
+	else if (fcntl(watch.events, F_SETFL, O_NONBLOCK) < 0)
+		error = -errno;
+	if (!error)
+		error = os_watch_again();
+	if (error)
+		refuse(why, WIRE_E_FAILED, "start", "cannot list the host's "
+		       "interfaces: %s", strerror(-error));
+	return error;
+}
+
+int os_watch_fd(void)
+{
+	return watch.events;
+}
+
+/* One was there.  What was lost, for want of room, tells as much. */
+static bool read_event(int *ret_error)
+{
+	uint8_t event[EVENT_MAX];
+	ssize_t n = read(watch.events, event, sizeof(event));
+
+	*ret_error = n < 0 && errno != EAGAIN && errno != EINTR &&
+		     errno != ENOBUFS ? -errno : 0;
+	return n >= 0 || errno == ENOBUFS;
+}
+
+int os_watch_read(unsigned most)
+{
+	bool some = false;
+	int error = 0;
+
+	while (most-- > 0 && read_event(&error))
+		some = true;
+	if (error)
+		return error;
+	return some ? os_watch_again() : 0;
+}
+
+void watch_stop(void)
+{
+	if (watch.events >= 0)
+		close(watch.events);
+	watch.events = -1;
+}

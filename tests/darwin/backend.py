@@ -1,0 +1,389 @@
+#!/usr/bin/env python3
+"""backend.py LIBRARY IMAGE...: the macOS backend's machine code against XNU,
+played: LIBRARY is xnu/ and shims.c for this system, an IMAGE the backend and
+standard.c for x86_64 or arm64.
+
+Prints "ok NAME" or "not ok NAME: WHY" for each test, and a closing line.
+"""
+import ctypes
+import os
+import socket
+import struct
+import sys
+
+import machine
+
+# All that macOS has, <sys/errno.h>; or those that who asks for speed wants.
+ERRORS = [int(n) for n in os.environ.get("BACKEND_ERRORS", "").split()] or \
+    range(1, 107)
+CALLS_MOST = 1000
+AF_INET, AF_LINK, AF_INET6, AF_SYSTEM = 2, 18, 30, 32
+UTUN_UNIT = 7
+INFINITE = 0xffffffff
+
+
+# --- what the requests are to be, byte for byte ------------------------------
+
+def in4(text):
+    return struct.pack("BBH4s8x", 16, AF_INET, 0, socket.inet_aton(text))
+
+
+def in6(text):
+    return struct.pack("BBHI16sI", 28, AF_INET6, 0, 0,
+                       socket.inet_pton(socket.AF_INET6, text), 0)
+
+
+def name(text):
+    return text.encode().ljust(16, b"\0")
+
+
+def header(kind, index, sequence, length):
+    """rt_msghdr: version 5, flags UP|STATIC, addresses DST|GATEWAY|NETMASK."""
+    return struct.pack("<HBBHHiiiiiiI", length, 5, kind, index, 0, 0x801, 7, 0,
+                       sequence, 0, 0, 0) + bytes(56)
+
+
+def route_message(kind, index, sequence, family, dst, mask):
+    address = in4 if family == AF_INET else in6
+    link = struct.pack("BBH16x", 20, AF_LINK, index)
+    rest = address(dst) + link + address(mask)
+    return header(kind, index, sequence, 92 + len(rest)) + rest
+
+
+def standard_requests(index, control):
+    """Of the standard open, in their order; of what is read only the number."""
+    interface = name(f"utun{UTUN_UNIT}")
+    add4 = interface + in4("10.9.0.2") * 2 + in4("255.255.255.0")
+    add6 = interface + in6("fd00:9::2") + bytes(28) + \
+        in6("ffff:ffff:ffff:ffff::") + struct.pack("<I", 0) + \
+        struct.pack("<qqII", 0, 0, INFINITE, INFINITE)
+    return [
+        ("ioctl 0xc0644e03", struct.pack("<I", 0) +
+         b"com.apple.net.utun_control".ljust(96, b"\0")),
+        ("connect 0x20", struct.pack("<BBHII20x", 32, AF_SYSTEM, 2, control,
+                                     UTUN_UNIT + 1)),
+        ("getsockopt 0x20002", b"\0"),
+        ("setsockopt 0x20010", struct.pack("<I", 256)),
+        ("ioctl 0xc0206933", interface + bytes(16)),
+        ("ioctl 0xc0206933", interface + bytes(16)),
+        ("ioctl 0x80206934", interface + struct.pack("<I12x", 1420)),
+        ("ioctl 0x8040691a", add4),
+        ("ioctl 0x8080691a", add6),
+        ("write 0x90", route_message(1, index, 1, AF_INET, "10.9.0.0",
+                                     "255.255.255.0")),
+        ("write 0x90", route_message(1, index, 2, AF_INET, "10.20.0.0",
+                                     "255.255.0.0")),
+        ("write 0xa8", route_message(1, index, 3, AF_INET6, "fd00:20::",
+                                     "ffff:ffff:ffff::")),
+    ]
+
+
+# --- both CPUs ---------------------------------------------------------------
+
+class Imports:
+    """What the images call: (function, fixed arguments, variable ones)."""
+
+    def __init__(self, library):
+        c = ctypes.CDLL(None)
+        self.guard = ctypes.c_uint64(0x1234567890abcdef)
+        self.data = {"___stack_chk_guard": ctypes.addressof(self.guard),
+                     "dyld_stub_binder": 0}
+        self.functions = {}
+        for symbol, count in (
+                ("memcpy", 3), ("memcmp", 3), ("memchr", 3), ("malloc", 1),
+                ("realloc", 2), ("free", 1), ("strchr", 2), ("strcmp", 2),
+                ("strlen", 1), ("strncmp", 3), ("strnlen", 2), ("strtoul", 3),
+                ("bzero", 2), ("__memcpy_chk", 4), ("__memset_chk", 4)):
+            self.functions["_" + symbol] = (getattr(c, symbol), count, 0)
+        self.functions["___bzero"] = (c.bzero, 2, 0)
+        self.functions["_snprintf"] = (c.snprintf, 3, 0)
+        self.functions["_vsnprintf"] = (c.vsnprintf, 4, 0)
+        for symbol, count, variable in (
+                ("error", 0, 0), ("ioctl", 2, 1), ("write", 3, 0),
+                ("connect", 3, 0), ("getsockopt", 5, 0),
+                ("setsockopt", 5, 0), ("fcntl", 2, 1),
+                ("strerror", 1, 0), ("inet_pton", 3, 0), ("inet_ntop", 4, 0),
+                ("usleep", 1, 0), ("getifaddrs", 1, 0), ("freeifaddrs", 1, 0)):
+            self.functions["_" + symbol] = (
+                getattr(library, "shim_" + symbol), count, variable)
+        self.functions["___error"] = self.functions.pop("_error")
+        self.functions["_support_note"] = (library.shim_nothing, 0, 0)
+        for symbol, count in (
+                ("socket", 3), ("close", 1), ("read", 3),
+                ("if_nametoindex", 1), ("if_indextoname", 2)):
+            self.functions["_" + symbol] = (
+                getattr(library, "xnu_" + symbol), count, 0)
+
+
+class Failed(Exception):
+    """A test has, and why."""
+
+
+def check(holds, why):
+    if not holds:
+        raise Failed(why)
+
+
+class Backend:
+    """One image, and the kernel that it meets."""
+
+    def __init__(self, library, path):
+        self.xnu = library
+        for function in ("xnu_calls", "xnu_state", "xnu_leaks",
+                         "xnu_error_name", "shim_noted"):
+            getattr(library, function).restype = ctypes.c_char_p
+        kind = machine.Native if machine.Image(path).cpu == machine.X86_64 \
+            else machine.Emulated
+        self.code = kind(path, Imports(library))
+
+    def call(self, what, *args):
+        return ctypes.c_int32(
+            self.code.call(f"standard_{what}", *args) & 0xffffffff).value
+
+    def why(self):
+        return ctypes.string_at(self.code.call("standard_why")).decode()
+
+    def leaks(self):
+        return self.xnu.xnu_leaks().decode().splitlines()
+
+    def begin(self):
+        self.xnu.xnu_reset()
+        self.xnu.shim_forget()
+        check(self.call("start") == 0, f"os_start: {self.why()}")
+
+    def end(self):
+        """Nothing is left; a detach has had its time."""
+        self.call("end")
+        self.xnu.xnu_settle()
+        left = self.leaks()
+        check(not left, f"left: {left}")
+
+    def succeed(self, what, *args):
+        error = self.call(what, *args)
+        check(error == 0, f"{what}: {error}, {self.why()}")
+
+
+def configured(leaks, kinds=("address", "route")):
+    """What of them is an address or a route."""
+    return [line for line in leaks if line.split()[0] in kinds]
+
+
+FLAGS_DOWN, FLAGS_UP = 0x8050, 0x8051
+
+
+def flags_asked_for(b):
+    """Each time that flags were set: UP is all that is changed."""
+    return [struct.unpack_from("<H", bytes.fromhex(line.rsplit(" ", 1)[1]),
+                               16)[0]
+            for line in b.xnu.shim_noted().decode().splitlines()
+            if line.startswith("ioctl 0x80206910")]
+
+
+def opens(b):
+    """Each request has the bytes that it should."""
+    b.begin()
+    b.succeed("open")
+    index = b.xnu.xnu_if_nametoindex(f"utun{UTUN_UNIT}".encode())
+    noted = [line.rsplit(" ", 1) for line in
+             b.xnu.shim_noted().decode().splitlines()]
+    control = struct.unpack_from("<I", bytes.fromhex(noted[1][1]), 4)[0]
+    sequence = struct.unpack_from(
+        "<i", bytes.fromhex(next(x for w, x in noted if w == "write 0x90")),
+        20)[0]
+    want = [(what, data.hex()) for what, data in
+            standard_requests(index, control)]
+    got = [(what, renumbered(what, data, sequence)) for what, data in noted]
+    for i, (one, other) in enumerate(zip(want, got)):
+        check(one == other, f"request {i}: {other}, not {one}")
+    check(len(want) == len(got), f"{len(got)} requests, not {len(want)}")
+    check(ctypes.c_uint32(b.code.call("standard_mtu")).value == 1420, "MTU")
+    b.end()
+
+
+def renumbered(what, data, first):
+    """A routing message as if the first one were number 1."""
+    if not what.startswith("write"):
+        return data
+    message = bytearray.fromhex(data)
+    number = struct.unpack_from("<i", message, 20)[0]
+    struct.pack_into("<i", message, 20, number - first + 1)
+    return message.hex()
+
+
+def closes_on_exec(b):
+    """None of its fds is handed to what it would execute."""
+    b.begin()
+    b.succeed("open")
+    fds = [int(line.split()[1].strip(",")) for line in b.leaks()
+           if line.startswith("fd ")]
+    check(len(fds) == 4, f"{fds}")
+    for fd in fds:
+        check(b.xnu.xnu_closes_on_exec(fd), f"fd {fd} does not")
+    b.end()
+
+
+def changes(b):
+    """To other addresses and routes, down, up and back: as it was."""
+    b.begin()
+    b.succeed("open")
+    before = sorted(b.leaks())
+    for step in range(4):
+        b.succeed("change", step)
+        flags = FLAGS_DOWN if step == 1 else FLAGS_UP
+        check(any(f"flags {flags:#x}" in line for line in b.leaks()),
+              f"step {step}: {b.leaks()}")
+        gateway = [line for line in b.leaks() if "10.21.0.0/16" in line]
+        check(all("10.9.1.9" in line for line in gateway) and
+              (len(gateway) == 1) == (step in (0, 2)),
+              f"step {step}: {gateway}")
+        # An IPv6 address's prefix goes later; one that is back before that
+        # gets a route of its interface alone.
+        b.xnu.xnu_settle()
+    after = sorted(b.leaks())
+    check(before == after, f"{before} became {after}")
+    check(flags_asked_for(b) == [FLAGS_DOWN, FLAGS_UP],
+          f"{flags_asked_for(b)}")
+    b.end()
+
+
+def restores(b):
+    """What somebody's down took away comes back."""
+    b.begin()
+    b.succeed("open")
+    before = sorted(b.leaks())
+    b.succeed("down_by_others")
+    check(sorted(b.leaks()) != before, "down took nothing")
+    b.succeed("restore")
+    check(sorted(b.leaks()) == before, f"{before} became {b.leaks()}")
+    b.succeed("address_by_others")
+    check(sorted(b.leaks()) != before, "no address went")
+    b.succeed("restore")
+    check(sorted(b.leaks()) == before, f"{before} became {b.leaks()}")
+    b.end()
+
+
+def routes_all_or_none(b):
+    """Of several routes that are added one is the host's: none is there."""
+    b.begin()
+    b.succeed("open")
+    before = sorted(b.leaks())
+    b.xnu.xnu_fail(b"RTM_ADD", 3, 17)
+    error = b.call("more_routes")
+    check(error < 0 and "route" in b.why(), f"{error}: {b.why()}")
+    check(sorted(b.leaks()) == before, f"{before} became {b.leaks()}")
+    b.end()
+
+
+def is_taken_down(b):
+    """Its holder keeps the fd: it is down, without address or IPv4 route."""
+    b.begin()
+    b.succeed("open")
+    b.succeed("take_down")
+    left = [line for line in configured(b.leaks())
+            if not line.startswith("route fd00:")]
+    check(not left, f"left: {left}")
+    b.end()
+
+
+def is_busy_for_a_moment(b):
+    """A unit that is being left is tried again."""
+    b.begin()
+    b.succeed("open")
+    b.xnu.xnu_detach_takes(20)
+    b.call("end")
+    check(b.call("start") == 0, b.why())
+    b.succeed("open")
+    b.end()
+
+
+def is_refused(b):
+    """What macOS has not is refused in words, and nothing is left."""
+    for which, word in enumerate(("TAP", "queue", "virtio_net_hdr",
+                                  "txqueuelen", "utun", "source-guard")):
+        b.begin()
+        error = b.call("refused", which)
+        check(error < 0, f"{word}: {error}")
+        check(word in b.why(), f"{word}: {b.why()}")
+        b.end()
+
+
+def wants_root(b):
+    b.xnu.xnu_reset()
+    b.xnu.xnu_euid(501)
+    b.succeed("start")
+    error = b.call("open")
+    check(error < 0 and "root" in b.why(), f"{error}: {b.why()}")
+    b.end()
+
+
+def fails_and_leaves_nothing(b, what, before=()):
+    """Each error at each call of it."""
+    kinds = ("address", "route", "interface") if before else \
+        ("address", "route")
+    done = refused = 0
+    for at in range(1, CALLS_MOST):
+        for error in ERRORS:
+            b.begin()
+            for step in before:
+                b.succeed(step)
+            was = sorted(configured(b.leaks(), kinds))
+            b.xnu.xnu_fail_call(at, error)
+            result = b.call(what, *([0] if what == "change" else []))
+            if b.xnu.xnu_failures_left():
+                b.end()
+                return done, refused
+            done += 1
+            if result < 0:
+                refused += 1
+                check(b.why(), f"call {at}, error {error}: no word")
+                now = sorted(configured(b.leaks(), kinds))
+                check(now == was, f"call {at}, error {error}: {was} "
+                      f"became {now} ({b.why()})")
+            b.end()
+    raise Failed("it never ends")
+
+
+def open_fails_and_leaves_nothing(b):
+    done, refused = fails_and_leaves_nothing(b, "open")
+    check(refused > done * 3 // 4, f"{refused} of {done} were told")
+
+
+def routes_fail_and_leave_nothing(b):
+    fails_and_leaves_nothing(b, "more_routes", ["open"])
+
+
+def change_fails_and_leaves_it(b):
+    fails_and_leaves_nothing(b, "change", ["open"])
+
+
+def restore_fails_and_leaves_it(b):
+    fails_and_leaves_nothing(b, "restore", ["open"])
+
+
+TESTS = [opens, closes_on_exec, changes, restores, routes_all_or_none,
+         is_taken_down, is_busy_for_a_moment, is_refused, wants_root,
+         open_fails_and_leaves_nothing, routes_fail_and_leave_nothing,
+         change_fails_and_leaves_it, restore_fails_and_leaves_it]
+
+
+def main():
+    library = ctypes.CDLL(sys.argv[1])
+    passed = failed = 0
+    for path in sys.argv[2:]:
+        backend = Backend(library, path)
+        for test in TESTS:
+            what = f"backend-{backend.code.name}-{test.__name__}".replace(
+                "_", "-")
+            try:
+                test(backend)
+                passed += 1
+                print(f"ok {what}", flush=True)
+            except (Failed, machine.Wrong) as why:
+                failed += 1
+                print(f"not ok {what}: {why}", flush=True)
+    print(f"backend: {passed} passed, {failed} failed, 0 skipped")
+    return failed > 0 or passed == 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,173 @@
+#!/usr/bin/env python3
+"""mutants.py OUT LIBRARY: one thing at a time is changed in the macOS backend,
+and backend.py has to notice.  OUT is what `make macos` has built, LIBRARY the
+played XNU (tests/macos.sh makes it).  x86_64 alone: the source is the same.
+
+A row is (file, what is there, what is there instead).  What is never noticed
+stands in SURVIVES with the reason.
+"""
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+UTUN, IFCONF, ROUTE = "utun_darwin.c", "ifconf_darwin.c", "route_darwin.c"
+MOVE, SYSTEM, WATCH = "move_darwin.c", "os_darwin.c", "watch_darwin.c"
+SECONDS = 120
+
+MUTANTS = [
+    (UTUN, "(uint32_t)n + 1;", "(uint32_t)n;"),
+    (UTUN, ".sc_len = sizeof(to), ", ""),
+    (UTUN, ".ss_sysaddr = AF_SYS_CONTROL, ", ""),
+    (UTUN, ".sc_id = id, ", ""),
+    (UTUN, "errno != EBUSY || i == BUSY_TRIES", "true"),
+    (UTUN, "#define BUSY_TRIES	20", "#define BUSY_TRIES	1"),
+    (UTUN, "		error = set_pending(fd);\n", "		error = 0;\n"),
+    (UTUN, "#define PENDING_PACKETS	256", "#define PENDING_PACKETS	1"),
+    (UTUN, "	if (fd >= 0)\n		close(fd);\n", ""),
+    (UTUN, "	if (!utun_unit(name))\n", "	if (0)\n"),
+    (UTUN, "		error = check_name(fd, name);\n",
+     "		error = 0;\n"),
+    (UTUN, "if (error == -EPERM)", "if (0)"),
+    (IFCONF, "a->peer.family ? &a->peer : &a->local);\n	put4(&r.ifra_mask",
+     "&(struct prefix){ .family = 4 });\n	put4(&r.ifra_mask"),
+    (IFCONF, "	put4(&r.ifra_mask, &mask);\n", ""),
+    (IFCONF, "0x80 >> (i % 8)", "0x80 >> (i % 7)"),
+    (IFCONF, ".ia6t_vltime = ND6_INFINITE_LIFETIME,", ".ia6t_vltime = 0,"),
+    (IFCONF, ".ia6t_pltime = ND6_INFINITE_LIFETIME", ".ia6t_pltime = 0"),
+    (IFCONF, "		.ifra_prefixmask = in6_of(&mask),\n", ""),
+    (IFCONF, "request(darwin.inet6, SIOCAIFADDR_IN6",
+     "request(darwin.inet, SIOCAIFADDR_IN6"),
+    (IFCONF, "request(darwin.inet6, SIOCDIFADDR_IN6",
+     "request(darwin.inet, SIOCDIFADDR_IN6"),
+    (IFCONF, "	r6.ifr_ifru.ifru_addr = in6_of(&a->local);\n", ""),
+    (IFCONF, "r.ifr_flags | IFF_UP", "IFF_UP"),
+    (IFCONF, "r.ifr_flags & ~IFF_UP", "0"),
+    (IFCONF, "		return -EALREADY;", "		return 0;"),
+    (IFCONF, ".sin_len = sizeof(in),", ""),
+    (IFCONF, ".sin6_len = sizeof(in6),", ""),
+    (ROUTE, ".sin_len = sizeof(in),", ""),
+    (ROUTE, ".rtm_version = RTM_VERSION, ", ""),
+    (ROUTE, "RTF_UP | RTF_STATIC", "RTF_UP"),
+    (ROUTE, "RTA_DST | RTA_GATEWAY | RTA_NETMASK", "RTA_DST | RTA_GATEWAY"),
+    (ROUTE, "	h.rtm_msglen = (u_short)len;\n", ""),
+    (ROUTE, ".sdl_index = (u_short)ifindex", ".sdl_index = 0"),
+    (ROUTE, "		h.rtm_flags |= RTF_GATEWAY;", "		;"),
+    (ROUTE, "	len += put_mask(ret + len, &route->dst);\n", ""),
+    (ROUTE, "i < dst->len", "i + 1 < dst->len"),
+    (ROUTE, "	if (n < 0)\n		return -errno;\n", ""),
+    (ROUTE, "return tell(RTM_DELETE", "return tell(RTM_ADD"),
+    (MOVE, "	if (is_up(from))\n		remove_routes",
+     "	if (0)\n		remove_routes"),
+    (MOVE, "		if (connected(to, i, &r))\n", "		if (0)\n"),
+    (MOVE, "	set_mtu(ret, from, to);\n", ""),
+    (MOVE, "		set_up(ret, false);\n", "		;\n"),
+    (MOVE, "		set_up(ret, true);\n", "		;\n"),
+    (MOVE, "	remove_addresses(ret, 4, false, from, to);\n", ""),
+    (MOVE, "	remove_addresses(ret, 6, false, from, to);\n", ""),
+    (MOVE, "	add_addresses(ret, from, to, repair);\n",
+     "	add_addresses(ret, from, to, false);\n"),
+    (MOVE, "		add_routes(ret, from, to, repair);\n",
+     "		add_routes(ret, from, to, false);\n"),
+    (MOVE, "	second = error ? undo(s, i, ifindex, ifname) : 0;\n",
+     "	second = 0;\n"),
+    (MOVE, "	while (n-- > 0) {", "	while (n-- > 1) {"),
+    (MOVE, "return ifconf_set_mtu(ifname, step->old_mtu);", "return 0;"),
+    (MOVE, "	case STEP_REMOVE_ROUTE:\n		return route_add(",
+     "	case STEP_REMOVE_ROUTE:\n		return 0;\n		route_add("),
+    (MOVE, "		return error == -EEXIST;", "		return false;"),
+    (MOVE, "i < n; i++)\n		add_route_step(ret, STEP_ADD_ROUTE",
+     "i < n - 1; i++)\n		add_route_step(ret, STEP_ADD_ROUTE"),
+    (SYSTEM, "	if (open->layer == WIRE_TAP)", "	if (0)"),
+    (SYSTEM, "	if (open->queues > 1)", "	if (0)"),
+    (SYSTEM, "	if (open->vnet_hdr == WIRE_VNET_YES)", "	if (0)"),
+    (SYSTEM, "	if (open->txqueuelen)", "	if (0)"),
+    (SYSTEM, "	if (guard)\n", "	if (0)\n"),
+    (SYSTEM, "darwin_cloexec(fd);\n\n	if (error && fd >= 0)\n		close(fd);"
+     "\n	return error ? error : fd;\n}\n\n/* --- one",
+     "0;\n\n	return error ? error : fd;\n}\n\n/* --- one"),
+    (SYSTEM, "	end(&darwin.route);\n", ""),
+    (SYSTEM, "	if (open->mtu)\n		dev->mtu = open->mtu;\n", ""),
+    (SYSTEM, "	error = ifconf_set_up(name, false);\n", "	error = 0;\n"),
+    (SYSTEM, "		error = ifconf_remove_address(name, &a);\n",
+     "		error = -ENXIO;\n"),
+]
+
+SURVIVES = {
+    # What the kernel itself says is enough, or the standard open has no such.
+}
+
+
+def tree(into):
+    """What the backend is built from."""
+    for each in ("Makefile", "daemon", "policy", "proto", "libclient", "ctl",
+                 "examples", "tests"):
+        if os.path.isdir(each):
+            shutil.copytree(each, os.path.join(into, each))
+        else:
+            shutil.copy(each, into)
+
+
+def build(folder, out, results):
+    return subprocess.run(
+        ["make", "--no-print-directory", "-f", "tests/darwin/macos.mk",
+         f"OUT={out}", f"B={results}", "ARCH=x86_64", "SYSTEM=darwin",
+         "WERROR=", "CFLAGS=-O1 -std=gnu11 -w", f"{results}/backend.dylib"],
+        cwd=folder, capture_output=True, text=True, check=False)
+
+
+def notices(folder, library, results):
+    try:
+        done = subprocess.run(
+            ["/usr/bin/python3", "tests/darwin/backend.py", library,
+             f"{results}/backend.dylib"], cwd=folder, capture_output=True,
+            text=True, check=False, timeout=SECONDS,
+            env={**os.environ, "BACKEND_ERRORS": "1 17"})
+    except subprocess.TimeoutExpired:
+        return True
+    return done.returncode != 0
+
+
+def main():
+    out, library = (os.path.abspath(each) for each in sys.argv[1:3])
+    noticed, survived = 0, []
+    with tempfile.TemporaryDirectory() as folder:
+        tree(folder)
+        results = os.path.join(folder, "results")
+        done = build(folder, out, results)
+        if done.returncode or notices(folder, library, results):
+            print(done.stderr, "not ok mutants: unchanged it fails")
+            return 1
+        for file, old, new in MUTANTS:
+            path = os.path.join(folder, "daemon", file)
+            with open(path, encoding="utf-8") as source:
+                text = source.read()
+            if text.count(old) < 1:
+                print(f"not ok mutant: {file} has no {old!r}")
+                survived.append(old)
+                continue
+            with open(path, "w", encoding="utf-8") as source:
+                source.write(text.replace(old, new, 1))
+            done = build(folder, out, results)
+            if done.returncode:
+                print(f"not ok mutant: {file}: {new!r} does not compile: "
+                      f"{done.stderr[:300]}")
+                survived.append(old)
+            elif notices(folder, library, results):
+                noticed += 1
+            elif (file, old) in SURVIVES:
+                print(f"survives: {file}: {old!r}: {SURVIVES[file, old]}")
+            else:
+                print(f"not ok mutant: {file}: {old!r} -> {new!r} is not "
+                      "noticed", flush=True)
+                survived.append(old)
+            with open(path, "w", encoding="utf-8") as source:
+                source.write(text)
+    print(f"mutants: {noticed} noticed, {len(survived)} not, "
+          f"{len(SURVIVES)} explained")
+    return len(survived) > 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,193 @@
+/*
+ * What a test asks of the backend, compiled for macOS together with it: so that
+ * requests have the layout that the daemon's have.
+ */
+#include <string.h>
+#include <unistd.h>
+
+#include "../../daemon/os_darwin.h"
+
+int standard_start(void);
+int standard_open(void);
+int standard_change(int step);
+int standard_restore(void);
+int standard_more_routes(void);
+int standard_down_by_others(void);
+int standard_address_by_others(void);
+int standard_take_down(void);
+int standard_refused(int which);
+int standard_end(void);
+const char *standard_why(void);
+const char *standard_name(void);
+unsigned standard_mtu(void);
+
+#define NAME	"utun7"
+
+static struct os_device device;
+static struct wire_refused why;
+static struct wire_open is;
+
+static struct prefix ipv4(uint8_t a, uint8_t b, uint8_t c, uint8_t d, uint8_t len)
+{
+	return (struct prefix){ .ip = { a, b, c, d }, .family = 4, .len = len };
+}
+
+static struct prefix ipv6(uint8_t third, uint8_t last, uint8_t len)
+{
+	return (struct prefix){ .ip = { 0xfd, 0, 0, third, [15] = last },
+				.family = 6, .len = len };
+}
+
+/* IPv4 and IPv6, an MTU, a route of each family. */
+static struct wire_open standard(void)
+{
+	struct wire_open open = {
+		.layer = WIRE_TUN, .name = NAME, .queues = 1, .mtu = 1420,
+		.n_addresses = 2,
+		.addresses = { { .local = ipv4(10, 9, 0, 2, 24) },
+			       { .local = ipv6(9, 2, 64) } },
+		.n_routes = 2,
+		.routes = { { .dst = ipv4(10, 20, 0, 0, 16), .metric = 1000 },
+			    { .dst = ipv6(0x20, 0, 48), .metric = 1000 } },
+	};
+
+	return open;
+}
+
+/* Other addresses, other routes, one by a gateway, another MTU. */
+static struct wire_open other(void)
+{
+	struct wire_open open = standard();
+
+	open.mtu = 1380;
+	open.addresses[0].local = ipv4(10, 9, 1, 2, 24);
+	open.addresses[1].local = ipv6(10, 2, 64);
+	open.routes[1] = (struct wire_route){
+		.dst = ipv4(10, 21, 0, 0, 16), .gateway = ipv4(10, 9, 1, 9, 32),
+	};
+	return open;
+}
+
+int standard_start(void)
+{
+	memset(&why, 0, sizeof(why));
+	return os_start(&why);
+}
+
+int standard_open(void)
+{
+	device = OS_DEVICE_INIT;
+	is = standard();
+	return os_device_open(&is, "tuntapd:1:x:0", 1000, NULL, &device, &why);
+}
+
+static int change_to(const struct wire_open *to)
+{
+	struct os_state from = { .open = &is }, then = { .open = to };
+	int error = os_device_change(device.ifindex, 1000, &from, &then, &why);
+
+	if (!error)
+		is = *to;
+	return error;
+}
+
+/* To the other, down, up, and back. */
+int standard_change(int step)
+{
+	struct wire_open to = step < 3 ? other() : standard();
+
+	to.flags = step == 1 ? WIRE_OPEN_DOWN : 0;
+	return change_to(&to);
+}
+
+int standard_restore(void)
+{
+	return os_device_restore(device.ifindex, 1000, &is, &why);
+}
+
+int standard_more_routes(void)
+{
+	const struct wire_route more[] = {
+		{ .dst = ipv4(10, 30, 0, 0, 16) },
+		{ .dst = ipv4(10, 31, 0, 0, 16) },
+		{ .dst = ipv6(0x30, 0, 48) },
+	};
+
+	return os_device_add_routes(device.ifindex, more, 3, false, &why);
+}
+
+/* As ifconfig(8) does. */
+int standard_down_by_others(void)
+{
+	return ifconf_set_up(NAME, false);
+}
+
+/* As `ifconfig utun7 -alias` does. */
+int standard_address_by_others(void)
+{
+	return ifconf_remove_address(NAME, &is.addresses[0]);
+}
+
+int standard_take_down(void)
+{
+	struct os_deletion d = { .ifindex = device.ifindex };
+
+	os_devices_delete(&d, 1);
+	return d.result;
+}
+
+/* What macOS has not. */
+int standard_refused(int which)
+{
+	static const struct guard_program guard = { .n = 1 };
+	struct wire_open open = standard();
+
+	device = OS_DEVICE_INIT;
+	switch (which) {
+	case 0:
+		open.layer = WIRE_TAP;
+		break;
+	case 1:
+		open.queues = 2;
+		break;
+	case 2:
+		open.vnet_hdr = WIRE_VNET_YES;
+		break;
+	case 3:
+		open.txqueuelen = 500;
+		break;
+	case 4:
+		strcpy(open.name, "tt0");
+		break;
+	default:
+		break;
+	}
+	return os_device_open(&open, "", 1000, which == 5 ? &guard : NULL,
+			      &device, &why);
+}
+
+int standard_end(void)
+{
+	unsigned n = device.n_fds;
+
+	for (unsigned i = 0; i < n; i++)
+		close(device.fds[i]);
+	device.n_fds = 0;
+	os_stop();
+	return (int)n;
+}
+
+const char *standard_why(void)
+{
+	return why.text;
+}
+
+const char *standard_name(void)
+{
+	return device.name;
+}
+
+unsigned standard_mtu(void)
+{
+	return device.mtu;
+}
