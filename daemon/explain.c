@@ -18,6 +18,7 @@ int explain_open(struct server *server, const struct peer *peer,
 {
 	static const struct routes none;
 	struct policy_usage usage = { .name_taken = mirror_name_taken };
+	const bool if_can = ask->vnet_hdr == WIRE_VNET_IF_ALLOWED;
 	int error = mirror_update();
 
 	if (error)
@@ -33,6 +34,8 @@ int explain_open(struct server *server, const struct peer *peer,
 		memcpy(why->rule, ret_decision->rule, sizeof(why->rule));
 		return error;
 	}
+	if (if_can && !os_has_offload())
+		ret_open->vnet_hdr = WIRE_VNET_NO;
 	return host_check(ret_open, NULL, &none, 0, ret_decision->terms.metric,
 			  &ret_decision->terms, why);
 }

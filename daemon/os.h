@@ -58,6 +58,9 @@ void os_probe(void);
 /* Its release, as uname(2) tells it. */
 void os_kernel(char *ret, size_t cap);
 
+/* Can packets have a virtio_net_hdr?  As far as the system has devices. */
+bool os_has_offload(void);
+
 /*
  * Makes the device that `open` describes (a policy_decide() result: names and
  * metrics are settled), marks it with the alias, puts the guard (NULL: none)

@@ -148,6 +148,11 @@ bool os_name_taken(const char *name)
 	return if_nametoindex(name) != 0;
 }
 
+bool os_has_offload(void)
+{
+	return false;
+}
+
 /* --- a device ----------------------------------------------------------- */
 
 /* What Linux has and macOS has not: refused, never left out. */

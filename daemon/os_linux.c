@@ -110,6 +110,11 @@ bool os_name_taken(const char *name)
 	return ioctl(ioctls(), SIOCGIFINDEX, &ifr) == 0;
 }
 
+bool os_has_offload(void)
+{
+	return true;
+}
+
 /* --- making a device ---------------------------------------------------- */
 
 /* ioctl(2) as a step that the fault hook can break.  0 or -errno. */

@@ -55,7 +55,8 @@ enum ttd_offload {
 	TTD_OFFLOAD_SPLIT = 0,	/* the library splits what the kernel hands over
 				   and joins what is sent in a batch; the
 				   program sees ordinary packets.  Becomes NONE
-				   where the policy has no offload */
+				   where the policy, or the system (macOS), has
+				   no offload */
 	TTD_OFFLOAD_NONE = 1,	/* bare packets */
 	TTD_OFFLOAD_PASS = 2	/* the program sees super-packets and unfinished
 				   checksums as struct ttd_packet tells them */
