@@ -32,6 +32,8 @@ xnu=$out/xnu.so
 ${CC:-cc} -shared -fPIC -O1 -o "$xnu" tests/darwin/shims.c tests/darwin/xnu/*.c
 
 part sh tests/darwin/gate.sh "$out"
+# By the compiler that the headers came with, too.
+part make --no-print-directory -f tests/darwin/macos.mk OUT="$out" second
 # By Debian's own Python, which has Unicorn.
 part /usr/bin/python3 tests/darwin/backend.py "$xnu" \
 	"$out/x86_64/backend.dylib" "$out/arm64/backend.dylib"

@@ -2,7 +2,7 @@
 # fetch.sh OUT: what `make macos` builds with and packages of this system do not
 # have, each of one version and with its sum.  What is there stays.
 #
-#	OUT/fetched	a zig, for its headers of macOS, and Debian's sources
+#	OUT/fetched	a zig, for its headers and as a second compiler; Debian's sources
 #	OUT/sdk		headers, and libSystem as a linker wants it
 #	OUT/headers	those of libraries that are headers alone
 set -eu
@@ -26,7 +26,8 @@ fail() {
 
 # As pip names it; the file has the sum.
 zig() {
-	[ ! -e "$out/fetched/zig" ] || return 0
+	[ ! -x "$out/fetched/zig/ziglang/zig" ] || return 0
+	rm -rf "$out/fetched/zig"
 	python3 -m pip download --quiet --disable-pip-version-check \
 		--no-deps --only-binary :all: \
 		--platform manylinux_2_12_x86_64 --require-hashes \
@@ -35,6 +36,7 @@ zig() {
 	rm -rf "$out/fetched/zig.new"
 	python3 -m zipfile -e "$out"/fetched/ziglang-*.whl \
 		"$out/fetched/zig.new"
+	chmod +x "$out/fetched/zig.new/ziglang/zig"
 	mv "$out/fetched/zig.new" "$out/fetched/zig"
 }
 

@@ -20,7 +20,12 @@ ifdef ARCH
 include Makefile
 
 KEPT	:= $(OUT)/$(ARCH)/kept
-CC	= $(CROSS)
+# SECOND: by another compiler, which may object to what this one lets pass.
+ZIG	= ZIG_GLOBAL_CACHE_DIR=$(abspath $(OUT)/zig/cache) \
+	  ZIG_LOCAL_CACHE_DIR=$(abspath $(OUT)/zig/cache) \
+	  $(OUT)/fetched/zig/ziglang/zig cc \
+	  -target $(ARCH:arm64=aarch64)-macos.$(MINIMUM)
+CC	= $(if $(SECOND),$(ZIG),$(CROSS))
 CPPFLAGS += -isystem $(OUT)/headers -isystem tests/darwin/include \
 	  -isystem $(KEPT)/include
 LINK	= $(CC) $(CFLAGS) -fuse-ld=lld $(LDFLAGS)
@@ -47,12 +52,13 @@ $(B)/backend.dylib: $(call obj,$(PLAYED))
 	$(Q)$(LINK) -dynamiclib -Wl,-undefined,dynamic_lookup -o $@ $^
 
 results: $(B)/backend.dylib $(addprefix $(B)/,$(RESULTS)) $(call obj,$(DAEMON))
+objects: $(call obj,$(LIB) $(PROTO) $(POLICY) $(DAEMON) $(CTL) $(EXAMPLES:=.c))
 # Both in one, in what was built last.
 universal: $(addprefix $(OUT)/universal/,$(RESULTS))
 $(OUT)/universal/%: $(foreach arch,$(ARCHS),$(OUT)/$(arch)/%)
 	$(call say,LIPO)
 	$(Q)mkdir -p $(@D) && llvm-lipo-$(LLVM) -create -output $@ $^
-.PHONY: results universal
+.PHONY: results objects universal
 
 else
 
@@ -69,5 +75,10 @@ $(ARCHS): fetch
 	@$(call each,$@,results)
 fetch:
 	@sh tests/darwin/fetch.sh $(OUT)
-.PHONY: macos fetch $(ARCHS)
+# What macos has built, compiled once more.
+second:
+	@$(foreach arch,$(ARCHS),$(call each,$(arch),B=$(OUT)/zig/$(arch) \
+		SECOND=yes objects) &&) :
+	@echo 'second: $(words $(ARCHS)) passed, 0 failed'
+.PHONY: macos fetch second $(ARCHS)
 endif
