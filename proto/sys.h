@@ -22,8 +22,9 @@ int sys_pipe(int ret[2]);
 
 /*
  * As send(2), sendmsg(2) and recvmsg(2): no SIGPIPE, where the socket is one of
- * the above or was accepted (os_accept()); and what is received is
- * close-on-exec.
+ * the above or was accepted (os_accept()); what is received is close-on-exec;
+ * and MSG_PEEK without room for control data says by MSG_CTRUNC that there is
+ * some.  Who does not want it has to look so first.
  */
 ssize_t sys_send(int sock, const void *buf, size_t len, int flags);
 ssize_t sys_sendmsg(int sock, const struct msghdr *msg, int flags);

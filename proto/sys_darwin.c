@@ -98,11 +98,34 @@ static void close_on_exec(const struct msghdr *msg, struct cmsghdr *c)
 	}
 }
 
+/*
+ * Who has no place for control data is not told of it here, and fds come all
+ * the same: open, and of numbers that nobody knows (recvit(), bsd/kern/
+ * uipc_syscalls.c; soreceive_ctl(), bsd/kern/uipc_socket.c).  So a look has one
+ * that is too small for an fd: MSG_CTRUNC.
+ */
+static ssize_t look(int sock, struct msghdr *msg, int flags)
+{
+	struct cmsghdr some;
+	ssize_t n;
+
+	msg->msg_control = &some;
+	msg->msg_controllen = sizeof(some);
+	n = recvmsg(sock, msg, flags);
+	msg->msg_control = NULL;
+	msg->msg_controllen = 0;
+	return n;
+}
+
 ssize_t sys_recvmsg(int sock, struct msghdr *msg, int flags)
 {
-	ssize_t n = recvmsg(sock, msg, flags);
-	int error = errno;
+	ssize_t n;
+	int error;
 
+	if (flags & MSG_PEEK && !msg->msg_control)
+		return look(sock, msg, flags);
+	n = recvmsg(sock, msg, flags);
+	error = errno;
 	if (n < 0 || flags & MSG_PEEK)
 		return n;
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c;

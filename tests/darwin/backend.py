@@ -18,6 +18,7 @@ ERRORS = [int(n) for n in os.environ.get("BACKEND_ERRORS", "").split()] or \
     range(1, 107)
 CALLS_MOST = 1000
 AF_INET, AF_LINK, AF_INET6, AF_SYSTEM = 2, 18, 30, 32
+SOCK_DGRAM, EPROTONOSUPPORT, EBADMSG = 2, 43, 94
 UTUN_UNIT = 7
 INFINITE = 0xffffffff
 
@@ -110,6 +111,7 @@ class Imports:
         self.functions["_support_note"] = (library.shim_nothing, 0, 0)
         for symbol, count in (
                 ("socket", 3), ("close", 1), ("read", 3),
+                ("sendmsg", 3), ("recvmsg", 3),
                 ("if_nametoindex", 1), ("if_indextoname", 2)):
             self.functions["_" + symbol] = (
                 getattr(library, "xnu_" + symbol), count, 0)
@@ -307,6 +309,21 @@ def is_refused(b):
         b.end()
 
 
+def receives_no_fds(b):
+    """A client's fds are refused, and not one is among the daemon's."""
+    b.begin()
+    groups, client = (ctypes.c_uint32 * 1)(20), ctypes.c_int()
+    daemon = b.xnu.xnu_accepted(501, groups, 1, ctypes.byref(client))
+    sent = b.xnu.xnu_socket(AF_INET, SOCK_DGRAM, 0)
+    error = b.call("request", client.value, daemon, -1)
+    check(error == -EPROTONOSUPPORT, f"bytes alone: {error}")
+    error = b.call("request", client.value, daemon, sent)
+    check(error == -EBADMSG, f"with an fd: {error}")
+    for fd in (sent, client.value, daemon):
+        b.xnu.xnu_close(fd)
+    b.end()
+
+
 def wants_root(b):
     b.xnu.xnu_reset()
     b.xnu.xnu_euid(501)
@@ -361,7 +378,8 @@ def restore_fails_and_leaves_it(b):
 
 
 TESTS = [opens, closes_on_exec, changes, restores, routes_all_or_none,
-         is_taken_down, is_busy_for_a_moment, is_refused, wants_root,
+         is_taken_down, is_busy_for_a_moment, is_refused, receives_no_fds,
+         wants_root,
          open_fails_and_leaves_nothing, routes_fail_and_leave_nothing,
          change_fails_and_leaves_it, restore_fails_and_leaves_it]
 

@@ -14,6 +14,7 @@ import tempfile
 
 UTUN, IFCONF, ROUTE = "utun_darwin.c", "ifconf_darwin.c", "route_darwin.c"
 MOVE, SYSTEM, WATCH = "move_darwin.c", "os_darwin.c", "watch_darwin.c"
+CALLS = "../proto/sys_darwin.c"
 SECONDS = 120
 
 MUTANTS = [
@@ -47,6 +48,7 @@ MUTANTS = [
     (IFCONF, "		return -EALREADY;", "		return 0;"),
     (IFCONF, ".sin_len = sizeof(in),", ""),
     (IFCONF, ".sin6_len = sizeof(in6),", ""),
+    (CALLS, "flags & MSG_PEEK && !msg->msg_control", "0"),
     (ROUTE, ".sin_len = sizeof(in),", ""),
     (ROUTE, ".rtm_version = RTM_VERSION, ", ""),
     (ROUTE, "RTF_UP | RTF_STATIC", "RTF_UP"),

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "../../daemon/os_darwin.h"
+#include "../../proto/frame.h"
 
 int standard_start(void);
 int standard_open(void);
@@ -16,6 +17,7 @@ int standard_down_by_others(void);
 int standard_address_by_others(void);
 int standard_take_down(void);
 int standard_refused(int which);
+int standard_request(int client, int daemon, int fd);
 int standard_end(void);
 const char *standard_why(void);
 const char *standard_name(void);
@@ -164,6 +166,21 @@ int standard_refused(int which)
 	}
 	return os_device_open(&open, "", 1000, which == 5 ? &guard : NULL,
 			      &device, &why);
+}
+
+/* A client's bytes, with that fd or none (-1), as the daemon reads them. */
+int standard_request(int client, int daemon, int fd)
+{
+	static const uint8_t bytes[WIRE_HEADER_LEN];
+	struct frame_in in = FRAME_IN_INIT;
+	size_t off = 0;
+	int error = frame_send(client, bytes, sizeof(bytes), &off, &fd,
+			       fd >= 0);
+
+	if (!error)
+		error = frame_receive(&in, daemon, WIRE_FROM_CLIENT, 0);
+	frame_in_reset(&in);
+	return error;
 }
 
 int standard_end(void)

@@ -1577,6 +1577,54 @@ START_TEST(fds_that_do_not_go_over)
 }
 END_TEST
 
+/* recvit(): without a place for control data nothing says that fds came. */
+START_TEST(fds_that_nobody_is_told_of)
+{
+	struct letter l;
+	int pair[2];
+
+	works(xnu_socketpair(XNU_AF_UNIX, XNU_SOCK_STREAM, 0, pair));
+	write_letter(&l, 16);
+	enclose(&l, 16, pair[0]);
+	ck_assert_int_eq(xnu_sendmsg(pair[0], l.header, 0), 8);
+	ck_assert_int_eq(xnu_sendmsg(pair[0], l.header, 0), 8);
+	write_letter(&l, 0);
+	ck_assert_int_eq(xnu_recvmsg(pair[1], l.header, 0), 8);
+	ck_assert_uint_eq(get4(l.header + XNU_MSG_FLAGS), 0);
+	ck_assert_int_eq(xnu_read(pair[1], l.bytes, sizeof(l.bytes)), 8);
+	works(xnu_close(pair[0]));
+	works(xnu_close(pair[1]));
+	ck_assert_ptr_nonnull(strstr(xnu_leaks(), "fd 1002, "));
+	ck_assert_ptr_nonnull(strstr(xnu_leaks(), "fd 1003, "));
+}
+END_TEST
+
+START_TEST(fds_that_are_peeked_at)
+{
+	struct letter l;
+	int pair[2];
+
+	works(xnu_socketpair(XNU_AF_UNIX, XNU_SOCK_STREAM, 0, pair));
+	write_letter(&l, 16);
+	enclose(&l, 16, pair[0]);
+	ck_assert_int_eq(xnu_sendmsg(pair[0], l.header, 0), 8);
+	write_letter(&l, 0);
+	ck_assert_int_eq(xnu_recvmsg(pair[1], l.header, XNU_MSG_PEEK), 8);
+	ck_assert_uint_eq(get4(l.header + XNU_MSG_FLAGS), XNU_MSG_PEEK);
+	write_letter(&l, 12);
+	ck_assert_int_eq(xnu_recvmsg(pair[1], l.header, XNU_MSG_PEEK), 8);
+	ck_assert_uint_eq(get4(l.header + XNU_MSG_FLAGS),
+			  XNU_MSG_PEEK | XNU_MSG_CTRUNC);
+	write_letter(&l, 16);
+	ck_assert_int_eq(xnu_recvmsg(pair[1], l.header, XNU_MSG_PEEK), 8);
+	ck_assert_uint_eq(get4(l.header + XNU_MSG_CONTROLLEN), 16);
+	ck_assert_uint_eq(get4(l.control + XNU_CMSG_DATA), 0);
+	works(xnu_close(pair[0]));
+	works(xnu_close(pair[1]));
+	ck_assert_str_eq(xnu_leaks(), "");
+}
+END_TEST
+
 START_TEST(who_connected)
 {
 	const uint32_t groups[] = { 20, 80, 501 };
@@ -1900,6 +1948,8 @@ static void add_data_tests(TCase *t)
 	tcase_add_test(t, pointers_of_another_cpu);
 	tcase_add_test(t, an_fd_goes_over);
 	tcase_add_test(t, fds_that_do_not_go_over);
+	tcase_add_test(t, fds_that_nobody_is_told_of);
+	tcase_add_test(t, fds_that_are_peeked_at);
 	tcase_add_test(t, who_connected);
 	tcase_add_test(t, a_stream_ends);
 	tcase_add_test(t, bound_to_an_interface);

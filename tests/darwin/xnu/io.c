@@ -161,6 +161,19 @@ static size_t receive(struct file *file, const struct area *area,
 	return got;
 }
 
+/* MSG_PEEK: the same, and all of it stays. */
+static size_t peek(const struct file *file, const struct area *area,
+		   int *flags)
+{
+	const struct packet *first = file->in.first;
+
+	if (!first)
+		return 0;
+	if (file->kind != KIND_LOCAL && total(area) < first->len - first->at)
+		*flags |= XNU_MSG_TRUNC;
+	return scatter(area, first->bytes + first->at, first->len - first->at);
+}
+
 static void show_sent(struct text *text, const struct file *file,
 		      const struct packet *packet)
 {
@@ -248,7 +261,9 @@ static long do_read(const char *call, int fd, const struct area *area,
 	error = file ? may_receive(file, flags) : XNU_EBADF;
 	if (!error)
 		got = receive(file, area, &packet, &told);
-	packet_free(packet);	/* nobody asked for its fds: dom_dispose */
+	if (packet)
+		rights_give(packet, NULL, NULL, NULL);
+	packet_free(packet);
 	return end(error, (long)got);
 }
 
@@ -304,17 +319,24 @@ static int receive_message(struct file *file, uint8_t *bytes, int flags,
 {
 	struct message m = { 0 };
 	struct packet *packet = NULL;
+	const struct packet *seen;
 	int error = take_message(bytes, &m), told = 0;
 
 	if (!error)
 		error = may_receive(file, flags);
 	if (error)
 		return error;
-	*got = receive(file, &m.data, &packet, &told);
 	if (m.named)
 		die("the sender's name is asked for: not known here");
-	if (m.control && packet && packet->n_rights)
-		error = rights_give(packet, m.control, &m.controllen, &told);
+	seen = file->in.first;
+	if (flags & XNU_MSG_PEEK)
+		*got = peek(file, &m.data, &told);
+	else
+		*got = receive(file, &m.data, &packet, &told);
+	if (flags & XNU_MSG_PEEK && seen && seen->n_rights)
+		rights_peek(seen, m.control, &m.controllen, &told);
+	else if (packet && packet->n_rights)
+		rights_give(packet, m.control, &m.controllen, &told);
 	else
 		m.controllen = 0;
 	packet_free(packet);
@@ -331,7 +353,7 @@ long xnu_recvmsg(int fd, void *msg, int flags)
 
 	if (!begin("recvmsg", NULL, "%d, %#x", fd, (unsigned)flags))
 		return end(xnu_errno, 0);
-	if (flags & ~XNU_MSG_DONTWAIT)
+	if (flags & ~(XNU_MSG_DONTWAIT | XNU_MSG_PEEK))
 		die("recvmsg() with flags %#x is not known here",
 		    (unsigned)flags);
 	error = file ? receive_message(file, msg, flags, &got) : XNU_EBADF;

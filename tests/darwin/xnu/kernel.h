@@ -259,8 +259,11 @@ int local_send(struct file *file, struct packet *packet, int flags);
 int local_getopt(struct file *file, int option, void *value, uint32_t *len);
 void local_gone(struct file *file);
 int rights_take(const uint8_t *control, uint32_t len, struct packet *packet);
-int rights_give(struct packet *packet, uint8_t *control, uint32_t *len,
-		int *flags);
+/* control NULL: there is no room at all. */
+void rights_give(struct packet *packet, uint8_t *control, uint32_t *len,
+		 int *flags);
+void rights_peek(const struct packet *packet, uint8_t *control, uint32_t *len,
+		 int *flags);
 
 /* world.c */
 void world_reset(void);

@@ -36,20 +36,32 @@ int rights_take(const uint8_t *control, uint32_t len, struct packet *packet)
 	return 0;
 }
 
-/*
- * unp_externalize() and uipc_syscalls.c, copyout_control(): the fds are new
- * ones and stay open at exec.  All are there even if there was no room to tell
- * them (MSG_CTRUNC): nobody can close those.
- */
-int rights_give(struct packet *packet, uint8_t *control, uint32_t *len,
-		int *flags)
+/* uipc_syscalls.c, copyout_control(): to whom there is room for it. */
+static void tell_rights(uint8_t *whole, uint32_t n, uint8_t *control,
+			uint32_t *len, int *flags)
 {
-	uint8_t whole[XNU_CMSG_DATA + 4 * XNU_RIGHTS] = { 0 };
-	const uint32_t size = XNU_CMSG_DATA + 4 * packet->n_rights;
+	const uint32_t size = XNU_CMSG_DATA + 4 * n;
 
 	put32(whole + XNU_CMSG_LEN, size);
 	put32(whole + XNU_CMSG_LEVEL, XNU_SOL_SOCKET);
 	put32(whole + XNU_CMSG_TYPE, XNU_SCM_RIGHTS);
+	if (*len < size)
+		*flags |= XNU_MSG_CTRUNC;
+	else
+		*len = size;
+	memcpy(control, whole, *len);
+}
+
+/*
+ * unp_externalize(): the fds are new ones and stay open at exec.  All are there
+ * even if there was too little room to tell them (MSG_CTRUNC), or none and not
+ * even that is told (uipc_socket.c, soreceive_ctl()): nobody can close those.
+ */
+void rights_give(struct packet *packet, uint8_t *control, uint32_t *len,
+		 int *flags)
+{
+	uint8_t whole[XNU_CMSG_DATA + 4 * XNU_RIGHTS] = { 0 };
+
 	for (unsigned i = 0; i < packet->n_rights; i++) {
 		const int fd = fd_new(packet->rights[i], 0, false);
 
@@ -57,12 +69,18 @@ int rights_give(struct packet *packet, uint8_t *control, uint32_t *len,
 			die("no fd is free for one that is received");
 		put32(whole + XNU_CMSG_DATA + 4 * i, (uint32_t)fd);
 	}
-	if (*len < size)
-		*flags |= XNU_MSG_CTRUNC;
-	else
-		*len = size;
-	memcpy(control, whole, *len);
-	return 0;
+	if (control)
+		tell_rights(whole, packet->n_rights, control, len, flags);
+}
+
+/* uipc_socket.c, sopeek_scm_rights(): who peeks is told 0 for each. */
+void rights_peek(const struct packet *packet, uint8_t *control, uint32_t *len,
+		 int *flags)
+{
+	uint8_t whole[XNU_CMSG_DATA + 4 * XNU_RIGHTS] = { 0 };
+
+	if (control)
+		tell_rights(whole, packet->n_rights, control, len, flags);
 }
 
 /* uipc_send(): nobody there is EPIPE, and SIGPIPE unless one has said no. */
