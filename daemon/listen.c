@@ -32,6 +32,7 @@ struct listener {
 	int fd;
 	bool admin, bytes_only;
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];	/* ours, or "" */
+	struct stat file;	/* what is there then */
 	struct event *readable, *pause;
 };
 
@@ -181,6 +182,8 @@ int listen_at(struct listeners *l, const char *path, bool admin,
 	if (!error)
 		error = add(l, fd, admin, path);
 	if (!error)
+		error = lstat(path, &l->all[l->n - 1]->file) < 0 ? -errno : 0;
+	if (!error)
 		return 0;
 	if (fd >= 0)
 		close(fd);
@@ -317,6 +320,16 @@ int listen_start(struct listeners *l, struct server *server)
 	return 0;
 }
 
+/* Another may have been put in its place by now: that stays. */
+static void remove_file(const struct listener *li)
+{
+	struct stat now;
+
+	if (li->path[0] && lstat(li->path, &now) == 0 &&
+	    now.st_dev == li->file.st_dev && now.st_ino == li->file.st_ino)
+		unlink(li->path);
+}
+
 void listen_stop(struct listeners *l)
 {
 	for (unsigned i = 0; i < l->n; i++) {
@@ -326,8 +339,7 @@ void listen_stop(struct listeners *l)
 			event_free(li->readable);
 		if (li->pause)
 			event_free(li->pause);
-		if (li->path[0])
-			unlink(li->path);
+		remove_file(li);
 		/* With it ends who has not been accepted, and his fds. */
 		if (li->bytes_only || !li->server)
 			close(li->fd);

@@ -211,6 +211,21 @@ START_TEST(a_second_signal_changes_nothing)
 }
 END_TEST
 
+/* As systemd's, which takes the place of one that was started by hand. */
+START_TEST(a_socket_in_its_place_stays)
+{
+	rig_start(&rig, NULL);
+	ck_assert_int_eq(unlink(rig.socket), 0);
+	ck_assert_int_eq(sh_status("touch %s", rig.socket), 0);
+	rig_stop(&rig);
+	ck_assert_int_eq(access(rig.socket, F_OK), 0);
+	ck_assert_int_ne(access(rig.admin, F_OK), 0);
+	ck_assert_int_eq(unlink(rig.socket), 0);
+	rig_daemon(&rig, NULL);
+	rig_end(&rig);
+}
+END_TEST
+
 /* A listening socket at number `fd`, inheritable. */
 static void listener_at(const char *path, int fd)
 {
@@ -550,6 +565,7 @@ int main(void)
 	tcase_add_test(t, sockets_have_their_modes_and_go_at_the_end);
 	tcase_add_test(t, ended_while_it_starts);
 	tcase_add_test(t, a_second_signal_changes_nothing);
+	tcase_add_test(t, a_socket_in_its_place_stays);
 	tcase_add_test(t, sockets_passed_in_by_name);
 	tcase_add_test(t, a_passed_fd_that_is_no_listener_is_an_error);
 	tcase_add_test(t, the_service_manager_is_told);

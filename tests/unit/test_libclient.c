@@ -643,7 +643,9 @@ START_TEST(nobody_there)
 	o.socket_path = NULL;
 	refuse(&o, -ENOENT, "/nonexistent/from-env");
 	setenv("TUNTAPD_SOCKET", "", 1);
-	refuse(&o, -ENOENT, "tuntapd.sock");
+	/* Who has a daemon of his own running tests as well. */
+	if (access(TUNTAPD_SOCKET_PATH, F_OK) < 0)
+		refuse(&o, -ENOENT, "tuntapd.sock");
 	ck_assert_int_eq(fds_open(), before);
 }
 END_TEST
