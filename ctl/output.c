@@ -7,6 +7,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../policy/plain.h"
+
 #define COMPLAINT_MAX	1024	/* with its NUL; what is longer is cut */
 
 #define DEL		0x7f
@@ -14,29 +16,9 @@
 #define C1_LEAD		0xc2
 #define C1_END		0xa0
 
-/* Bytes that the character there has in UTF-8; 0: it has none, or controls. */
-static size_t plain_length(const unsigned char *c)
-{
-	size_t n = *c < 0x80 ? 1 : *c < 0xc2 ? 0 : *c < 0xe0 ? 2 :
-		   *c < 0xf0 ? 3 : *c < 0xf5 ? 4 : 0;
-
-	if (*c < ' ' || *c == DEL || (*c == C1_LEAD && c[1] < C1_END))
-		return 0;
-	for (size_t i = 1; i < n; i++)
-		if ((c[i] & 0xc0) != 0x80)
-			return 0;
-	return n;
-}
-
 char *plain_text(char *text)
 {
-	size_t n;
-
-	for (unsigned char *c = (unsigned char *)text; *c; c += n ? n : 1) {
-		n = plain_length(c);
-		if (!n)
-			*c = '?';
-	}
+	make_plain(text);
 	return text;
 }
 

@@ -1,6 +1,17 @@
 #include "plain.h"
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+
+/* More bytes than it takes, half of a pair of UTF-16, or beyond the last one. */
+static bool is_no_character(uint8_t first, uint8_t second)
+{
+	return (first == 0xe0 && second < 0xa0) ||
+	       (first == 0xed && second >= 0xa0) ||
+	       (first == 0xf0 && second < 0x90) ||
+	       (first == 0xf4 && second >= 0x90);
+}
 
 /* Bytes that the character there has in UTF-8; 0: it has none, or controls. */
 static size_t plain_length(const unsigned char *c)
@@ -13,7 +24,7 @@ static size_t plain_length(const unsigned char *c)
 	for (size_t i = 1; i < n; i++)
 		if ((c[i] & 0xc0) != 0x80)
 			return 0;
-	return n;
+	return is_no_character(c[0], c[1]) ? 0 : n;
 }
 
 void make_plain(char *text)

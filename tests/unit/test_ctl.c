@@ -732,6 +732,10 @@ static const struct {
 	{ "\xe2\x82", "??" },
 	{ "\xc3\033[2J", "??[2J" },
 	{ "\xff\xfe", "??" },
+	{ "\xe0\x82\x9b" "2J", "???2J" },	/* ESC [, in three bytes */
+	{ "\xf0\x80\x82\x9b" "2J", "????2J" },
+	{ "\xed\x9f\xbf\xed\xa0\x80", "\xed\x9f\xbf???" },
+	{ "\xf4\x8f\xbf\xbf\xf4\x90\x80\x80", "\xf4\x8f\xbf\xbf????" },
 };
 
 START_TEST(no_terminal_obeys_what_is_plain)
