@@ -247,7 +247,16 @@ modes_of_sockets() {
 
 # --- a device -----------------------------------------------------------------
 
+# One that a check has left behind.
+stop_echo() {
+	[ "$echo_pid" ] || return 0
+	kill "$echo_pid" 2>/dev/null
+	wait "$echo_pid" 2>/dev/null
+	echo_pid=
+}
+
 open_device() {
+	stop_echo
 	set -- "$tun_echo" --socket "$socket" --address "$address4/24" \
 		--address "$address6/64" --route "$route4" --route "$route6" \
 		--mtu "$mtu"
@@ -430,8 +439,7 @@ nothing_is_left() {
 
 clean_up() {
 	trap - EXIT INT TERM HUP
-	[ ! "$echo_pid" ] || kill "$echo_pid" 2>/dev/null
-	[ ! "$echo_pid" ] || wait "$echo_pid" 2>/dev/null
+	stop_echo
 	if [ ! "$dry" ] && [ "${begun:-}" ]; then
 		if [ "$launchd" ]; then
 			echo '## the log of the daemon' >&3
