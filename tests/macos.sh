@@ -35,6 +35,8 @@ part sh tests/darwin/gate.sh "$out"
 # By the compiler that the headers came with, too.
 part make --no-print-directory -f tests/darwin/macos.mk OUT="$out" second
 # By Debian's own Python, which has Unicorn.
+part /usr/bin/python3 tests/darwin/witness.py tests/darwin/vectors.txt \
+	"$out/x86_64/backend.dylib" "$out/arm64/backend.dylib"
 part /usr/bin/python3 tests/darwin/backend.py "$xnu" \
 	"$out/x86_64/backend.dylib" "$out/arm64/backend.dylib"
 part /usr/bin/python3 tests/darwin/mutants.py "$out" "$xnu"

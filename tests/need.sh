@@ -21,7 +21,7 @@ valgrind libc6-dbg mandoc shellcheck debootstrap systemd-container git
 qemu-system-x86 ipxe-qemu cpio
 g++ cmake meson abigail-tools lintian'
 macos='clang-14 lld-14 llvm-14 make gcc libc6-dev python3-pip
-uthash-dev libbsd-dev python3-unicorn libxml2-utils shellcheck'
+uthash-dev libbsd-dev python3-unicorn golang-golang-x-sys-dev libxml2-utils shellcheck'
 
 wanted=
 for group; do

@@ -333,6 +333,21 @@ def wants_root(b):
     b.end()
 
 
+def knows_its_peer(b):
+    """By what the kernel noted when it connected."""
+    b.begin()
+    groups = (ctypes.c_uint32 * 3)(20, 12, 61)
+    client = ctypes.c_int()
+    sock = b.xnu.xnu_accepted(501, groups, 3, ctypes.byref(client))
+    check(b.call("peer", sock, 501, 20, 3) == 0, "it is somebody else")
+    check(b.call("peer", sock, 502, 20, 3) == 1, "it is anybody")
+    b.xnu.xnu_fail(b"LOCAL_PEERCRED", 1, 57)
+    check(b.call("peer", sock, 501, 20, 3) < 0, "it is known all the same")
+    b.xnu.xnu_close(client)
+    b.xnu.xnu_close(sock)
+    b.end()
+
+
 def fails_and_leaves_nothing(b, what, before=()):
     """Each error at each call of it."""
     kinds = ("address", "route", "interface") if before else \

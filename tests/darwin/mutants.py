@@ -89,6 +89,8 @@ MUTANTS = [
     (SYSTEM, "darwin_cloexec(fd);\n\n	if (error && fd >= 0)\n		close(fd);"
      "\n	return error ? error : fd;\n}\n\n/* --- one",
      "0;\n\n	return error ? error : fd;\n}\n\n/* --- one"),
+    (SYSTEM, ".gid = cred.cr_groups[0]", ".gid = 0"),
+    (SYSTEM, ".uid = cred.cr_uid", ".uid = 0"),
     (SYSTEM, "	end(&darwin.route);\n", ""),
     (SYSTEM, "	if (open->mtu)\n		dev->mtu = open->mtu;\n", ""),
     (SYSTEM, "	error = ifconf_set_up(name, false);\n", "	error = 0;\n"),

@@ -2,6 +2,7 @@
  * What a test asks of the backend, compiled for macOS together with it: so that
  * requests have the layout that the daemon's have.
  */
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -18,6 +19,7 @@ int standard_address_by_others(void);
 int standard_take_down(void);
 int standard_refused(int which);
 int standard_request(int client, int daemon, int fd);
+int standard_peer(int sock, unsigned uid, unsigned gid, unsigned n_groups);
 int standard_end(void);
 const char *standard_why(void);
 const char *standard_name(void);
@@ -180,6 +182,20 @@ int standard_request(int client, int daemon, int fd)
 	if (!error)
 		error = frame_receive(&in, daemon, WIRE_FROM_CLIENT, 0);
 	frame_in_reset(&in);
+	return error;
+}
+
+/* 0 if that socket's other end is who the test says. */
+int standard_peer(int sock, unsigned uid, unsigned gid, unsigned n_groups)
+{
+	struct peer peer = { 0 };
+	int error = os_peer(sock, &peer);
+
+	if (error)
+		return error;
+	error = peer.uid != uid || peer.gid != gid ||
+		peer.n_groups != n_groups || peer.groups[0] != gid;
+	free(peer.groups);
 	return error;
 }
 
