@@ -64,7 +64,7 @@ else
 
 each	= $(MAKE) --no-print-directory -f tests/darwin/macos.mk \
 	  OUT=$(OUT) B=$(OUT)/$(1) ARCH=$(1) SYSTEM=darwin WERROR=-Werror \
-	  RUNDIR=/var/run/tuntapd $(2)
+	  RUNDIR=/var/db/tuntapd $(2)
 
 macos: $(ARCHS)
 	@$(call each,$(firstword $(ARCHS)),universal)
