@@ -62,12 +62,7 @@ static int attach(int fd, uint32_t id, uint32_t unit)
 
 	if (fault_here("connect"))
 		return -EIO;
-	for (int i = 0; connect(fd, (struct sockaddr *)&to, sizeof(to)); i++) {
-		if (errno != EBUSY || i == BUSY_TRIES)
-			return -errno;
-		usleep(BUSY_US);
-	}
-	return 0;
+	return connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0 ? -errno : 0;
 }
 
 /* The name it really has: another unit is somebody else's business. */
@@ -110,26 +105,49 @@ static int set_up_socket(int fd, const char *name, unsigned *ret_ifindex)
 	return *ret_ifindex ? 0 : -errno;
 }
 
+static int make_once(const char *name, unsigned *ret_ifindex)
+{
+	int fd = darwin_socket(PF_SYSTEM, SOCK_DGRAM, SYSPROTO_CONTROL);
+	int error = fd < 0 ? fd : set_up_socket(fd, name, ret_ifindex);
+
+	if (error && fd >= 0)
+		close(fd);
+	return error ? error : fd;
+}
+
+/*
+ * A unit that is being left is tried again, by another socket: where the kernel
+ * sees late that it is busy the one is disconnected for good (ctl_connect(),
+ * bsd/kern/kern_control.c), and would read and write nothing once connected.
+ */
+static int make_patiently(const char *name, unsigned *ret_ifindex)
+{
+	int fd = make_once(name, ret_ifindex);
+
+	for (int i = 0; fd == -EBUSY && i < BUSY_TRIES; i++) {
+		usleep(BUSY_US);
+		fd = make_once(name, ret_ifindex);
+	}
+	return fd;
+}
+
 int utun_make(const char *name, unsigned *ret_ifindex, struct wire_refused *why)
 {
-	int fd, error;
+	int fd;
 
 	if (!utun_unit(name))
 		return refuse(why, WIRE_E_INVALID, "create", "devices of macOS "
 			      "are named utun0, utun1 and so on: %s is not, so "
 			      "the policy's name pattern should be utun*", name);
-	fd = darwin_socket(PF_SYSTEM, SOCK_DGRAM, SYSPROTO_CONTROL);
-	error = fd < 0 ? fd : set_up_socket(fd, name, ret_ifindex);
-	if (!error)
-		return fd;
+	fd = make_patiently(name, ret_ifindex);
 	if (fd >= 0)
-		close(fd);
-	if (error == -EPERM)
+		return fd;
+	if (fd == -EPERM)
 		return refuse(why, WIRE_E_FAILED, "create", "only root makes "
 			      "utun devices, and the daemon is not");
-	if (error == -EBUSY)
+	if (fd == -EBUSY)
 		return refuse(why, WIRE_E_BUSY, "create", "%s is another "
 			      "process's; try again, or ask for no name", name);
-	return refuse(why, refuse_kernel_code(-error), "create",
-		      "making %s: %s", name, strerror(-error));
+	return refuse(why, refuse_kernel_code(-fd), "create",
+		      "making %s: %s", name, strerror(-fd));
 }

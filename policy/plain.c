@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* More bytes than it takes, half of a pair of UTF-16, or beyond the last one. */
+/* More bytes than it takes, half of a pair, or beyond the last character. */
 static bool is_no_character(uint8_t first, uint8_t second)
 {
 	return (first == 0xe0 && second < 0xa0) ||

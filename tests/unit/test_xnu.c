@@ -178,8 +178,7 @@ START_TEST(connect_refuses)
 	fails(connect_unit(fd, 1), EBUSY);
 	fails(connect_unit(held, 7), EISCONN);
 	fails(connect_unit(1999, 0), EBADF);
-	works(connect_unit(fd, 0));
-	ck_assert_str_eq(name_of(fd), "utun1");
+	ck_assert_str_eq(name_of(utun()), "utun1");
 }
 END_TEST
 
@@ -254,7 +253,7 @@ START_TEST(the_detach_takes_time)
 
 	works(xnu_close(fd));
 	ck_assert_uint_eq(xnu_if_nametoindex("utun0"), 0);
-	fails(connect_unit(again, 1), EBUSY);
+	fails(connect_unit(control(), 1), EBUSY);
 	ck_assert_str_eq(name_of(utun()), "utun1");
 	xnu_settle();
 	works(connect_unit(again, 1));
@@ -1826,6 +1825,15 @@ static void add_link_local(void)
 	     "ffff:ffff:ffff:ffff::");
 }
 
+static void connect_a_refused_one(void)
+{
+	const int fd = control();
+
+	utun();
+	fails(connect_unit(fd, 1), EBUSY);
+	connect_unit(fd, 2);
+}
+
 static void write_to_nobody(void)
 {
 	int pair[2];
@@ -1853,6 +1861,7 @@ START_TEST(what_is_not_known_ends)
 	ck_assert(dies(wait_for_ever));
 	ck_assert(dies(add_a_mask_with_holes));
 	ck_assert(dies(add_link_local));
+	ck_assert(dies(connect_a_refused_one));
 	ck_assert(dies(write_to_nobody));
 	ck_assert(dies(change_a_route));
 }

@@ -45,6 +45,7 @@ struct file {
 	bool privileged;	/* SS_PRIV: root made it */
 	bool nonblock, nosigpipe, loopback;
 	bool times_out, receives_no_more;
+	bool refused;		/* its connect() was EBUSY */
 	uint32_t bound_if;
 	struct queue in;
 

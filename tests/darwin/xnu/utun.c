@@ -94,8 +94,13 @@ int utun_connect(struct file *file, const uint8_t *name, uint32_t len)
 	char text[XNU_IFNAMSIZ];
 	struct interface *n;
 	uint32_t unit = 0;
-	const int error = may_connect(file, name, len, &unit);
+	int error;
 
+	if (file->refused)
+		die("connect() of a socket whose connect() was EBUSY: releases "
+		    "without utun_ctl_setup() have disconnected it for good");
+	error = may_connect(file, name, len, &unit);
+	file->refused = error == XNU_EBUSY;
 	if (error)
 		return error;
 	snprintf(text, sizeof(text), "utun%u", unit - 1);
