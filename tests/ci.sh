@@ -6,7 +6,7 @@
 # commands on a Debian that has nothing.
 #
 #	CI_STEPS	only the steps of these names
-#	FUZZ_SECONDS	for each fuzz target (60)
+#	FUZZ_SECONDS	for each fuzz target (30)
 #	WIRE_SECONDS	for each run of iperf3 across tun-wire (10)
 #	DIFFERENTIAL_REQUESTS	for the policy and its reference (120000)
 #	DIFFERENTIAL_SEED	another one, other policies and requests (1)
@@ -17,7 +17,7 @@ mkdir -p "${1:?$usage}"
 build=$(cd "$1" && pwd)
 cd "$(dirname "$0")/.."
 
-fuzz_seconds=${FUZZ_SECONDS:-60}
+fuzz_seconds=${FUZZ_SECONDS:-30}
 wire_seconds=${WIRE_SECONDS:-10}
 requests=${DIFFERENTIAL_REQUESTS:-120000}
 seed=${DIFFERENTIAL_SEED:-1}
@@ -129,8 +129,8 @@ check_memory() {
 	chmod 1777 "$words"
 	find "$build/gcc/tests/unit" -name 'test_*' -type f -perm -u+x |
 		sort >"$log/programs"
-	TUNTAPD_BUILD=$build/gcc TUNTAPD_SANITIZED=yes CK_FORK=yes \
-	CK_TIMEOUT_MULTIPLIER=20 \
+	TUNTAPD_BUILD=$build/gcc TUNTAPD_SANITIZED=yes TUNTAPD_SLOW=yes \
+	CK_FORK=yes CK_TIMEOUT_MULTIPLIER=20 \
 		xargs -P "$jobs" -I PROGRAM sh -c 'valgrind --quiet \
 			--fair-sched=yes --leak-check=full \
 			--errors-for-leak-kinds=definite,indirect \

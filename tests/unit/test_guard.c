@@ -27,7 +27,8 @@
 
 #define NETS_MAX	100000
 #define OWN_MAX	1000
-#define SPECS		(getenv("TUNTAPD_SANITIZED") ? 2000U : 8000U)
+#define SPECS		(getenv("TUNTAPD_SLOW") ? 400U : \
+			 getenv("TUNTAPD_SANITIZED") ? 2000U : 8000U)
 #define PACKETS		100		/* for each */
 #define LONG_SPECS	40
 
