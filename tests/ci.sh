@@ -2,7 +2,7 @@
 # ci.sh BUILD: what `make ci` does beyond `make check`: compilers with warnings
 # as errors, static analysis, valgrind, fuzzing, manual pages, the library beside
 # the one of before and in projects of others, a tarball, packages, a systemd that
-# has booted, Debian's own kernel, what is built for macOS, and the README's two
+# has booted, what is built for macOS, and the README's two
 # commands on a Debian that has nothing.
 #
 #	CI_STEPS	only the steps of these names
@@ -258,13 +258,6 @@ manual() {
 		xargs -0 -r mandoc -Tlint -W warning
 }
 
-# The live tests and the hostile clients on Debian 12's own kernel.
-check_kernel() {
-	make --no-print-directory -j"$jobs" B="$build/gcc" CC=gcc \
-		WERROR=-Werror tests
-	sh tests/kernel.sh "$build/gcc"
-}
-
 # What `make macos` builds, looked at without a Mac.
 check_macos() {
 	sh tests/need.sh macos
@@ -331,7 +324,6 @@ step dist sh tests/dist.sh
 step deb check_deb
 step macos check_macos
 step systemd sh tests/systemd.sh "$build"
-step kernel check_kernel
 step fresh sh tests/fresh.sh
 
 echo "ci: $passed passed, $failed failed, $skipped skipped"
