@@ -48,6 +48,7 @@ size_t route_message(uint8_t *ret, uint8_t type, unsigned ifindex, int seq,
 		     const struct wire_route *route);
 /* 0 or -errno: -EEXIST, -ESRCH (there is none) ... */
 int route_add(unsigned ifindex, const struct wire_route *route);
+/* That interface's alone: another's to the same network is none, -ESRCH. */
 int route_remove(unsigned ifindex, const struct wire_route *route);
 
 /* --- watch_darwin.c ----------------------------------------------------- */
@@ -55,6 +56,8 @@ int route_remove(unsigned ifindex, const struct wire_route *route);
 struct ifaddrs;
 /* The address, with its prefix length; false where it is none of IP. */
 bool watch_address(const struct ifaddrs *a, struct prefix *ret);
+/* Is there a route to exactly that by this interface?  1, 0, or -errno. */
+int watch_has_route(unsigned ifindex, const struct prefix *dst);
 void watch_stop(void);
 
 /* --- move_darwin.c ------------------------------------------------------ */

@@ -102,5 +102,10 @@ int route_add(unsigned ifindex, const struct wire_route *route)
 
 int route_remove(unsigned ifindex, const struct wire_route *route)
 {
+	int has = watch_has_route(ifindex, &route->dst);
+
+	/* The kernel looks at the destination alone (rtrequest_common_locked()). */
+	if (has <= 0)
+		return has < 0 ? has : -ESRCH;
 	return tell(RTM_DELETE, ifindex, route);
 }

@@ -161,7 +161,8 @@ static enum os_route_to leads_to(int flags)
  * Not told are entries of neighbours, and what counts for sockets alone that
  * are bound to the interface.
  */
-static void tell_route(const struct rt_msghdr *h, const uint8_t *end)
+static bool read_route(const struct rt_msghdr *h, const uint8_t *end,
+		       struct os_route *ret)
 {
 	const struct sockaddr *sa[RTAX_MAX];
 	struct os_route r = {
@@ -172,19 +173,33 @@ static void tell_route(const struct rt_msghdr *h, const uint8_t *end)
 
 	if (h->rtm_flags & (RTF_LLINFO | RTF_WASCLONED | RTF_IFSCOPE) ||
 	    !find_addresses(h, (const uint8_t *)(h + 1), end, sa))
-		return;
+		return false;
 	r.dst = prefix_of(sa[RTAX_DST]);
 	if (!r.dst.family)
-		return;
+		return false;
 	if (!(h->rtm_flags & RTF_HOST))
 		r.dst.len = sa[RTAX_NETMASK] ? mask_len(sa[RTAX_NETMASK],
 							r.dst.family) : 0;
 	if (h->rtm_flags & RTF_GATEWAY)
 		r.gateway = prefix_of(sa[RTAX_GATEWAY]);
-	watch.watcher.route(watch.watcher.arg, &r, false);
+	*ret = r;
+	return true;
 }
 
-static void tell_messages(const uint8_t *at, const uint8_t *end)
+static void tell_route(const struct rt_msghdr *h, const uint8_t *end)
+{
+	struct os_route r;
+
+	if (read_route(h, end, &r))
+		watch.watcher.route(watch.watcher.arg, &r, false);
+}
+
+/* A route of the dump; end is behind its message. */
+typedef void (*on_message)(const struct rt_msghdr *h, const uint8_t *end,
+			   void *arg);
+
+static void each_message(const uint8_t *at, const uint8_t *end, on_message call,
+			 void *arg)
 {
 	struct rt_msghdr h;
 
@@ -193,12 +208,13 @@ static void tell_messages(const uint8_t *at, const uint8_t *end)
 		if (h.rtm_msglen < sizeof(h) || h.rtm_msglen > end - at)
 			return;
 		if (h.rtm_version == RTM_VERSION)
-			tell_route((const void *)at, at + h.rtm_msglen);
+			call((const void *)at, at + h.rtm_msglen, arg);
 		at += h.rtm_msglen;
 	}
 }
 
-static int tell_routes(void)
+/* 0 or -errno. */
+static int each_route(on_message call, void *arg)
 {
 	int mib[] = { CTL_NET, PF_ROUTE, 0, AF_UNSPEC, NET_RT_DUMP, 0 };
 	const unsigned n = sizeof(mib) / sizeof(*mib);
@@ -216,10 +232,41 @@ static int tell_routes(void)
 			return -ENOMEM;
 		error = sysctl(mib, n, room, &len, NULL, 0) < 0 ? -errno : 0;
 		if (!error)
-			tell_messages(room, room + len);
+			each_message(room, room + len, call, arg);
 		free(room);
 	}
 	return error;
+}
+
+static void on_told(const struct rt_msghdr *h, const uint8_t *end, void *arg)
+{
+	(void)arg;
+	tell_route(h, end);
+}
+
+struct wanted {
+	unsigned ifindex;
+	const struct prefix *dst;
+	bool found;
+};
+
+static void on_candidate(const struct rt_msghdr *h, const uint8_t *end,
+			 void *arg)
+{
+	struct wanted *w = arg;
+	struct os_route r;
+
+	if (h->rtm_index == w->ifindex && read_route(h, end, &r) &&
+	    prefix_equal(&r.dst, w->dst))
+		w->found = true;
+}
+
+int watch_has_route(unsigned ifindex, const struct prefix *dst)
+{
+	struct wanted w = { ifindex, dst, false };
+	int error = each_route(on_candidate, &w);
+
+	return error ? error : w.found;
 }
 
 /* No route here prefers a source: nothing is equal to it. */
@@ -238,7 +285,7 @@ int os_watch_again(void)
 	watch.watcher.dump(watch.watcher.arg, true);
 	error = tell_interfaces();
 	if (!error)
-		error = tell_routes();
+		error = each_route(on_told, NULL);
 	if (!error)
 		watch.watcher.dump(watch.watcher.arg, false);
 	return error;

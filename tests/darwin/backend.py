@@ -110,7 +110,7 @@ class Imports:
         self.functions["___error"] = self.functions.pop("_error")
         self.functions["_support_note"] = (library.shim_nothing, 0, 0)
         for symbol, count in (
-                ("socket", 3), ("close", 1), ("read", 3),
+                ("socket", 3), ("sysctl", 6), ("close", 1), ("read", 3),
                 ("sendmsg", 3), ("recvmsg", 3),
                 ("if_nametoindex", 1), ("if_indextoname", 2)):
             self.functions["_" + symbol] = (
@@ -276,6 +276,19 @@ def routes_all_or_none(b):
     b.end()
 
 
+def leaves_routes_of_others(b):
+    """What an administrator gave to another interface stays there."""
+    b.begin()
+    b.succeed("open")
+    b.succeed("route_by_others")
+    theirs = [line for line in b.leaks() if "dev en0" in line]
+    check(theirs, "there is none")
+    b.succeed("change", 0)
+    check(theirs == [line for line in b.leaks() if "dev en0" in line],
+          f"{theirs} became {b.leaks()}")
+    b.call("end")
+
+
 def is_taken_down(b):
     """Its holder keeps the fd: it is down, without address or IPv4 route."""
     b.begin()
@@ -393,8 +406,8 @@ def restore_fails_and_leaves_it(b):
 
 
 TESTS = [opens, closes_on_exec, changes, restores, routes_all_or_none,
-         is_taken_down, is_busy_for_a_moment, is_refused, receives_no_fds,
-         wants_root,
+         leaves_routes_of_others, is_taken_down, is_busy_for_a_moment,
+         is_refused, receives_no_fds, wants_root, knows_its_peer,
          open_fails_and_leaves_nothing, routes_fail_and_leave_nothing,
          change_fails_and_leaves_it, restore_fails_and_leaves_it]
 

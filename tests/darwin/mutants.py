@@ -60,6 +60,8 @@ MUTANTS = [
     (ROUTE, "i < dst->len", "i + 1 < dst->len"),
     (ROUTE, "	if (n < 0)\n		return -errno;\n", ""),
     (ROUTE, "return tell(RTM_DELETE", "return tell(RTM_ADD"),
+    (ROUTE, "	if (has <= 0)", "	if (has < 0)"),
+    (WATCH, "h->rtm_index == w->ifindex && ", ""),
     (MOVE, "	if (is_up(from))\n		remove_routes",
      "	if (0)\n		remove_routes"),
     (MOVE, "		if (connected(to, i, &r))\n", "		if (0)\n"),

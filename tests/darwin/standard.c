@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <net/if.h>
+
 #include "../../daemon/os_darwin.h"
 #include "../../proto/frame.h"
 
@@ -16,6 +18,7 @@ int standard_restore(void);
 int standard_more_routes(void);
 int standard_down_by_others(void);
 int standard_address_by_others(void);
+int standard_route_by_others(void);
 int standard_take_down(void);
 int standard_refused(int which);
 int standard_request(int client, int daemon, int fd);
@@ -130,6 +133,15 @@ int standard_down_by_others(void)
 int standard_address_by_others(void)
 {
 	return ifconf_remove_address(NAME, &is.addresses[0]);
+}
+
+/* An administrator gives the network to another interface. */
+int standard_route_by_others(void)
+{
+	const struct wire_route route = { .dst = ipv4(10, 9, 0, 0, 24) };
+	int error = route_remove(device.ifindex, &route);
+
+	return error ? error : route_add(if_nametoindex("en0"), &route);
 }
 
 int standard_take_down(void)
