@@ -121,7 +121,7 @@ $(B)/strict/%.o: %.c $(B)/flags
 	$(call say,CC)
 	$(Q)mkdir -p $(@D) && $(COMPILE) -DTUNTAPD_STRICT -o $@ $<
 # libmnl's iteration macro mixes long and int.
-$(B)/obj/daemon/rtnl.o $(B)/fault/daemon/rtnl.o: private WARN += -Wno-conversion
+$(B)/obj/daemon/rtnl_parse.o $(B)/fault/daemon/rtnl_parse.o: private WARN += -Wno-conversion
 $(addprefix $(B)/obj/ctl/,dump_linux.o links_linux.o routes_linux.o guard_linux.o): \
 	private WARN += -Wno-conversion
 # And so do the kernel's, where a library has nothing but libc.

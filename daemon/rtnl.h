@@ -21,16 +21,6 @@ struct mnl_socket;
 /* The kind of qdisc that guards hang on. */
 #define RTNL_GUARD_QDISC "clsact"
 
-/* A socket for requests; one thread at a time. */
-struct rtnl {
-	struct mnl_socket *nl;
-	uint32_t seq;
-};
-
-int rtnl_open(struct rtnl *ret);	/* 0 or -errno */
-int rtnl_fd(const struct rtnl *rtnl);
-void rtnl_close(struct rtnl *rtnl);	/* a zeroed one is fine */
-
 /*
  * A batch.  Adding to a full one is remembered, and rtnl_commit() says so.
  */
@@ -47,8 +37,6 @@ struct rtnl_row {			/* a message of a batch */
 		struct wire_route route;	/* which takes time to write */
 	};
 };
-/* What was asked for, in words. */
-void rtnl_row_what(const struct rtnl_row *row, char ret[RTNL_WHAT_MAX]);
 struct rtnl_batch {
 	uint8_t *buf;
 	size_t len, room;
@@ -56,8 +44,53 @@ struct rtnl_batch {
 	struct rtnl_row *rows;		/* n of them */
 	int error;
 };
+
+/* rtnl.c */
+
+/* A socket for requests; one thread at a time. */
+struct rtnl {
+	struct mnl_socket *nl;
+	uint32_t seq;
+};
+
+int rtnl_open(struct rtnl *ret);	/* 0 or -errno */
+int rtnl_fd(const struct rtnl *rtnl);
+void rtnl_close(struct rtnl *rtnl);	/* a zeroed one is fine */
+
+/*
+ * Sends the batch and reads the answer to every message: the kernel goes on
+ * after a failed one.  0, or the kernel's own -errno for the first that failed,
+ * with its step, what was asked, and the kernel's words in *why.
+ */
+int rtnl_commit(struct rtnl *rtnl, struct rtnl_batch *batch,
+		struct os_link *ret_link, struct wire_refused *why);
+
+/* Tells all links, once or several times.  0 or -errno. */
+int rtnl_dump_links(struct rtnl *rtnl,
+		    void (*link)(void *arg, const struct os_link *link,
+				 bool gone), void *arg);
+/* Tells where guards are, to a watcher that asks for that. */
+int rtnl_dump_guards(struct rtnl *rtnl, const struct os_watcher *watcher);
+/* Tells all links, addresses and routes to the watcher.  0 or -errno. */
+int rtnl_dump(struct rtnl *rtnl, const struct os_watcher *watcher);
+/*
+ * Opens a socket that hears of changes, non-blocking.  Not of routes of ours: we
+ * made them, and there may be very many.
+ */
+int rtnl_open_events(struct rtnl *ret);
+/*
+ * Tells what has come, of so many datagrams at the most.  0, -EAGAIN if there
+ * may be more, -ENOBUFS when some was lost, or -errno.
+ */
+int rtnl_read_events(struct rtnl *rtnl, const struct os_watcher *watcher,
+		     unsigned most);
+
+/* rtnl_batch.c */
+
 int rtnl_batch_init(struct rtnl_batch *batch);	/* 0 or -ENOMEM */
 void rtnl_batch_free(struct rtnl_batch *batch);
+/* What was asked for, in words. */
+void rtnl_row_what(const struct rtnl_row *row, char ret[RTNL_WHAT_MAX]);
 
 void rtnl_set_alias(struct rtnl_batch *b, unsigned ifindex, const char *alias);
 void rtnl_set_name(struct rtnl_batch *b, unsigned ifindex, const char *name);
@@ -97,12 +130,17 @@ void rtnl_set_guard(struct rtnl_batch *b, unsigned ifindex,
 /* Puts the link into a group; deletes all links of one. */
 void rtnl_set_group(struct rtnl_batch *b, unsigned ifindex, uint32_t group);
 void rtnl_delete_group(struct rtnl_batch *b, uint32_t group);
+void rtnl_delete_link(struct rtnl_batch *b, unsigned ifindex);
+/* Asks for the link; its answer goes to rtnl_commit()'s ret_link. */
+void rtnl_get_link(struct rtnl_batch *b, unsigned ifindex);
+
+/* rtnl_move.c */
 
 /*
- * rtnl_move.c: adds what brings a device from one description to another, of
- * which addresses, routes, the MTU (0: as it is) and WIRE_OPEN_DOWN count.
- * The connected routes of its addresses get this metric.  repair: it may be
- * anywhere between the two.
+ * Adds what brings a device from one description to another, of which
+ * addresses, routes, the MTU (0: as it is) and WIRE_OPEN_DOWN count.  The
+ * connected routes of its addresses get this metric.  repair: it may be anywhere
+ * between the two.
  */
 struct rtnl_move {
 	unsigned ifindex;
@@ -114,17 +152,16 @@ void rtnl_move(struct rtnl_batch *b, const struct rtnl_move *m);
 /* May the kernel drop routes on the way that neither of the two names? */
 bool rtnl_move_drops_routes(const struct rtnl_move *m);
 
-void rtnl_delete_link(struct rtnl_batch *b, unsigned ifindex);
-/* Asks for the link; its answer goes to rtnl_commit()'s ret_link. */
-void rtnl_get_link(struct rtnl_batch *b, unsigned ifindex);
+/* rtnl_parse.c */
 
-/*
- * Sends the batch and reads the answer to every message: the kernel goes on
- * after a failed one.  0, or the kernel's own -errno for the first that failed,
- * with its step, what was asked, and the kernel's words in *why.
- */
-int rtnl_commit(struct rtnl *rtnl, struct rtnl_batch *batch,
-		struct os_link *ret_link, struct wire_refused *why);
+/* Tells the watcher one message, if it is one of what it wants to know. */
+void rtnl_tell_message(const struct nlmsghdr *nlh, const struct os_watcher *w);
+/* The link of an RTM_NEWLINK or RTM_DELLINK. */
+void rtnl_parse_link(const struct nlmsghdr *nlh, struct os_link *ret);
+/* The kernel's own words in an error message, or "". */
+void rtnl_extended_text(const struct nlmsghdr *nlh, char *ret, size_t cap);
+
+/* rtnl_done.c */
 
 /*
  * The routes that batches have made and removed, of which the kernel tells
@@ -142,25 +179,5 @@ int rtnl_tell(struct rtnl_done *done, const struct os_watcher *watcher);
 /* A dump is about to tell them. */
 void rtnl_forget(struct rtnl_done *done);
 void rtnl_done_free(struct rtnl_done *done);
-
-/* Tells all links, once or several times.  0 or -errno. */
-int rtnl_dump_links(struct rtnl *rtnl,
-		    void (*link)(void *arg, const struct os_link *link,
-				 bool gone), void *arg);
-/* Tells where guards are, to a watcher that asks for that. */
-int rtnl_dump_guards(struct rtnl *rtnl, const struct os_watcher *watcher);
-/* Tells all links, addresses and routes to the watcher.  0 or -errno. */
-int rtnl_dump(struct rtnl *rtnl, const struct os_watcher *watcher);
-/*
- * Opens a socket that hears of changes, non-blocking.  Not of routes of ours: we
- * made them, and there may be very many.
- */
-int rtnl_open_events(struct rtnl *ret);
-/*
- * Tells what has come, of so many datagrams at the most.  0, -EAGAIN if there
- * may be more, -ENOBUFS when some was lost, or -errno.
- */
-int rtnl_read_events(struct rtnl *rtnl, const struct os_watcher *watcher,
-		     unsigned most);
 
 #endif
