@@ -1,6 +1,6 @@
 /*
- * The operating system, as the daemon sees it.  One file a system implements
- * this; nothing else in the daemon includes a kernel header.
+ * The operating system, as the daemon sees it.  Each system has files of its own
+ * that implement this: *_linux.c, *_darwin.c.
  */
 #ifndef TUNTAPD_OS_H
 #define TUNTAPD_OS_H
