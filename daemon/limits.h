@@ -112,7 +112,10 @@ void limits_print(FILE *to);
 #define LIMIT_LINK_EVENTS	1000
 /* As many a request of its own makes, and they do not count. */
 #define LIMIT_EVENTS_A_CHANGE	4
-/* Between two dumps of all that the host has, where events were lost. */
+/*
+ * Between two dumps of all that the host has, where events were lost or do not
+ * tell what has changed; a decision does not wait for it.
+ */
 #define LIMIT_DUMP_MS		100
 /* Datagrams of events that are read before others are served. */
 #define LIMIT_EVENTS_A_TURN	256

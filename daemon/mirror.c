@@ -514,7 +514,10 @@ void mirror_stop(void)
 	forget_routes(&mirror.loose);
 }
 
-/* Events were lost, or a dump failed and has left less than there is. */
+/*
+ * Events were lost or do not tell enough, or a dump failed and has left less
+ * than there is.
+ */
 static int look_again(void)
 {
 	int error;
@@ -528,14 +531,19 @@ static int look_again(void)
 	return mirror.stale && !error ? -ENOMEM : error;
 }
 
+/* Not those that are still to be read, nor those that only say to look. */
+static bool events_lost(int error)
+{
+	return error && error != -EAGAIN && error != -ESTALE;
+}
+
 int mirror_update(void)
 {
 	int error = os_watch_read(LIMIT_EVENTS_A_DECISION);
 
 	if (error)
 		mirror.stale = true;
-	/* -EAGAIN: they are still to be read. */
-	if (error && error != -EAGAIN)
+	if (events_lost(error))
 		mirror.lost = true;
 	return mirror.stale ? look_again() : 0;
 }
@@ -545,7 +553,9 @@ int mirror_follow(void)
 	int error = os_watch_read(LIMIT_EVENTS_A_TURN);
 
 	if (error && error != -EAGAIN)
-		mirror.stale = mirror.lost = true;
+		mirror.stale = true;
+	if (events_lost(error))
+		mirror.lost = true;
 	if (!mirror.stale)
 		return 0;
 	return now_ms() - mirror.dumped < LIMIT_DUMP_MS ? -EAGAIN :

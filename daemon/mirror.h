@@ -41,8 +41,9 @@ void mirror_stop(void);
  */
 int mirror_update(void);
 /*
- * The same when no decision waits for it: where events were lost, it asks for
- * all anew at most each LIMIT_DUMP_MS.  -EAGAIN: call again after that.
+ * The same when no decision waits for it: where events were lost or do not tell
+ * enough, it asks for all anew at most each LIMIT_DUMP_MS.  -EAGAIN: call again
+ * after that.
  */
 int mirror_follow(void);
 

@@ -213,8 +213,8 @@ int os_watch_start(const struct os_watcher *watcher, struct wire_refused *why);
 int os_watch_fd(void);
 /*
  * Tells what has changed, of so many messages of the kernel's at the most;
- * never blocks.  0, -EAGAIN if there may be more, -ENOBUFS when some was lost,
- * or -errno.
+ * never blocks.  0, -EAGAIN if there may be more, -ESTALE where they do not tell
+ * what has (os_watch_again() does), -ENOBUFS when some was lost, or -errno.
  */
 int os_watch_read(unsigned most);
 /* Tells all again.  0 or -errno: -EBUSY if it never stood still meanwhile. */

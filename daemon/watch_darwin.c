@@ -1,8 +1,11 @@
 /*
  * What the host has: interfaces and addresses by getifaddrs(3), routes by
- * sysctl(3) NET_RT_DUMP.  A routing socket says that something has changed
- * (route(4)), and not always what: an interface that comes or goes has no
- * message of its own.  So each time all is told again.
+ * sysctl(3) NET_RT_DUMP.  A routing socket (route(4)) says when to look, and is
+ * not to be believed further than that: anybody can have a message of any type
+ * told to all, by asking (RTM_GET) or by being refused (route_output(),
+ * bsd/net/rtsock.c); one that is full misses the next without a word
+ * (raw_input(), bsd/net/raw_usrreq.c); and an interface that comes or goes has
+ * no message at all.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -74,7 +77,8 @@ static uint8_t mask_len(const struct sockaddr *sa, uint8_t family)
 	return (uint8_t)bits;
 }
 
-static void tell_link(const struct ifaddrs *a)
+/* Its index. */
+static unsigned tell_link(const struct ifaddrs *a)
 {
 	const struct sockaddr_dl *dl = (const void *)a->ifa_addr;
 	const struct if_data *data = a->ifa_data;
@@ -90,6 +94,7 @@ static void tell_link(const struct ifaddrs *a)
 	if (utun_unit(link.name))
 		link.layer = WIRE_TUN;
 	watch.watcher.link(watch.watcher.arg, &link, false);
+	return link.ifindex;
 }
 
 bool watch_address(const struct ifaddrs *a, struct prefix *ret)
@@ -100,26 +105,28 @@ bool watch_address(const struct ifaddrs *a, struct prefix *ret)
 	return ret->family != 0;
 }
 
-static void tell_address(const struct ifaddrs *a)
+static void tell_address(const struct ifaddrs *a, unsigned ifindex)
 {
-	struct os_address address = { .ifindex = if_nametoindex(a->ifa_name) };
+	struct os_address address = { .ifindex = ifindex };
 
-	if (address.ifindex && watch_address(a, &address.local))
+	if (watch_address(a, &address.local))
 		watch.watcher.address(watch.watcher.arg, &address, false);
 }
 
+/* Each link comes before its addresses: sysctl_iflist(), bsd/net/rtsock.c. */
 static int tell_interfaces(void)
 {
 	struct ifaddrs *all, *a;
+	unsigned ifindex = 0;
 
 	if (getifaddrs(&all) < 0)
 		return -errno;
-	for (a = all; a; a = a->ifa_next)
+	for (a = all; a; a = a->ifa_next) {
 		if (a->ifa_addr && a->ifa_addr->sa_family == AF_LINK)
-			tell_link(a);
-	for (a = all; a; a = a->ifa_next)
-		if (a->ifa_addr && a->ifa_addr->sa_family != AF_LINK)
-			tell_address(a);
+			ifindex = tell_link(a);
+		else if (a->ifa_addr)
+			tell_address(a, ifindex);
+	}
 	freeifaddrs(all);
 	return 0;
 }
@@ -315,7 +322,7 @@ int os_watch_fd(void)
 	return watch.events;
 }
 
-/* One was there.  What was lost, for want of room, tells as much. */
+/* One was there.  0 or -errno in *ret_error. */
 static bool read_event(int *ret_error)
 {
 	uint8_t event[EVENT_MAX];
@@ -326,16 +333,14 @@ static bool read_event(int *ret_error)
 	return n >= 0 || errno == ENOBUFS;
 }
 
+/* What they say is not looked at: see above. */
 int os_watch_read(unsigned most)
 {
-	bool some = false;
 	int error = 0;
 
 	while (most-- > 0 && read_event(&error))
-		some = true;
-	if (error)
-		return error;
-	return some ? os_watch_again() : 0;
+		;
+	return error ? error : -ESTALE;
 }
 
 void watch_stop(void)

@@ -17,8 +17,12 @@ import machine
 ERRORS = [int(n) for n in os.environ.get("BACKEND_ERRORS", "").split()] or \
     range(1, 107)
 CALLS_MOST = 1000
-AF_INET, AF_LINK, AF_INET6, AF_SYSTEM = 2, 18, 30, 32
-SOCK_DGRAM, EPROTONOSUPPORT, EBADMSG = 2, 43, 94
+AF_INET, AF_ROUTE, AF_LINK, AF_INET6, AF_SYSTEM = 2, 17, 18, 30, 32
+SOCK_DGRAM, SOCK_RAW = 2, 3
+EAGAIN, EPROTONOSUPPORT, EBADMSG = 35, 43, 94
+RTF_IFSCOPE, POLLIN, EIO = 0x1000000, 1, 5
+RTM_ADD, RTM_GET, RTM_NEWADDR, RTM_DELADDR, RTM_IFINFO = 1, 4, 12, 13, 14
+DUMP_MS = 100                   # LIMIT_DUMP_MS
 UTUN_UNIT = 7
 INFINITE = 0xffffffff
 
@@ -92,7 +96,7 @@ class Imports:
         self.functions = {}
         for symbol, count in (
                 ("memcpy", 3), ("memcmp", 3), ("memchr", 3), ("malloc", 1),
-                ("realloc", 2), ("free", 1), ("strchr", 2), ("strcmp", 2),
+                ("calloc", 2), ("realloc", 2), ("free", 1), ("strchr", 2), ("strcmp", 2),
                 ("strlen", 1), ("strncmp", 3), ("strnlen", 2), ("strtoul", 3),
                 ("bzero", 2), ("__memcpy_chk", 4), ("__memset_chk", 4)):
             self.functions["_" + symbol] = (getattr(c, symbol), count, 0)
@@ -104,11 +108,13 @@ class Imports:
                 ("connect", 3, 0), ("getsockopt", 5, 0),
                 ("setsockopt", 5, 0), ("fcntl", 2, 1),
                 ("strerror", 1, 0), ("inet_pton", 3, 0), ("inet_ntop", 4, 0),
-                ("usleep", 1, 0), ("getifaddrs", 1, 0), ("freeifaddrs", 1, 0)):
+                ("usleep", 1, 0), ("getifaddrs", 1, 0), ("freeifaddrs", 1, 0),
+                ("clock_gettime", 2, 0)):
             self.functions["_" + symbol] = (
                 getattr(library, "shim_" + symbol), count, variable)
         self.functions["___error"] = self.functions.pop("_error")
-        self.functions["_support_note"] = (library.shim_nothing, 0, 0)
+        for symbol in ("support_note", "log_line"):
+            self.functions["_" + symbol] = (library.shim_nothing, 0, 0)
         for symbol, count in (
                 ("socket", 3), ("sysctl", 6), ("close", 1), ("read", 3),
                 ("sendmsg", 3), ("recvmsg", 3),
@@ -148,9 +154,14 @@ class Backend:
     def leaks(self):
         return self.xnu.xnu_leaks().decode().splitlines()
 
+    def told(self):
+        return ctypes.string_at(self.code.call("standard_told")) \
+            .decode().splitlines()
+
     def begin(self):
         self.xnu.xnu_reset()
         self.xnu.shim_forget()
+        self.xnu.shim_pass(DUMP_MS)
         check(self.call("start") == 0, f"os_start: {self.why()}")
 
     def end(self):
@@ -361,6 +372,192 @@ def knows_its_peer(b):
     b.end()
 
 
+HOST = [
+    "link lo0 index 1 up mtu 16384 type 24 layer 0",
+    "link en0 index 2 up mtu 1500 type 6 layer 0",
+    "address 127.0.0.1/8 index 1",
+    "address ::1/128 index 1",
+    "address 192.168.1.10/24 index 2",
+    "address 2001:db8:1::10/64 index 2",
+    "route 127.0.0.0/8 to link index 1 via - direct",
+    "route 192.168.1.0/24 to link index 2 via - direct",
+    "route 0.0.0.0/0 to link index 2 via 192.168.1.1/32",
+    "route ::1/128 to link index 1 via - direct",
+    "route 2001:db8:1::10/128 to link index 1 via - direct",
+    "route 2001:db8:1::/64 to link index 2 via - direct",
+    "route ::/0 to link index 2 via 2001:db8:1::1/128",
+]
+DEVICE = [
+    "link utun7 index 3 up mtu 1420 type 1 layer 3",
+    "address 10.9.0.2/24 index 3",
+    "address fd00:9::2/64 index 3",
+    "route 10.9.0.2/32 to link index 3 via - direct",
+    "route 10.9.0.0/24 to link index 3 via - direct",
+    "route 10.20.0.0/16 to link index 3 via - direct",
+    "route fd00:9::2/128 to link index 1 via - direct",
+    "route fd00:9::/64 to link index 3 via - direct",
+    "route fd00:20::/48 to link index 3 via - direct",
+]
+
+
+def tells_what_the_host_has(b):
+    """Each link before what is its."""
+    b.begin()
+    b.succeed("open")
+    b.succeed("tells")
+    told = b.told()
+    check(told[0] == "all" and told[-1] == "end", f"{told}")
+    check(sorted(told[1:-1]) == sorted(HOST + DEVICE),
+          f"{sorted(set(told) ^ set(HOST + DEVICE))}")
+    links = set()
+    for line in told[1:-1]:
+        index = line.split("index ")[1].split()[0]
+        if line.startswith("link"):
+            links.add(index)
+        check(index in links, f"{line}: too early")
+    b.end()
+
+
+def tells_what_is_down(b):
+    b.begin()
+    b.succeed("open")
+    b.succeed("down_by_others")
+    b.succeed("tells")
+    check(DEVICE[0].replace(" up", "") in b.told(), f"{b.told()}")
+    b.end()
+
+
+def tells_no_route_of_bound_sockets(b):
+    """What counts for the interface alone, RTF_IFSCOPE."""
+    b.begin()
+    b.succeed("open")
+    message = bytearray(route_message(RTM_ADD, 2, 1, AF_INET, "10.77.0.0",
+                                      "255.255.0.0"))
+    message[11] |= RTF_IFSCOPE >> 24
+    fd = b.xnu.xnu_socket(AF_ROUTE, SOCK_RAW, 0)
+    check(b.xnu.xnu_write(fd, bytes(message), len(message)) > 0, "no route")
+    b.xnu.xnu_close(fd)
+    check(any("10.77.0.0/16" in line and "scope en0" in line
+              for line in b.leaks()), f"{b.leaks()}")
+    b.succeed("tells")
+    check(not any("10.77" in line for line in b.told()), f"{b.told()}")
+    b.call("end")
+
+
+def tells_or_says_that_it_cannot(b):
+    """Each error at each call: all is told to its end, or that it is not."""
+    for at in range(1, CALLS_MOST):
+        for error in ERRORS:
+            b.begin()
+            b.succeed("open")
+            b.xnu.xnu_fail_call(at, error)
+            result = b.call("tells")
+            if b.xnu.xnu_failures_left():
+                b.end()
+                return
+            whole = sorted(b.told()) == sorted(["all", "end"] + HOST + DEVICE)
+            check((result == 0) == whole,
+                  f"call {at}, error {error}: {result}, {b.told()}")
+            check(result == 0 or b.why(), f"call {at}, error {error}: no word")
+            b.end()
+    raise Failed("it never ends")
+
+
+class Stranger:
+    """Who has no rights, and a routing socket all the same."""
+
+    def __init__(self, b):
+        self.xnu = b.xnu
+        self.xnu.xnu_euid(501)
+        self.fd = self.xnu.xnu_socket(AF_ROUTE, SOCK_RAW, 0)
+        self.xnu.xnu_euid(0)
+
+    def says(self, kind):
+        message = bytearray(route_message(kind, 2, 1, AF_INET, "192.168.1.0",
+                                          "255.255.255.0"))
+        return self.xnu.xnu_write(self.fd, bytes(message), len(message))
+
+    def close(self):
+        self.xnu.xnu_close(self.fd)
+
+
+def dumps(b):
+    """How often all was asked for."""
+    b.xnu.xnu_calls.restype = ctypes.c_char_p
+    return b.xnu.xnu_calls().decode().count("sysctl(net.route, 0, 3)")
+
+
+def readable(b):
+    """Would the loop be told of it again?"""
+    poll = ctypes.create_string_buffer(
+        struct.pack("<iHH", b.call("watch_fd"), POLLIN, 0), 8)
+    return b.xnu.xnu_poll(poll, 1, 0) != 0
+
+
+def says_that_it_cannot_read(b):
+    b.begin()
+    b.succeed("mirror")
+    b.xnu.xnu_fail(b"read", 1, EIO)
+    check(b.call("update") == 0, "it is blind for good")
+    check(b.call("missed") == 1, "what it missed is not made whole")
+    b.end()
+
+
+def is_not_kept_busy_by_anybody(b):
+    """Whoever asks for a route, or is refused, has everybody told."""
+    b.begin()
+    b.succeed("open")
+    b.succeed("mirror")
+    stranger = Stranger(b)
+    for kind in (RTM_GET, RTM_ADD, RTM_NEWADDR, RTM_DELADDR, RTM_IFINFO):
+        b.xnu.shim_pass(DUMP_MS)
+        before = dumps(b)
+        for _ in range(20):
+            stranger.says(kind)
+            error = b.call("follow")
+            check(error in (0, -EAGAIN), f"{kind}: {error}")
+            check(not readable(b), f"{kind}: it is not read")
+        check(dumps(b) - before == 1, f"{kind}: {dumps(b) - before} dumps")
+        check(b.call("has_device") and b.call("has_address"),
+              f"{kind} is believed")
+    check(b.call("missed") == 0, "devices were made whole again for it")
+    stranger.close()
+    b.end()
+
+
+def hears_beside_a_stranger(b):
+    """Who fills its socket keeps nothing from it."""
+    b.begin()
+    b.succeed("open")
+    b.succeed("mirror")
+    stranger = Stranger(b)
+    b.xnu.shim_pass(DUMP_MS)
+    b.succeed("follow")
+    for _ in range(100):
+        stranger.says(RTM_GET)
+    b.succeed("address_by_others")
+    check(b.call("follow") == -EAGAIN, "it does not wait")
+    check(b.call("has_address"), "it knows before it looks")
+    b.xnu.shim_pass(DUMP_MS)
+    b.succeed("follow")
+    check(not b.call("has_address"), "it has not heard")
+    stranger.close()
+    b.end()
+
+
+def decides_by_what_is_now(b):
+    """Of an interface that comes or goes there is no message."""
+    b.begin()
+    b.succeed("mirror")
+    b.succeed("bare")
+    b.succeed("update")
+    check(b.call("has_device"), "it has not come")
+    b.call("close")
+    b.succeed("update")
+    check(not b.call("has_device"), "it has not gone")
+    b.end()
+
+
 def fails_and_leaves_nothing(b, what, before=()):
     """Each error at each call of it."""
     kinds = ("address", "route", "interface") if before else \
@@ -408,6 +605,10 @@ def restore_fails_and_leaves_it(b):
 TESTS = [opens, closes_on_exec, changes, restores, routes_all_or_none,
          leaves_routes_of_others, is_taken_down, is_busy_for_a_moment,
          is_refused, receives_no_fds, wants_root, knows_its_peer,
+         tells_what_the_host_has, tells_what_is_down,
+         tells_no_route_of_bound_sockets, says_that_it_cannot_read,
+         tells_or_says_that_it_cannot, is_not_kept_busy_by_anybody,
+         hears_beside_a_stranger, decides_by_what_is_now,
          open_fails_and_leaves_nothing, routes_fail_and_leave_nothing,
          change_fails_and_leaves_it, restore_fails_and_leaves_it]
 

@@ -14,7 +14,7 @@ import tempfile
 
 UTUN, IFCONF, ROUTE = "utun_darwin.c", "ifconf_darwin.c", "route_darwin.c"
 MOVE, SYSTEM, WATCH = "move_darwin.c", "os_darwin.c", "watch_darwin.c"
-CALLS = "../proto/sys_darwin.c"
+CALLS, MIRROR = "../proto/sys_darwin.c", "mirror.c"
 SECONDS = 120
 
 MUTANTS = [
@@ -62,6 +62,31 @@ MUTANTS = [
     (ROUTE, "return tell(RTM_DELETE", "return tell(RTM_ADD"),
     (ROUTE, "	if (has <= 0)", "	if (has < 0)"),
     (WATCH, "h->rtm_index == w->ifindex && ", ""),
+    (WATCH, ".up = a->ifa_flags & IFF_UP", ".up = true"),
+    (WATCH, ".mtu = data ? (uint32_t)data->ifi_mtu : 0", ".mtu = 1500"),
+    (WATCH, ".type = dl->sdl_type,", ""),
+    (WATCH, "link.layer = WIRE_TUN;", ";"),
+    (WATCH, "ifindex = tell_link(a);", "tell_link(a);"),
+    (WATCH, "ret->len = mask_len(a->ifa_netmask, ret->family);", ";"),
+    (WATCH, "from + bits / 8 < sa->sa_len &&", ""),
+    (WATCH, "		error = each_route(on_told, NULL);\n", "		;\n"),
+    (WATCH, "	if (getifaddrs(&all) < 0)\n		return -errno;",
+     "	if (getifaddrs(&all) < 0)\n		return 0;"),
+    (WATCH, " | RTF_IFSCOPE) ||", ") ||"),
+    (WATCH, "if (!(h->rtm_flags & RTF_HOST))", "if (1)"),
+    (WATCH, "if (h->rtm_flags & RTF_GATEWAY)\n", "if (0)\n"),
+    (WATCH, ".direct = !(h->rtm_flags & RTF_GATEWAY)", ".direct = true"),
+    (WATCH, "error : -ESTALE", "error : 0"),
+    (WATCH, "error : -ESTALE", "error : -ENOBUFS"),
+    (WATCH, "	return error ? error : -ESTALE", "	return -ESTALE"),
+    (WATCH, "return error ? error : -ESTALE;", "return os_watch_again();"),
+    (WATCH, "while (most-- > 0 && read_event(&error))", "while (0)"),
+    (WATCH, "fcntl(watch.events, F_SETFL, O_NONBLOCK) < 0", "0"),
+    (WATCH, "	if (watch.events >= 0)\n		close(watch.events);\n", ""),
+    (MIRROR, " && error != -ESTALE", ""),
+    (MIRROR, "now_ms() - mirror.dumped < LIMIT_DUMP_MS", "0"),
+    (MIRROR, "return now_ms() - mirror.dumped < LIMIT_DUMP_MS ? -EAGAIN :",
+     "return 1 ? -EAGAIN :"),
     (MOVE, "	if (is_up(from))\n		remove_routes",
      "	if (0)\n		remove_routes"),
     (MOVE, "		if (connected(to, i, &r))\n", "		if (0)\n"),
@@ -102,6 +127,8 @@ MUTANTS = [
 
 SURVIVES = {
     # What the kernel itself says is enough, or the standard open has no such.
+    (WATCH, "from + bits / 8 < sa->sa_len &&"):
+        "what follows is padding, or a length, which is below 0x80",
 }
 
 

@@ -13,7 +13,12 @@
 
 #define DARWIN_AF_INET6	30
 #define NOTED_MAX	(1 << 20)
-#define ALL_MAX		64	/* addresses of the host */
+#define LIST_MAX	65536	/* interfaces and addresses of the host */
+/* bsd/net/route.h: which name of a message it is. */
+#define RTAX_NETMASK	2
+#define RTAX_IFP	4
+#define RTAX_IFA	5
+#define RTAX_BRD	7
 #define IOC_LEN(n)	((n) >> 16 & 0x1fff)
 
 int *shim_error(void);
@@ -30,6 +35,8 @@ const char *shim_inet_ntop(int family, const void *ip, char *ret, uint32_t len);
 int shim_usleep(uint32_t us);
 int shim_getifaddrs(void **ret);
 void shim_freeifaddrs(void *all);
+void shim_pass(uint32_t ms);
+int shim_clock_gettime(int clock, int64_t ret[2]);
 void shim_nothing(void);
 const char *shim_noted(void);
 void shim_forget(void);
@@ -127,7 +134,7 @@ const char *shim_inet_ntop(int family, const void *ip, char *ret, uint32_t len)
 	return inet_ntop(family_here(family), ip, ret, len);
 }
 
-/* Time passes by calls alone, see xnu_detach_takes(). */
+/* A detach goes on by calls alone, see xnu_detach_takes(). */
 int shim_usleep(uint32_t us)
 {
 	(void)us;
@@ -136,54 +143,112 @@ int shim_usleep(uint32_t us)
 
 /* --- getifaddrs(3) ------------------------------------------------------ */
 
-struct darwin_sockaddr {
-	uint8_t len, family, bytes[26];
-};
+/*
+ * As Libc's, gen/FreeBSD/getifaddrs.c: from one NET_RT_IFLIST, each link before
+ * its addresses.
+ */
+#define NAMES		3	/* address, netmask, other end */
+#define NAME_ROOM	32
+#define IF_DATA_SIZE	96
+
 struct darwin_ifaddrs {
 	struct darwin_ifaddrs *next;
 	char *name;
 	uint32_t flags;
-	struct darwin_sockaddr *addr, *netmask, *dstaddr;
+	uint8_t *addr, *netmask, *dstaddr;
 	void *data;
-	struct darwin_sockaddr room[2];
 	char name_room[XNU_IFNAMSIZ];
+	uint8_t names[NAMES][NAME_ROOM];
+	uint8_t data_room[IF_DATA_SIZE];
 };
 
-static struct darwin_sockaddr sockaddr_of(int family, const uint8_t *ip)
+static uint32_t number(const uint8_t *at, size_t len)
 {
-	struct darwin_sockaddr sa = { .family = (uint8_t)family };
+	uint32_t n = 0;
 
-	sa.len = family == DARWIN_AF_INET6 ? 28 : 16;
-	/* Behind port (and flow) in <netinet/in.h> and <netinet6/in6.h>. */
-	if (family == DARWIN_AF_INET6)
-		memcpy(sa.bytes + 6, ip, 16);
-	else
-		memcpy(sa.bytes + 2, ip, 4);
-	return sa;
+	memcpy(&n, at, len);
+	return n;
 }
 
-/* Of the links themselves nothing is told. */
+/* The name of that index in a record whose first one is at `names`, or NULL. */
+static const uint8_t *find_name(const uint8_t *record, size_t names, unsigned i)
+{
+	const uint32_t there = number(record + XNU_IFM_ADDRS, 4);
+	const uint8_t *at = record + names;
+
+	if (!(there & 1u << i))
+		return NULL;
+	for (unsigned j = 0; j < i; j++)
+		if (there & 1u << j)
+			at += at[0] ? (at[0] + 3u) & ~3u : 4;
+	return at;
+}
+
+static uint8_t *keep_name(uint8_t *room, const uint8_t *name)
+{
+	if (!name)
+		return NULL;
+	if (name[0] > NAME_ROOM)
+		abort();
+	memcpy(room, name, name[0] ? name[0] : 4);
+	return room;
+}
+
+static struct darwin_ifaddrs *new_ifaddrs(const char *name, uint32_t flags)
+{
+	struct darwin_ifaddrs *a = calloc(1, sizeof(*a));
+
+	if (!a)
+		abort();
+	a->name = strcpy(a->name_room, name);
+	a->flags = flags;
+	return a;
+}
+
+static struct darwin_ifaddrs *link_of(const uint8_t *record)
+{
+	const uint8_t *dl = find_name(record, XNU_IFM_SIZE, RTAX_IFP);
+	char name[XNU_IFNAMSIZ] = "";
+	struct darwin_ifaddrs *a;
+
+	memcpy(name, dl + XNU_SDL_DATA, dl[XNU_SDL_NLEN]);
+	a = new_ifaddrs(name, number(record + XNU_IFM_FLAGS, 4));
+	a->addr = keep_name(a->names[0], dl);
+	a->data = memcpy(a->data_room, record + XNU_IFM_DATA, IF_DATA_SIZE);
+	return a;
+}
+
+static struct darwin_ifaddrs *address_of(const uint8_t *record,
+					 const struct darwin_ifaddrs *link)
+{
+	struct darwin_ifaddrs *a = new_ifaddrs(link->name, link->flags);
+
+	a->addr = keep_name(a->names[0],
+			    find_name(record, XNU_IFAM_SIZE, RTAX_IFA));
+	a->netmask = keep_name(a->names[1],
+			       find_name(record, XNU_IFAM_SIZE, RTAX_NETMASK));
+	a->dstaddr = keep_name(a->names[2],
+			       find_name(record, XNU_IFAM_SIZE, RTAX_BRD));
+	return a;
+}
+
 int shim_getifaddrs(void **ret)
 {
-	struct xnu_ifaddr all[ALL_MAX];
-	unsigned n = xnu_getifaddrs(all, ALL_MAX);
-	struct darwin_ifaddrs *first = NULL;
+	static uint8_t list[LIST_MAX];
+	const int name[] = { XNU_CTL_NET, XNU_AF_ROUTE, 0, 0,
+			     XNU_NET_RT_IFLIST, 0 };
+	const unsigned n = sizeof(name) / sizeof(*name);
+	struct darwin_ifaddrs *first = NULL, **at = &first, *link = NULL;
+	size_t len = sizeof(list);
 
-	if (n > ALL_MAX)
-		abort();
-	while (n-- > 0) {
-		struct darwin_ifaddrs *a = calloc(1, sizeof(*a));
-
-		if (!a)
-			abort();
-		a->next = first;
-		a->name = strcpy(a->name_room, all[n].name);
-		a->flags = all[n].flags;
-		a->room[0] = sockaddr_of(all[n].family, all[n].ip);
-		a->room[1] = sockaddr_of(all[n].family, all[n].mask);
-		a->addr = &a->room[0];
-		a->netmask = &a->room[1];
-		first = a;
+	if (xnu_sysctl(name, n, list, &len, NULL, 0) < 0)
+		return -1;
+	for (size_t i = 0; i < len; i += number(list + i + XNU_RTM_MSGLEN, 2)) {
+		if (list[i + XNU_RTM_TYPE] == XNU_RTM_IFINFO)
+			*at = link = link_of(list + i);
+		else
+			*at = address_of(list + i, link);
+		at = &(*at)->next;
 	}
 	*ret = first;
 	return 0;
@@ -195,6 +260,24 @@ void shim_freeifaddrs(void *all)
 		next = a->next;
 		free(a);
 	}
+}
+
+/* --- clock_gettime(2) --------------------------------------------------- */
+
+static int64_t clock_ms = 1000000;
+
+/* Time passes by this alone. */
+void shim_pass(uint32_t ms)
+{
+	clock_ms += ms;
+}
+
+int shim_clock_gettime(int clock, int64_t ret[2])
+{
+	(void)clock;
+	ret[0] = clock_ms / 1000;
+	ret[1] = clock_ms % 1000 * 1000000;
+	return 0;
 }
 
 /* For what only says a word. */

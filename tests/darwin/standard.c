@@ -2,12 +2,15 @@
  * What a test asks of the backend, compiled for macOS together with it: so that
  * requests have the layout that the daemon's have.
  */
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <net/if.h>
 
+#include "../../daemon/mirror.h"
 #include "../../daemon/os_darwin.h"
 #include "../../proto/frame.h"
 
@@ -23,6 +26,17 @@ int standard_take_down(void);
 int standard_refused(int which);
 int standard_request(int client, int daemon, int fd);
 int standard_peer(int sock, unsigned uid, unsigned gid, unsigned n_groups);
+int standard_bare(void);
+int standard_tells(void);
+const char *standard_told(void);
+int standard_watch_fd(void);
+int standard_mirror(void);
+int standard_update(void);
+int standard_follow(void);
+int standard_missed(void);
+int standard_has_device(void);
+int standard_has_address(void);
+int standard_close(void);
 int standard_end(void);
 const char *standard_why(void);
 const char *standard_name(void);
@@ -211,15 +225,148 @@ int standard_peer(int sock, unsigned uid, unsigned gid, unsigned n_groups)
 	return error;
 }
 
-int standard_end(void)
+/* One that nothing is asked for: an interface, and no message of it. */
+int standard_bare(void)
+{
+	device = OS_DEVICE_INIT;
+	is = (struct wire_open){ .layer = WIRE_TUN, .name = NAME, .queues = 1 };
+	return os_device_open(&is, "", 1000, NULL, &device, &why);
+}
+
+/* --- what the host has -------------------------------------------------- */
+
+static char told[4096];
+
+__attribute__((format(printf, 1, 2))) static void note(const char *format, ...)
+{
+	size_t len = strlen(told);
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(told + len, sizeof(told) - len, format, args);
+	va_end(args);
+}
+
+static void tell_link(void *arg, const struct os_link *l, bool gone)
+{
+	(void)arg;
+	note("%slink %s index %u%s mtu %u type %u layer %u\n",
+	     gone ? "gone: " : "", l->name, l->ifindex, l->up ? " up" : "",
+	     l->mtu, (unsigned)l->type, (unsigned)l->layer);
+}
+
+static void tell_address(void *arg, const struct os_address *a, bool gone)
+{
+	char text[PREFIX_TEXT_MAX];
+
+	(void)arg;
+	note("%saddress %s index %u\n", gone ? "gone: " : "",
+	     prefix_format(&a->local, text), a->ifindex);
+}
+
+static void tell_route(void *arg, const struct os_route *r, bool gone)
+{
+	static const char *const to[] = {
+		[OS_ROUTE_TO_LINK] = "link", [OS_ROUTE_TO_HOST] = "host",
+		[OS_ROUTE_TO_NOWHERE] = "nowhere",
+	};
+	char text[PREFIX_TEXT_MAX], via[PREFIX_TEXT_MAX] = "-";
+
+	(void)arg;
+	if (r->gateway.family)
+		prefix_format(&r->gateway, via);
+	note("%sroute %s to %s index %u via %s%s\n", gone ? "gone: " : "",
+	     prefix_format(&r->dst, text), to[r->to], r->ifindex, via,
+	     r->direct ? " direct" : "");
+}
+
+static void tell_dump(void *arg, bool begins)
+{
+	(void)arg;
+	note("%s\n", begins ? "all" : "end");
+}
+
+int standard_tells(void)
+{
+	const struct os_watcher watcher = { tell_link, tell_address, tell_route,
+					    NULL, tell_dump, NULL };
+
+	told[0] = '\0';
+	return os_watch_start(&watcher, &why);
+}
+
+const char *standard_told(void)
+{
+	return told;
+}
+
+int standard_watch_fd(void)
+{
+	return os_watch_fd();
+}
+
+static int missed;
+
+static void on_missed(void)
+{
+	missed++;
+}
+
+int standard_mirror(void)
+{
+	const struct mirror_listener listener = { .missed = on_missed };
+
+	missed = 0;
+	return mirror_start(&listener, &why);
+}
+
+int standard_update(void)
+{
+	return mirror_update();
+}
+
+int standard_follow(void)
+{
+	return mirror_follow();
+}
+
+int standard_missed(void)
+{
+	return missed;
+}
+
+int standard_has_device(void)
+{
+	return mirror_link(device.ifindex) != NULL;
+}
+
+/* The device's IPv4 address. */
+int standard_has_address(void)
+{
+	const struct prefix p = ipv4(10, 9, 0, 2, 32);
+
+	return mirror_address_owner(&p) != NULL;
+}
+
+/* ------------------------------------------------------------------------ */
+
+int standard_close(void)
 {
 	unsigned n = device.n_fds;
 
 	for (unsigned i = 0; i < n; i++)
 		close(device.fds[i]);
 	device.n_fds = 0;
-	os_stop();
 	return (int)n;
+}
+
+int standard_end(void)
+{
+	int n = standard_close();
+
+	mirror_stop();
+	os_stop();
+	return n;
 }
 
 const char *standard_why(void)

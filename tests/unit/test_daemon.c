@@ -1054,6 +1054,31 @@ START_TEST(mirror_says_when_something_was_missed)
 }
 END_TEST
 
+/* As where they only say that there is something: a loop of them is no storm. */
+START_TEST(mirror_looks_now_and_then_where_events_do_not_tell)
+{
+	unsigned dumps;
+
+	mirror_start(&listener, NULL);
+	n_missed = 0;
+	read_error = -ESTALE;
+	ck_assert_int_eq(mirror_update(), 0);
+	dumps = n_again;
+	for (int i = 0; i < 10; i++)
+		ck_assert_int_eq(mirror_follow(), -EAGAIN);
+	ck_assert_uint_eq(n_again, dumps);
+	usleep((LIMIT_DUMP_MS + 1) * 1000);
+	ck_assert_int_eq(mirror_follow(), 0);
+	ck_assert_uint_eq(n_again, dumps + 1);
+	/* A decision does not wait. */
+	ck_assert_int_eq(mirror_update(), 0);
+	ck_assert_uint_eq(n_again, dumps + 2);
+	ck_assert_uint_eq(n_missed, 0);
+	read_error = 0;
+	mirror_stop();
+}
+END_TEST
+
 START_TEST(mirror_keeps_routes_where_addresses_come)
 {
 	struct wire_address a = { .flags = 0 }, both[2];
@@ -1392,6 +1417,7 @@ int main(void)
 	tcase_add_test(t, mirror_tells_what_of_a_link_changed);
 	tcase_add_test(t, mirror_takes_new_addresses_for_old);
 	tcase_add_test(t, mirror_says_so_until_it_is_whole_again);
+	tcase_add_test(t, mirror_looks_now_and_then_where_events_do_not_tell);
 	tcase_add_test(t, mirror_says_when_something_was_missed);
 	tcase_add_test(t, mirror_keeps_routes_where_addresses_come);
 	tcase_add_test(t, mirror_is_told_of_what_was_just_made);
