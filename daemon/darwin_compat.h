@@ -16,6 +16,7 @@
 #include <netinet/in.h>
 #include <sys/ioccom.h>
 #include <sys/kern_control.h>
+#include <sys/proc_info.h>
 #include <sys/socket.h>
 #include <sys/sockio.h>
 #include <sys/ucred.h>
@@ -83,6 +84,8 @@ _Static_assert(sizeof(struct sockaddr_dl) == 20, "sockaddr_dl");
 _Static_assert(offsetof(struct sockaddr_dl, sdl_index) == 2, "sdl_index");
 _Static_assert(sizeof(struct sockaddr_in6) == 28, "sockaddr_in6");
 _Static_assert(sizeof(struct xucred) == 76, "xucred");
+_Static_assert(sizeof(struct socket_fdinfo) == 792, "socket_fdinfo");
+_Static_assert(offsetof(struct socket_fdinfo, pfi.fi_status) == 4, "fi_status");
 _Static_assert(SIOCAIFADDR == 0x8040691au, "SIOCAIFADDR");
 _Static_assert(SIOCDIFADDR == 0x80206919u, "SIOCDIFADDR");
 _Static_assert(SIOCAIFADDR_IN6 == 0x8080691au, "SIOCAIFADDR_IN6");

@@ -38,6 +38,9 @@ static void gone(struct held *held)
 	if (!held->lease.counted)
 		return;
 	registry_gone(&held->server->registry, &held->lease);
+	if (held->job.own >= 0)
+		close(held->job.own);
+	held->job.own = -1;
 	adopt_closed(held);
 }
 
@@ -247,6 +250,12 @@ void lease_revoke(struct held *held, const char *fmt, ...)
 	lease_do_away(held);
 }
 
+/* Nobody has it but the daemon: it goes when that closes its copy. */
+static bool is_left(const struct held *held)
+{
+	return held->job.own >= 0 && os_is_shared(held->job.own) == 0;
+}
+
 void lease_end(struct held *held)
 {
 	held->conn = NULL;
@@ -262,7 +271,7 @@ void lease_end(struct held *held)
 		    held->lease.id, held->lease.name, held->lease.uid);
 	if (held->job.n_fds > 0)
 		lease_do_away(held);
-	else if (held->lease.counted)
+	else if (held->lease.counted && !is_left(held))
 		lease_wait(held, LIMIT_LINGER_MS);
 	else
 		held_free(held);
@@ -446,6 +455,7 @@ struct held *lease_new(struct server *server, const struct wire_open *open,
 	held->server = server;
 	held->job.fds = held->fds;
 	held->job.alias = held->alias;
+	held->job.own = -1;
 	held->lease.uid = uid;
 	held->lease.layer = open->layer;
 	held->lease.queues = open->queues;
@@ -599,6 +609,7 @@ void lease_open(struct conn *c, const struct wire_open *open,
 	error = make(held, open, &dev, &why);
 	memcpy(held->fds, dev.fds, dev.n_fds * sizeof(int));
 	held->job.n_fds = dev.n_fds;
+	held->job.own = dev.own;
 	count_waiting(held, dev.n_fds);
 	/*
 	 * What the kernel told of the making is taken in before the device is

@@ -124,10 +124,17 @@ static void start_notify(void)
 /* Beside those of connections. */
 #define OTHER_FDS (LIMIT_CONNECTIONS_ROOT + LIMIT_FDS_WAITING + LIMIT_OWN_FDS)
 
+/* A connection has one device at most. */
+static rlim_t fds_a_connection(void)
+{
+	return 1 + os_own_fds();
+}
+
 /* Devices must have theirs, too; and a user no larger part than before. */
 static void fit_connections(rlim_t files)
 {
-	rlim_t room = files > 2 * OTHER_FDS ? files - OTHER_FDS : files / 2;
+	rlim_t room = (files > 2 * OTHER_FDS ? files - OTHER_FDS : files / 2) /
+		      fds_a_connection();
 	rlim_t part = limits.connections_uid * room / limits.connections;
 
 	if (room >= limits.connections)
@@ -146,7 +153,7 @@ static void fit_connections(rlim_t files)
 /* Room for every connection, and each device being made. */
 static void raise_fd_limit(void)
 {
-	const rlim_t want = limits.connections + OTHER_FDS;
+	const rlim_t want = limits.connections * fds_a_connection() + OTHER_FDS;
 	struct rlimit r;
 
 	if (getrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur >= want)

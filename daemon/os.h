@@ -23,8 +23,9 @@ struct os_device {
 	uint32_t mtu;
 	int fds[WIRE_QUEUES_MAX];	/* n_fds of them, owned */
 	unsigned n_fds;
+	int own;			/* a copy, or -1: see os_is_shared() */
 };
-#define OS_DEVICE_INIT ((struct os_device){ .n_fds = 0 })
+#define OS_DEVICE_INIT ((struct os_device){ .own = -1 })
 
 /*
  * Says that this is the daemon of this network namespace, for as long as it
@@ -119,14 +120,26 @@ int os_device_restore(unsigned ifindex, uint32_t connected_metric,
  * bears, for one that was made just now.  result: 0 if it is gone, by us or by
  * itself; -EPERM if it is not that device; else -errno.  For the worker's
  * thread alone: takes about 20 ms, of many at once hardly more.
+ *
+ * Where one cannot be deleted while somebody has an fd of it, it is made of no
+ * use to him; and known by own, as no mark says which it is.
  */
 struct os_deletion {
 	unsigned ifindex;
+	int own;		/* os_device's */
 	const char *alias;
 	unsigned tag;		/* the caller's: they are put in order */
 	int result;
 };
 void os_devices_delete(struct os_deletion *d, unsigned n);
+/*
+ * Where devices bear no mark (macOS) the daemon keeps a copy of each one's fd,
+ * os_device's own: while that is open the device is there, and no other has its
+ * name or index.  Has anybody another copy?  1, 0, or -errno.
+ */
+int os_is_shared(int own);
+/* How many fds of a device the daemon keeps so: 1 or 0. */
+unsigned os_own_fds(void);
 /*
  * Marks devices for deletion, by whoever comes to it.  For the loop's thread.
  * 0 or -errno; that one is gone is fine.

@@ -198,6 +198,19 @@ static int go(unsigned ifindex, const struct wire_open *from,
 	return error;
 }
 
+static int keep_copy(struct os_device *dev, int fd, struct wire_refused *why)
+{
+	int error;
+
+	dev->own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (dev->own >= 0)
+		return 0;
+	error = -errno;
+	return refuse(why, refuse_kernel_code(-error), "create",
+		      "a copy of the fd of %s: %s", dev->name,
+		      strerror(-error));
+}
+
 int os_device_open(const struct wire_open *open, const char *alias,
 		   uint32_t connected_metric, const struct guard_program *guard,
 		   struct os_device *dev, struct wire_refused *why)
@@ -212,6 +225,9 @@ int os_device_open(const struct wire_open *open, const char *alias,
 		return error ? error : fd;
 	dev->fds[dev->n_fds++] = fd;
 	snprintf(dev->name, sizeof(dev->name), "%s", open->name);
+	error = keep_copy(dev, fd, why);
+	if (error)
+		return error;
 	error = ifconf_get_mtu(dev->name, &dev->mtu);
 	if (error)
 		return refuse(why, refuse_kernel_code(-error), "create",
@@ -266,14 +282,14 @@ int os_device_restore(unsigned ifindex, uint32_t connected_metric,
 	return go(ifindex, is, is, true, why);
 }
 
-/* One that the interface has; false: none. */
-static bool some_address(const char *ifname, struct wire_address *ret)
+/* One that the interface has: 1, 0 or -errno. */
+static int some_address(const char *ifname, struct wire_address *ret)
 {
 	struct ifaddrs *all, *a;
 	bool found = false;
 
 	if (getifaddrs(&all) < 0)
-		return false;
+		return -errno;
 	for (a = all; a && !found; a = a->ifa_next)
 		found = strcmp(a->ifa_name, ifname) == 0 &&
 			watch_address(a, &ret->local);
@@ -281,46 +297,65 @@ static bool some_address(const char *ifname, struct wire_address *ret)
 	return found;
 }
 
-/*
- * An utun goes with its last fd, and whoever has one keeps it.  What can be
- * taken is what makes it of use: that it is up, with which its IPv4 routes go
- * (in_ifadown(), bsd/netinet/in_rmx.c), and its addresses.  IPv6 routes lead into
- * a device that is down until then.
- */
-static int take_down(unsigned ifindex)
+/* All of them, also those that its down leaves: static ones of IPv6. */
+static int take_routes(const char *name)
+{
+	unsigned ifindex = if_nametoindex(name);
+
+	return ifindex ? route_remove_all(ifindex) : -errno;
+}
+
+static int take_addresses(const char *name)
 {
 	struct wire_address a = { 0 };
-	char name[IFNAMSIZ];
-	int error;
+	int some = 1, error = 0;
 
-	if (!if_indextoname(ifindex, name))
-		return 0;
-	error = ifconf_set_up(name, false);
-	if (error == -EALREADY)
-		error = 0;
-	for (int i = 0; i < ADDRESSES_MOST && !error && some_address(name, &a);
-	     i++)
-		error = ifconf_remove_address(name, &a);
-	/* It goes, or is gone. */
-	return error == -ENXIO || error == -EADDRNOTAVAIL ? 0 : error;
+	for (int i = 0; i < ADDRESSES_MOST && some > 0 && !error; i++) {
+		some = some_address(name, &a);
+		if (some > 0)
+			error = ifconf_remove_address(name, &a);
+	}
+	error = some < 0 ? some : error;
+	return error == -EADDRNOTAVAIL ? 0 : error;
+}
+
+/*
+ * An utun goes with its last fd, and whoever has one keeps it.  What can be
+ * taken is what makes it of use: that it is up, its routes and addresses.  Once
+ * it is gone its name and index are those of the next one that has the unit
+ * (dlil_if_acquire(), bsd/net/dlil.c): so the daemon's own fd says which it is,
+ * and keeps it.
+ */
+static int take_down(int own)
+{
+	char name[IFNAMSIZ];
+	int error = utun_name(own, name);
+
+	if (!error)
+		error = ifconf_set_up(name, false);
+	if (!error || error == -EALREADY)
+		error = take_routes(name);
+	return error ? error : take_addresses(name);
+}
+
+unsigned os_own_fds(void)
+{
+	return 1;
 }
 
 void os_devices_delete(struct os_deletion *d, unsigned n)
 {
+	/* Without one it was hardly made: it goes with the fd that there is. */
 	for (unsigned i = 0; i < n; i++)
-		d[i].result = take_down(d[i].ifindex);
+		d[i].result = d[i].own < 0 ? 0 : take_down(d[i].own);
 }
 
+/* They bear no mark that a daemon after this one would find. */
 int os_devices_doom(const unsigned *ifindexes, unsigned n)
 {
-	int first = 0;
-
-	for (unsigned i = 0; i < n; i++) {
-		int error = take_down(ifindexes[i]);
-
-		first = first ? first : error;
-	}
-	return first;
+	(void)ifindexes;
+	(void)n;
+	return 0;
 }
 
 bool os_link_doomed(const struct os_link *link)

@@ -2,6 +2,8 @@
 #ifndef TUNTAPD_OS_DARWIN_H
 #define TUNTAPD_OS_DARWIN_H
 
+#include <net/if.h>
+
 #include "os.h"
 
 /*
@@ -27,6 +29,8 @@ uint32_t utun_unit(const char *name);
  * is its index.
  */
 int utun_make(const char *name, unsigned *ret_ifindex, struct wire_refused *why);
+/* The name of the utun that this is an fd of.  0 or -errno. */
+int utun_name(int fd, char ret[IFNAMSIZ]);
 
 /* --- ifconf_darwin.c ---------------------------------------------------- */
 
@@ -44,12 +48,18 @@ int ifconf_set_up(const char *ifname, bool up);
 #define ROUTE_MESSAGE_MAX	(92 + 3 * 28)
 
 /* RTM_ADD or RTM_DELETE of a route into the device.  Bytes.  Pure. */
-size_t route_message(uint8_t *ret, uint8_t type, unsigned ifindex, int seq,
+size_t route_message(uint8_t *ret, uint8_t type, unsigned ifindex,
 		     const struct wire_route *route);
 /* 0 or -errno: -EEXIST, -ESRCH (there is none) ... */
 int route_add(unsigned ifindex, const struct wire_route *route);
 /* That interface's alone: another's to the same network is none, -ESRCH. */
 int route_remove(unsigned ifindex, const struct wire_route *route);
+
+/*
+ * All static ones by that interface, whoever made them, but for those that
+ * sockets alone follow that are bound to it.
+ */
+int route_remove_all(unsigned ifindex);
 
 /* --- watch_darwin.c ----------------------------------------------------- */
 
@@ -58,6 +68,10 @@ struct ifaddrs;
 bool watch_address(const struct ifaddrs *a, struct prefix *ret);
 /* Is there a route to exactly that by this interface?  1, 0, or -errno. */
 int watch_has_route(unsigned ifindex, const struct prefix *dst);
+/* Each static one by this interface: 0, -errno, or what call returned. */
+int watch_static_routes(unsigned ifindex,
+			int (*call)(unsigned ifindex,
+				    const struct wire_route *route));
 void watch_stop(void);
 
 /* --- move_darwin.c ------------------------------------------------------ */

@@ -209,3 +209,15 @@ void os_devices_delete(struct os_deletion *d, unsigned n)
 	for (unsigned i = 0; i < n; i++)
 		delete_one(&d[i]);
 }
+
+/* Devices bear a mark: none has a copy of the daemon's. */
+int os_is_shared(int own)
+{
+	(void)own;
+	return -ENOTSUP;
+}
+
+unsigned os_own_fds(void)
+{
+	return 0;
+}

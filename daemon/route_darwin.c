@@ -59,12 +59,12 @@ static size_t put_mask(uint8_t *at, const struct prefix *dst)
 	return put_ip(at, dst->family, mask);
 }
 
-size_t route_message(uint8_t *ret, uint8_t type, unsigned ifindex, int seq,
+size_t route_message(uint8_t *ret, uint8_t type, unsigned ifindex,
 		     const struct wire_route *route)
 {
 	struct rt_msghdr h = {
 		.rtm_version = RTM_VERSION, .rtm_type = type,
-		.rtm_index = (u_short)ifindex, .rtm_seq = seq,
+		.rtm_index = (u_short)ifindex,
 		.rtm_flags = RTF_UP | RTF_STATIC,
 		.rtm_addrs = RTA_DST | RTA_GATEWAY | RTA_NETMASK,
 	};
@@ -80,11 +80,11 @@ size_t route_message(uint8_t *ret, uint8_t type, unsigned ifindex, int seq,
 	return len;
 }
 
+/* By the loop and by the worker.  No number: the answer is not read. */
 static int tell(uint8_t type, unsigned ifindex, const struct wire_route *route)
 {
-	static int seq;
 	uint8_t message[ROUTE_MESSAGE_MAX] = { 0 };
-	size_t len = route_message(message, type, ifindex, ++seq, route);
+	size_t len = route_message(message, type, ifindex, route);
 	ssize_t n;
 
 	if (fault_here(type == RTM_ADD ? "RTM_ADD" : "RTM_DELETE"))
@@ -108,4 +108,16 @@ int route_remove(unsigned ifindex, const struct wire_route *route)
 	if (has <= 0)
 		return has < 0 ? has : -ESRCH;
 	return tell(RTM_DELETE, ifindex, route);
+}
+
+static int remove_told(unsigned ifindex, const struct wire_route *route)
+{
+	int error = tell(RTM_DELETE, ifindex, route);
+
+	return error == -ESRCH ? 0 : error;	/* gone since it was told */
+}
+
+int route_remove_all(unsigned ifindex)
+{
+	return watch_static_routes(ifindex, remove_told);
 }

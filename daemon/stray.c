@@ -97,6 +97,7 @@ void stray_came(const struct os_link *link, struct server *server)
 	memcpy(s->name, link->name, sizeof(s->name));
 	s->job.ifindex = link->ifindex;
 	s->job.alias = s->alias;
+	s->job.own = -1;
 	s->job.doomed = true;
 	s->job.done = on_done;
 	evtimer_assign(&s->due, server->base, on_due, s);

@@ -6,6 +6,7 @@
  */
 #include <ctype.h>
 #include <errno.h>
+#include <libproc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -65,17 +66,40 @@ static int attach(int fd, uint32_t id, uint32_t unit)
 	return connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0 ? -errno : 0;
 }
 
+int utun_name(int fd, char ret[IFNAMSIZ])
+{
+	socklen_t len = IFNAMSIZ;
+
+	if (fault_here("UTUN_OPT_IFNAME"))
+		return -EIO;
+	return getsockopt(fd, SYSPROTO_CONTROL, UTUN_OPT_IFNAME, ret, &len) < 0
+		       ? -errno : 0;
+}
+
 /* The name it really has: another unit is somebody else's business. */
 static int check_name(int fd, const char *name)
 {
 	char is[IFNAMSIZ] = "";
-	socklen_t len = sizeof(is);
+	int error = utun_name(fd, is);
 
-	if (fault_here("UTUN_OPT_IFNAME"))
-		return -EIO;
-	if (getsockopt(fd, SYSPROTO_CONTROL, UTUN_OPT_IFNAME, is, &len) < 0)
-		return -errno;
+	if (error)
+		return error;
 	return strncmp(is, name, sizeof(is)) == 0 ? 0 : -EBUSY;
+}
+
+/* Whatever another copy is: a process's, or on its way (fill_fileinfo()). */
+int os_is_shared(int own)
+{
+	struct socket_fdinfo info;
+	int n;
+
+	if (fault_here("PROC_PIDFDSOCKETINFO"))
+		return -EIO;
+	n = proc_pidfdinfo(getpid(), own, PROC_PIDFDSOCKETINFO, &info,
+			   sizeof(info));
+	if (n != sizeof(info))
+		return n > 0 ? -EIO : -errno;
+	return info.pfi.fi_status & PROC_FP_SHARED ? 1 : 0;
 }
 
 static int set_pending(int fd)

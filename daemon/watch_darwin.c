@@ -276,6 +276,33 @@ int watch_has_route(unsigned ifindex, const struct prefix *dst)
 	return error ? error : w.found;
 }
 
+struct static_routes {
+	unsigned ifindex;
+	int (*call)(unsigned ifindex, const struct wire_route *route);
+	int error;
+};
+
+static void on_static(const struct rt_msghdr *h, const uint8_t *end, void *arg)
+{
+	struct static_routes *s = arg;
+	struct os_route r;
+
+	if (!s->error && h->rtm_index == s->ifindex &&
+	    h->rtm_flags & RTF_STATIC && read_route(h, end, &r))
+		s->error = s->call(s->ifindex, &(struct wire_route){
+			.dst = r.dst, .gateway = r.gateway });
+}
+
+int watch_static_routes(unsigned ifindex,
+			int (*call)(unsigned ifindex,
+				    const struct wire_route *route))
+{
+	struct static_routes s = { .ifindex = ifindex, .call = call };
+	int error = each_route(on_static, &s);
+
+	return error ? error : s.error;
+}
+
 /* No route here prefers a source: nothing is equal to it. */
 uint32_t os_source_hash(const struct prefix *address)
 {

@@ -96,7 +96,8 @@ static void delete_devices(struct worker_job *jobs)
 		if (!job->ifindex)
 			continue;
 		of[n] = job;
-		d[n] = (struct os_deletion){ job->ifindex, job->alias, n, 0 };
+		d[n] = (struct os_deletion){ job->ifindex, job->own,
+					     job->alias, n, 0 };
 		n++;
 	}
 	os_devices_delete(d, n);

@@ -19,6 +19,7 @@ struct worker_job {
 	unsigned n_fds;
 	unsigned ifindex;	/* then, if not 0, the device to delete, */
 	const char *alias;	/* if it bears this; NULL: in any case */
+	int own;		/* its fd that says which it is, or -1 */
 	bool doomed;		/* whatever becomes of this daemon */
 	int result;		/* of os_devices_delete() */
 	void (*done)(struct worker_job *job);

@@ -22,6 +22,7 @@ SOCK_DGRAM, SOCK_RAW = 2, 3
 EAGAIN, EPROTONOSUPPORT, EBADMSG = 35, 43, 94
 RTF_IFSCOPE, POLLIN, EIO = 0x1000000, 1, 5
 RTM_ADD, RTM_GET, RTM_NEWADDR, RTM_DELADDR, RTM_IFINFO = 1, 4, 12, 13, 14
+SAY_IT_IS_GONE = 3, 49          # ESRCH, EADDRNOTAVAIL
 DUMP_MS = 100                   # LIMIT_DUMP_MS
 UTUN_UNIT = 7
 INFINITE = 0xffffffff
@@ -42,17 +43,17 @@ def name(text):
     return text.encode().ljust(16, b"\0")
 
 
-def header(kind, index, sequence, length):
+def header(kind, index, length):
     """rt_msghdr: version 5, flags UP|STATIC, addresses DST|GATEWAY|NETMASK."""
     return struct.pack("<HBBHHiiiiiiI", length, 5, kind, index, 0, 0x801, 7, 0,
-                       sequence, 0, 0, 0) + bytes(56)
+                       0, 0, 0, 0) + bytes(56)
 
 
-def route_message(kind, index, sequence, family, dst, mask):
+def route_message(kind, index, family, dst, mask):
     address = in4 if family == AF_INET else in6
     link = struct.pack("BBH16x", 20, AF_LINK, index)
     rest = address(dst) + link + address(mask)
-    return header(kind, index, sequence, 92 + len(rest)) + rest
+    return header(kind, index, 92 + len(rest)) + rest
 
 
 def standard_requests(index, control):
@@ -74,11 +75,11 @@ def standard_requests(index, control):
         ("ioctl 0x80206934", interface + struct.pack("<I12x", 1420)),
         ("ioctl 0x8040691a", add4),
         ("ioctl 0x8080691a", add6),
-        ("write 0x90", route_message(1, index, 1, AF_INET, "10.9.0.0",
+        ("write 0x90", route_message(1, index, AF_INET, "10.9.0.0",
                                      "255.255.255.0")),
-        ("write 0x90", route_message(1, index, 2, AF_INET, "10.20.0.0",
+        ("write 0x90", route_message(1, index, AF_INET, "10.20.0.0",
                                      "255.255.0.0")),
-        ("write 0xa8", route_message(1, index, 3, AF_INET6, "fd00:20::",
+        ("write 0xa8", route_message(1, index, AF_INET6, "fd00:20::",
                                      "ffff:ffff:ffff::")),
     ]
 
@@ -98,7 +99,8 @@ class Imports:
                 ("memcpy", 3), ("memcmp", 3), ("memchr", 3), ("malloc", 1),
                 ("calloc", 2), ("realloc", 2), ("free", 1), ("strchr", 2), ("strcmp", 2),
                 ("strlen", 1), ("strncmp", 3), ("strnlen", 2), ("strtoul", 3),
-                ("bzero", 2), ("__memcpy_chk", 4), ("__memset_chk", 4)):
+                ("bzero", 2), ("__memcpy_chk", 4), ("__memset_chk", 4),
+                ("getpid", 0)):
             self.functions["_" + symbol] = (getattr(c, symbol), count, 0)
         self.functions["___bzero"] = (c.bzero, 2, 0)
         self.functions["_snprintf"] = (c.snprintf, 3, 0)
@@ -118,6 +120,7 @@ class Imports:
         for symbol, count in (
                 ("socket", 3), ("sysctl", 6), ("close", 1), ("read", 3),
                 ("sendmsg", 3), ("recvmsg", 3),
+                ("proc_pidfdinfo", 5),
                 ("if_nametoindex", 1), ("if_indextoname", 2)):
             self.functions["_" + symbol] = (
                 getattr(library, "xnu_" + symbol), count, 0)
@@ -200,27 +203,14 @@ def opens(b):
     noted = [line.rsplit(" ", 1) for line in
              b.xnu.shim_noted().decode().splitlines()]
     control = struct.unpack_from("<I", bytes.fromhex(noted[1][1]), 4)[0]
-    sequence = struct.unpack_from(
-        "<i", bytes.fromhex(next(x for w, x in noted if w == "write 0x90")),
-        20)[0]
     want = [(what, data.hex()) for what, data in
             standard_requests(index, control)]
-    got = [(what, renumbered(what, data, sequence)) for what, data in noted]
+    got = [tuple(each) for each in noted]
     for i, (one, other) in enumerate(zip(want, got)):
         check(one == other, f"request {i}: {other}, not {one}")
     check(len(want) == len(got), f"{len(got)} requests, not {len(want)}")
     check(ctypes.c_uint32(b.code.call("standard_mtu")).value == 1420, "MTU")
     b.end()
-
-
-def renumbered(what, data, first):
-    """A routing message as if the first one were number 1."""
-    if not what.startswith("write"):
-        return data
-    message = bytearray.fromhex(data)
-    number = struct.unpack_from("<i", message, 20)[0]
-    struct.pack_into("<i", message, 20, number - first + 1)
-    return message.hex()
 
 
 def closes_on_exec(b):
@@ -229,7 +219,7 @@ def closes_on_exec(b):
     b.succeed("open")
     fds = [int(line.split()[1].strip(",")) for line in b.leaks()
            if line.startswith("fd ")]
-    check(len(fds) == 4, f"{fds}")
+    check(len(fds) == 5, f"{fds}")
     for fd in fds:
         check(b.xnu.xnu_closes_on_exec(fd), f"fd {fd} does not")
     b.end()
@@ -301,13 +291,80 @@ def leaves_routes_of_others(b):
 
 
 def is_taken_down(b):
-    """Its holder keeps the fd: it is down, without address or IPv4 route."""
+    """Its holder keeps the fd: it is down, and has neither address nor route."""
     b.begin()
     b.succeed("open")
+    b.succeed("more_routes")
+    b.succeed("address_by_others")
     b.succeed("take_down")
-    left = [line for line in configured(b.leaks())
-            if not line.startswith("route fd00:")]
+    left = configured(b.leaks())
     check(not left, f"left: {left}")
+    check(flags_asked_for(b) == [FLAGS_DOWN], f"{flags_asked_for(b)}")
+    b.end()
+
+
+def leaves_routes_of_others_when_taken_down(b):
+    b.begin()
+    b.succeed("open")
+    b.succeed("route_by_others")
+    b.succeed("take_down")
+    theirs = [line for line in b.leaks() if "dev en0" in line]
+    check(len(theirs) == 1, f"{b.leaks()}")
+    lost = [line for line in b.leaks() if line.startswith("lost")]
+    check(not lost, f"{lost}")
+    b.call("end")
+
+
+def is_tried_again_to_take_it_down(b):
+    """Each error at each call of it: told, or all is done; then it goes."""
+    for at in range(1, CALLS_MOST):
+        for error in ERRORS:
+            b.begin()
+            b.succeed("open")
+            b.xnu.xnu_fail_call(at, error)
+            result = b.call("take_down")
+            if b.xnu.xnu_failures_left():
+                b.end()
+                return
+            left = configured(b.leaks())
+            check(result < 0 or not left or error in SAY_IT_IS_GONE,
+                  f"call {at}, error {error}: 0, but left: {left}")
+            b.succeed("take_down")
+            left = configured(b.leaks())
+            check(not left, f"call {at}, error {error}: left: {left}")
+            b.end()
+    raise Failed("it never ends")
+
+
+def knows_who_has_it(b):
+    """A copy of another's, also one on its way, is seen; and an error is."""
+    b.begin()
+    b.succeed("open")
+    check(b.call("shared") == 1, "the client has it, and is not seen")
+    b.xnu.xnu_fail(b"proc_pidfdinfo", 1, 3)
+    check(b.call("shared") == -3, "an error is not told")
+    b.call("let_go")
+    check(b.call("shared") == 0, "somebody is seen, and nobody has it")
+    check(b.xnu.xnu_if_nametoindex(f"utun{UTUN_UNIT}".encode()),
+          "it went with the client's fd")
+    b.end()
+
+
+def never_touches_anothers(b):
+    """Another's utun of the same unit has the same name and index."""
+    b.begin()
+    b.succeed("open")
+    index = b.xnu.xnu_if_nametoindex(f"utun{UTUN_UNIT}".encode())
+    b.call("let_go")
+    check(b.call("taken_by_others") < 0, "it is there, and can be taken")
+    b.succeed("take_down")
+    b.succeed("close_own")
+    b.xnu.xnu_settle()
+    check(b.call("taken_by_others") == index, "it has another index")
+    before = b.leaks()
+    check(configured(before), f"it has no address: {before}")
+    b.succeed("take_down")
+    check(before == b.leaks(), f"{before} became {b.leaks()}")
     b.end()
 
 
@@ -431,7 +488,7 @@ def tells_no_route_of_bound_sockets(b):
     """What counts for the interface alone, RTF_IFSCOPE."""
     b.begin()
     b.succeed("open")
-    message = bytearray(route_message(RTM_ADD, 2, 1, AF_INET, "10.77.0.0",
+    message = bytearray(route_message(RTM_ADD, 2, AF_INET, "10.77.0.0",
                                       "255.255.0.0"))
     message[11] |= RTF_IFSCOPE >> 24
     fd = b.xnu.xnu_socket(AF_ROUTE, SOCK_RAW, 0)
@@ -473,7 +530,7 @@ class Stranger:
         self.xnu.xnu_euid(0)
 
     def says(self, kind):
-        message = bytearray(route_message(kind, 2, 1, AF_INET, "192.168.1.0",
+        message = bytearray(route_message(kind, 2, AF_INET, "192.168.1.0",
                                           "255.255.255.0"))
         return self.xnu.xnu_write(self.fd, bytes(message), len(message))
 
@@ -603,7 +660,10 @@ def restore_fails_and_leaves_it(b):
 
 
 TESTS = [opens, closes_on_exec, changes, restores, routes_all_or_none,
-         leaves_routes_of_others, is_taken_down, is_busy_for_a_moment,
+         leaves_routes_of_others, is_taken_down,
+         leaves_routes_of_others_when_taken_down,
+         is_tried_again_to_take_it_down, knows_who_has_it,
+         never_touches_anothers, is_busy_for_a_moment,
          is_refused, receives_no_fds, wants_root, knows_its_peer,
          tells_what_the_host_has, tells_what_is_down,
          tells_no_route_of_bound_sockets, says_that_it_cannot_read,

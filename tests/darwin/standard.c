@@ -23,6 +23,10 @@ int standard_down_by_others(void);
 int standard_address_by_others(void);
 int standard_route_by_others(void);
 int standard_take_down(void);
+int standard_shared(void);
+int standard_let_go(void);
+int standard_close_own(void);
+int standard_taken_by_others(void);
 int standard_refused(int which);
 int standard_request(int client, int daemon, int fd);
 int standard_peer(int sock, unsigned uid, unsigned gid, unsigned n_groups);
@@ -44,7 +48,8 @@ unsigned standard_mtu(void);
 
 #define NAME	"utun7"
 
-static struct os_device device;
+static struct os_device device = { .own = -1 };
+static int others = -1;		/* an fd of another program's */
 static struct wire_refused why;
 static struct wire_open is;
 
@@ -160,10 +165,45 @@ int standard_route_by_others(void)
 
 int standard_take_down(void)
 {
-	struct os_deletion d = { .ifindex = device.ifindex };
+	struct os_deletion d = { .ifindex = device.ifindex,
+				 .own = device.own };
 
 	os_devices_delete(&d, 1);
 	return d.result;
+}
+
+int standard_shared(void)
+{
+	return os_is_shared(device.own);
+}
+
+/* As the client does at its end. */
+int standard_let_go(void)
+{
+	while (device.n_fds > 0)
+		close(device.fds[--device.n_fds]);
+	return 0;
+}
+
+/* As the daemon does where nobody else has the device. */
+int standard_close_own(void)
+{
+	int error = device.own < 0 ? 0 : close(device.own);
+
+	device.own = -1;
+	return error;
+}
+
+/* Another program makes the utun of this unit: the index that it has got. */
+int standard_taken_by_others(void)
+{
+	const struct wire_address a = { .local = ipv4(10, 77, 0, 1, 32) };
+	unsigned ifindex;
+
+	others = utun_make(NAME, &ifindex, &why);
+	if (others < 0)
+		return others;
+	return ifconf_add_address(NAME, &a) < 0 ? -1 : (int)ifindex;
 }
 
 /* What macOS has not. */
@@ -352,21 +392,20 @@ int standard_has_address(void)
 
 int standard_close(void)
 {
-	unsigned n = device.n_fds;
-
-	for (unsigned i = 0; i < n; i++)
-		close(device.fds[i]);
-	device.n_fds = 0;
-	return (int)n;
+	standard_let_go();
+	standard_close_own();
+	if (others >= 0)
+		close(others);
+	others = -1;
+	return 0;
 }
 
 int standard_end(void)
 {
-	int n = standard_close();
-
+	standard_close();
 	mirror_stop();
 	os_stop();
-	return n;
+	return 0;
 }
 
 const char *standard_why(void)

@@ -279,7 +279,59 @@ START_TEST(the_last_fd_ends_it)
 }
 END_TEST
 
+/* By name and index the next one cannot be told from it. */
+START_TEST(a_unit_keeps_its_index)
+{
+	const int first = utun();
+	const unsigned index = xnu_if_nametoindex("utun0");
+
+	ck_assert_str_eq(name_of(utun()), "utun1");
+	works(xnu_close(first));
+	xnu_settle();
+	ck_assert_str_eq(name_of(utun()), "utun0");
+	ck_assert_uint_eq(xnu_if_nametoindex("utun0"), index);
+	ck_assert_str_eq(name_of(utun()), "utun2");
+	ck_assert_uint_eq(xnu_if_nametoindex("utun2"), index + 2);
+}
+END_TEST
+
 /* --- fds --- */
+
+/* Is there another copy, says fd? */
+static bool is_shared(int fd)
+{
+	uint8_t info[XNU_SOCKET_FDINFO_SIZE];
+
+	ck_assert_int_eq(xnu_proc_pidfdinfo(0, fd, XNU_PROC_PIDFDSOCKETINFO,
+					    info, sizeof(info)),
+			 sizeof(info));
+	return get4(info + XNU_FI_STATUS) & XNU_PROC_FP_SHARED;
+}
+
+static void asks_for_a_vnode(void)
+{
+	uint8_t info[XNU_SOCKET_FDINFO_SIZE];
+
+	xnu_proc_pidfdinfo(0, utun(), 1, info, sizeof(info));
+}
+
+START_TEST(a_copy_is_seen)
+{
+	uint8_t info[XNU_SOCKET_FDINFO_SIZE];
+	const int fd = utun(), other = xnu_dup(fd);
+
+	ck_assert(is_shared(fd));
+	works(xnu_close(other));
+	ck_assert(!is_shared(fd));
+	ck_assert_int_eq(xnu_proc_pidfdinfo(0, fd, XNU_PROC_PIDFDSOCKETINFO,
+					    info, sizeof(info) - 1), 0);
+	ck_assert_str_eq(xnu_error_name(xnu_errno), "ENOMEM");
+	ck_assert_int_eq(xnu_proc_pidfdinfo(0, other, XNU_PROC_PIDFDSOCKETINFO,
+					    info, sizeof(info)), 0);
+	ck_assert_str_eq(xnu_error_name(xnu_errno), "EBADF");
+	ck_assert(dies(asks_for_a_vnode));
+}
+END_TEST
 
 START_TEST(sockets_that_are_not)
 {
@@ -1531,6 +1583,7 @@ START_TEST(an_fd_goes_over)
 	write_letter(&l, 16);
 	enclose(&l, 16, fd);
 	ck_assert_int_eq(xnu_sendmsg(pair[0], l.header, 0), 8);
+	ck_assert(is_shared(fd));
 	works(xnu_close(fd));	/* in flight it lives */
 	ck_assert_uint_ne(xnu_if_nametoindex("utun0"), 0);
 	write_letter(&l, sizeof(l.control));
@@ -1901,6 +1954,8 @@ static void add_device_tests(TCase *t)
 	tcase_add_test(t, its_options);
 	tcase_add_test(t, the_detach_takes_time);
 	tcase_add_test(t, the_last_fd_ends_it);
+	tcase_add_test(t, a_unit_keeps_its_index);
+	tcase_add_test(t, a_copy_is_seen);
 	tcase_add_test(t, sockets_that_are_not);
 	tcase_add_test(t, close_on_exec_is_the_fds);
 	tcase_add_test(t, not_blocking_is_what_the_fd_refers_to);

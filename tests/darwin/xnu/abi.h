@@ -225,6 +225,13 @@ enum {
 #define XNU_SIOCAIFADDR_IN6	0x8080691au
 #define XNU_ND6_INFINITE	0xffffffffu
 
+/* <sys/proc_info.h>, struct socket_fdinfo. */
+#define XNU_PROC_PIDFDSOCKETINFO	3
+#define XNU_SOCKET_FDINFO_SIZE		792
+#define XNU_FI_STATUS			4
+#define XNU_PROC_FP_SHARED		1u
+#define XNU_PROC_FP_CLEXEC		2u
+
 enum xnu_error {
 	XNU_EPERM = 1,
 	XNU_ENOENT = 2,

@@ -6,20 +6,40 @@
 
 #define UNIT_LIMIT	1000000
 
-struct interface *interface_new(const char *name, uint32_t flags, int mtu)
+/* The one that had this name, or one that had none. */
+static struct interface *find_place(const char *name)
 {
-	for (unsigned i = 0; i < XNU_INTERFACES; i++) {
+	struct interface *found = NULL;
+
+	for (unsigned i = XNU_INTERFACES; i-- > 0;) {
 		struct interface *n = &kern.interfaces[i];
 
-		if (n->used)
-			continue;
-		*n = (struct interface){ .used = true, .flags = flags };
-		snprintf(n->name, sizeof(n->name), "%s", name);
-		n->index = ++kern.last_index;
-		n->mtu = mtu;
-		return n;
+		if (!n->used && !strcmp(n->name, name))
+			return n;
+		if (!n->used && !n->name[0])
+			found = n;
 	}
-	die("more than %d interfaces", XNU_INTERFACES);
+	if (!found)
+		die("more than %d interfaces", XNU_INTERFACES);
+	return found;
+}
+
+/*
+ * bsd/net/dlil.c, dlil_if_acquire(): what has the same uniqueid ("utunid7",
+ * bsd/net/if_utun.c, utun_ctl_connect()) is the ifnet that was there before;
+ * ifnet_attach(): which keeps its index (if_next_index() is for new ones).
+ */
+struct interface *interface_new(const char *name, uint32_t flags, int mtu)
+{
+	struct interface *n = find_place(name);
+
+	*n = (struct interface){ .used = true, .flags = flags,
+				 .index = n->index };
+	snprintf(n->name, sizeof(n->name), "%s", name);
+	if (!n->index)
+		n->index = ++kern.last_index;
+	n->mtu = mtu;
+	return n;
 }
 
 /* One that is being detached has no index any more: ifnet_detach(). */

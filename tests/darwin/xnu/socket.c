@@ -301,6 +301,41 @@ int xnu_shutdown(int fd, int how)
 	return (int)end(0, 0);
 }
 
+/* --- proc_pidfdinfo() --- */
+
+/*
+ * bsd/kern/proc_info.c, proc_pidfdinfo(), pid_socketinfo(), fill_fileinfo():
+ * as many bytes as there is to tell, where there is room for them.  SHARED is
+ * fg_count of the file, of all that refers to it: fds of whomever, and those
+ * that are on their way.  libproc's function is 0 where the call fails.
+ */
+int xnu_proc_pidfdinfo(int pid, int fd, int flavor, void *info, int size)
+{
+	const struct file *file = file_of(fd);
+	int error = 0;
+
+	(void)pid;	/* its own */
+	if (!begin("proc_pidfdinfo", NULL, "%d, %d", fd, flavor)) {
+		end(xnu_errno, 0);
+		return 0;
+	}
+	if (flavor != XNU_PROC_PIDFDSOCKETINFO)
+		die("proc_pidfdinfo(%d) is not known here", flavor);
+	if (size < XNU_SOCKET_FDINFO_SIZE)
+		error = XNU_ENOMEM;
+	else if (!file)
+		error = XNU_EBADF;
+	if (error) {
+		end(error, 0);
+		return 0;
+	}
+	memset(info, 0, XNU_SOCKET_FDINFO_SIZE);
+	put32((uint8_t *)info + XNU_FI_STATUS,
+	      (file->refs > 1 ? XNU_PROC_FP_SHARED : 0u) |
+	      (kern.fds[fd - XNU_FIRST_FD].cloexec ? XNU_PROC_FP_CLEXEC : 0u));
+	return (int)end(0, XNU_SOCKET_FDINFO_SIZE);
+}
+
 /* --- poll() --- */
 
 #define POLLFD_SIZE	8

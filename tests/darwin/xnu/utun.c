@@ -265,11 +265,14 @@ unsigned xnu_not_taken(const char *name)
 	return must_have(name)->not_taken;
 }
 
-/* utun_detached(): only now the unit is free. */
+/* utun_detached(): only now the unit is free.  See interface_new(). */
 static void detached(struct interface *n)
 {
+	const struct interface was = *n;
+
 	queue_clear(&n->taken);
-	*n = (struct interface){ 0 };
+	*n = (struct interface){ .index = was.index };
+	memcpy(n->name, was.name, sizeof(n->name));
 }
 
 /*

@@ -62,6 +62,8 @@ int xnu_getpeereid(int fd, uint32_t *uid, uint32_t *gid);
 unsigned xnu_if_nametoindex(const char *name);
 /* name has XNU_IFNAMSIZ bytes; NULL is no such interface. */
 char *xnu_if_indextoname(unsigned index, char *name);
+/* Of the caller's own fds; 0 is a failure.  Told is whether it is shared. */
+int xnu_proc_pidfdinfo(int pid, int fd, int flavor, void *info, int size);
 
 /* What getifaddrs() tells of an address; four bytes of 16 are IPv4's. */
 struct xnu_ifaddr {
