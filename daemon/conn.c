@@ -12,6 +12,7 @@
 
 #include "../proto/sys.h"
 #include "clock.h"
+#include "copies.h"
 #include "handle.h"
 #include "lease.h"
 #include "limits.h"
@@ -364,7 +365,7 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
 int conn_start(struct server *server)
 {
 	turns = evtimer_new(server->base, on_turn, &server->registry);
-	if (!turns || untaken_serve(server))
+	if (!turns || untaken_serve(server) || copies_serve(server))
 		return -ENOMEM;
 	return slow_close_serve(server);
 }

@@ -11,6 +11,7 @@
 #include <event2/event.h>
 
 #include "../proto/sys.h"
+#include "copies.h"
 #include "limits.h"
 #include "log.h"
 #include "mirror.h"
@@ -39,7 +40,7 @@ static void gone(struct held *held)
 		return;
 	registry_gone(&held->server->registry, &held->lease);
 	if (held->job.own >= 0)
-		close(held->job.own);
+		copies_keep(held->job.own, held->lease.name, held->lease.uid);
 	held->job.own = -1;
 	adopt_closed(held);
 }
@@ -65,6 +66,7 @@ void lease_forget_all(struct server *server)
 {
 	while (server->registry.leases)
 		held_free(held_of(server->registry.leases));
+	copies_stop();	/* which have accounts, too */
 	registry_forget(&server->registry);
 }
 

@@ -103,6 +103,13 @@ unsigned registry_devices(const struct registry *r, uid_t uid)
 	return a ? a->devices : 0;
 }
 
+void registry_copies(struct registry *r, uid_t uid, unsigned more,
+		     unsigned less)
+{
+	find(r, uid)->devices += more - less;
+	r->n_devices += more - less;
+}
+
 void registry_fds(struct registry *r, uid_t uid, unsigned more, unsigned less)
 {
 	struct account *a = find(r, uid);

@@ -60,6 +60,10 @@ unsigned registry_connections(const struct registry *r, uid_t uid);
 /* Devices of this uid that are, or may be, there; n_devices: of all. */
 unsigned registry_devices(const struct registry *r, uid_t uid);
 
+/* More and less of them, of no lease; of a uid that has a connection. */
+void registry_copies(struct registry *r, uid_t uid, unsigned more,
+		     unsigned less);
+
 /*
  * fds of devices whose client has not taken them, or of what could not be made:
  * more and less of them, of a uid that has a lease; and is there room for n?

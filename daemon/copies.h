@@ -1,0 +1,19 @@
+/*
+ * Devices of leases that have ended, of which somebody keeps an fd: where the
+ * kernel lets him (macOS) they stay, taken down.  Until he closes it each counts
+ * as a device of its uid; and as a connection, for the fd that the daemon keeps
+ * to see that.
+ */
+#ifndef TUNTAPD_COPIES_H
+#define TUNTAPD_COPIES_H
+
+#include "server.h"
+
+/* 0 or -errno. */
+int copies_serve(struct server *server);
+/* Takes over os_device's own; the uid has an account. */
+void copies_keep(int own, const char *name, uid_t uid);
+/* Closed they are all the same, and nobody counts them any more. */
+void copies_stop(void);
+
+#endif
