@@ -30,6 +30,8 @@ struct mirror_listener {
 	void (*came)(const struct os_link *link);
 };
 
+/* mirror.c */
+
 /* Subscribes and fills it.  0 or -errno. */
 int mirror_start(const struct mirror_listener *listener,
 		 struct wire_refused *why);
@@ -51,6 +53,35 @@ int mirror_follow(void);
 const struct os_link *mirror_link(unsigned ifindex);
 /* A policy_usage.name_taken: the mirror has it, or the kernel as an altname. */
 bool mirror_name_taken(void *unused, const char *name);
+/* All of it, by prefix: for mirror_ask.c. */
+struct nets *mirror_nets(void);
+/* As mirror_within(), the addresses of this link. */
+bool mirror_own(unsigned ifindex,
+		bool (*what)(void *arg, const struct net *net), void *arg);
+/*
+ * Copies up to max of the link's addresses, IPv6 link-local ones left out.
+ * How many.
+ */
+unsigned mirror_addresses(unsigned ifindex, struct wire_address *ret,
+			  unsigned max);
+/*
+ * A device was just made, with these addresses.  The kernel tells of an IPv6
+ * address later, from a workqueue; the next open is not to get it as well.
+ */
+void mirror_add(unsigned ifindex, const char *name,
+		const struct wire_address *addresses, unsigned n);
+/*
+ * A request has changed something of the link: what the kernel tells of that is
+ * no storm of its holder's.
+ */
+void mirror_forgive(unsigned ifindex);
+/* The link's addresses have just been changed, from these to the new ones. */
+void mirror_readdress(unsigned ifindex,
+		      const struct wire_address *gone, unsigned n_gone,
+		      const struct wire_address *new, unsigned n_new);
+
+/* mirror_ask.c */
+
 /* The name of the link that has this address (of any length), or NULL. */
 const char *mirror_address_owner(const struct prefix *address);
 /*
@@ -80,29 +111,5 @@ bool mirror_within(const struct prefix *network,
  * One that is so short that it is a default route does not count.
  */
 bool mirror_is_host(const struct prefix *network);
-/* As mirror_within(), the addresses of this link. */
-bool mirror_own(unsigned ifindex,
-		bool (*what)(void *arg, const struct net *net), void *arg);
-/*
- * Copies up to max of the link's addresses, IPv6 link-local ones left out.
- * How many.
- */
-unsigned mirror_addresses(unsigned ifindex, struct wire_address *ret,
-			  unsigned max);
-/*
- * A device was just made, with these addresses.  The kernel tells of an IPv6
- * address later, from a workqueue; the next open is not to get it as well.
- */
-void mirror_add(unsigned ifindex, const char *name,
-		const struct wire_address *addresses, unsigned n);
-/*
- * A request has changed something of the link: what the kernel tells of that is
- * no storm of its holder's.
- */
-void mirror_forgive(unsigned ifindex);
-/* The link's addresses have just been changed, from these to the new ones. */
-void mirror_readdress(unsigned ifindex,
-		      const struct wire_address *gone, unsigned n_gone,
-		      const struct wire_address *new, unsigned n_new);
 
 #endif
