@@ -108,7 +108,8 @@ check_tree() (
 	FILENAME == "daemon/darwin_compat.h" {
 		next
 	}
-	head ~ /^(launch\.h$|CommonCrypto\/)/ && FILENAME ~ /_darwin\.c$/ {
+	head ~ /^((launch|libproc)\.h$|CommonCrypto\/)/ &&
+	FILENAME ~ /_darwin\.c$/ {
 		next
 	}
 	head == "seccomp.h" && FILENAME ~ /^daemon\/confine_[a-z_]+\.c$/ {
@@ -142,6 +143,7 @@ say daemon/os_linux.c '#include <linux/if_tun.h>' '#include "rtnl.h"'
 say daemon/os_claim_linux.c '#include <linux/unix_diag.h>'
 say daemon/guard_code.c '#include <linux/filter.h>'
 say daemon/passed_darwin.c '#include <launch.h>'
+say daemon/utun_darwin.c '#include <libproc.h>'
 say daemon/conn.c '#include <event2/event.h>' '#include "../policy/policy.h"'
 say libclient/open.c '#include "../proto/frame.h"' '#include "tuntapd.h"'
 say libclient/packet_linux.c '#include <linux/if_tun.h>'
@@ -165,7 +167,7 @@ say libclient/tuntapd.h '#include <stdint.h>' '#include "../proto/prefix.h"' \
 	'#include "device.h"' '#include <linux/if.h>'
 say daemon/bad.c '#include "../libclient/tuntapd.h"' '#include <tuntapd.h>' \
 	'#include "../ctl/json.h"' '#include <jansson.h>' \
-	'#include <launch.h>'
+	'#include <launch.h>' '#include <libproc.h>'
 say daemon/mirror.c '#include <linux/rtnetlink.h>' '#include <libmnl/libmnl.h>'
 say ctl/bad.c '#include "../libclient/device.h"' '#include "../daemon/os.h"' \
 	'#include <linux/if.h>' '#include <event2/event.h>' \
@@ -197,6 +199,7 @@ sort >"$tree/wanted" <<-'END'
 	daemon/bad.c:3
 	daemon/bad.c:4
 	daemon/bad.c:5
+	daemon/bad.c:6
 	daemon/mirror.c:1
 	daemon/mirror.c:2
 	ctl/bad.c:1
