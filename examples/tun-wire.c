@@ -4,11 +4,13 @@
  * namespace that it runs in, so with one in each of two namespaces this joins
  * the two:
  *
- *	tun-wire [--pass] SOCKET PREFIX,PREFIX SOCKET PREFIX,PREFIX
+ *	tun-wire [--pass] [--io-uring] SOCKET PREFIX,... SOCKET PREFIX,...
  *
  * --pass takes super-packets as the kernel hands them over, and gives them to
- * the other kernel untouched: many times faster for TCP.
+ * the other kernel untouched: many times faster for TCP.  --io-uring asks for
+ * many packets in one system call, which is faster where they are small.
  */
+#include <getopt.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -39,7 +41,7 @@ static size_t parse_addresses(char *text, struct ttd_addr ret[MANY])
 }
 
 static struct ttd_device *open_side(const char *socket_path, char *addresses,
-				    enum ttd_offload offload)
+				    enum ttd_offload offload, uint32_t flags)
 {
 	struct ttd_options o = TTD_OPTIONS_INIT(TTD_TUN);
 	struct ttd_addr addrs[MANY] = { 0 };
@@ -51,6 +53,7 @@ static struct ttd_device *open_side(const char *socket_path, char *addresses,
 	o.n_addrs = parse_addresses(addresses, addrs);
 	o.mtu = MTU;
 	o.offload = offload;
+	o.flags = flags;
 	if (ttd_open(&o, &dev, &e) < 0) {
 		fprintf(stderr, "tun-wire: %s: %s: %s\n", socket_path, e.step,
 			e.text);
@@ -67,21 +70,37 @@ static void on_signal(int sig)
 	(void)!write(stop[1], "", 1);
 }
 
+static int usage(void)
+{
+	fprintf(stderr, "usage: tun-wire [--pass] [--io-uring] "
+		"SOCKET PREFIX,... SOCKET PREFIX,...\n");
+	return 2;
+}
+
 int main(int argc, char **argv)
 {
-	int pass = argc > 1 && strcmp(argv[1], "--pass") == 0;
-	enum ttd_offload offload = pass ? TTD_OFFLOAD_PASS : TTD_OFFLOAD_NONE;
+	static const struct option options[] = {
+		{ "pass", no_argument, NULL, 'p' },
+		{ "io-uring", no_argument, NULL, 'u' },
+		{ 0 },
+	};
+	enum ttd_offload offload = TTD_OFFLOAD_NONE;
+	uint32_t flags = 0;
 	struct sigaction act = { .sa_handler = on_signal };
 	struct ttd_device *a, *b;
 	struct pollfd p[3];
-	int r;
+	int c, r;
 
-	if (argc != 5 + pass) {
-		fprintf(stderr, "usage: tun-wire [--pass] SOCKET PREFIX,... "
-			"SOCKET PREFIX,...\n");
-		return 2;
-	}
-	argv += pass;
+	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1)
+		if (c == 'p')
+			offload = TTD_OFFLOAD_PASS;
+		else if (c == 'u')
+			flags = TTD_IO_URING;
+		else
+			return usage();
+	argv += optind;
+	if (argc - optind != 4)
+		return usage();
 	if (pipe(stop) < 0) {
 		perror("tun-wire: pipe");
 		return 1;
@@ -89,8 +108,8 @@ int main(int argc, char **argv)
 	sigaction(SIGTERM, &act, NULL);
 	sigaction(SIGINT, &act, NULL);
 
-	a = open_side(argv[1], argv[2], offload);
-	b = open_side(argv[3], argv[4], offload);
+	a = open_side(argv[0], argv[1], offload, flags);
+	b = open_side(argv[2], argv[3], offload, flags);
 	r = ttd_connect(ttd_netdev(a), ttd_netdev(b));
 	if (r < 0) {
 		fprintf(stderr, "tun-wire: connect: %s\n", strerror(-r));

@@ -17,10 +17,21 @@
 /* Of ordinary packets, and one that may be longer. */
 #define ROOM_ORDINARY	(TTD_BATCH_MAX * ALIGNED(TTD_HEADROOM + 2048) + ROOM_ONE)
 
-static size_t room_of(const struct ttd_device *dev)
+static bool reads_several(const struct queue *q)
 {
-	return dev->offload == TTD_OFFLOAD_PASS || packet_several() ?
+	return q->reads || packet_several();
+}
+
+static size_t room_of(const struct queue *q)
+{
+	return q->dev->offload == TTD_OFFLOAD_PASS || reads_several(q) ?
 	       ROOM_PASS : ROOM_ORDINARY;
+}
+
+/* Bytes before each packet at the fd. */
+static unsigned header_of(const struct queue *q)
+{
+	return q->dev->vnet ? PACKET_HEADER : 0;
 }
 
 _Static_assert(TTD_HEADROOM >= PACKET_HEADER, "the header has no room");
@@ -37,7 +48,7 @@ static bool would_be_cut(const struct queue *q, unsigned room)
 /* Reads until there is none, or n are there.  How many, or -errno. */
 static int read_some(struct queue *q, struct ttd_packet *packets, unsigned n)
 {
-	const size_t room = room_of(q->dev);
+	const size_t room = room_of(q);
 	size_t at = 0;
 	unsigned i;
 
@@ -55,24 +66,48 @@ static int read_some(struct queue *q, struct ttd_packet *packets, unsigned n)
 }
 
 /* Pages that no packet reaches are never touched. */
-static bool batch_ready(struct queue *q)
+bool batch_ready(struct queue *q)
 {
 	if (!q->batch)
-		q->batch = malloc(room_of(q->dev));
+		q->batch = malloc(room_of(q));
 	return q->batch;
 }
 
-/* In one call, where nobody knows before how long each is. */
+/*
+ * In one call, where nobody knows before how long each is; with the header that
+ * the fd gives before each.
+ */
 static int read_together(struct queue *q, struct ttd_packet *packets,
 			 unsigned n)
 {
+	const unsigned header = header_of(q);
+
 	for (unsigned i = 0; i < n; i++)
 		packets[i] = (struct ttd_packet){
-			.data = q->batch + i * ROOM_ONE + TTD_HEADROOM,
-			.len = (uint32_t)packet_max(q->dev->layer),
+			.data = q->batch + i * ROOM_ONE + TTD_HEADROOM - header,
+			.len = (uint32_t)packet_max(q->dev->layer) + header,
 			.flags = TTD_PKT_HEADROOM,
 		};
 	return queue_read_some_inside(q, packets, n);
+}
+
+/* The same without the headers, but with what they say. */
+static int read_packets(struct queue *q, struct ttd_packet *packets, unsigned n)
+{
+	const unsigned header = header_of(q);
+	struct ttd_packet whole[TTD_BATCH_MAX];
+	int r = read_together(q, whole, n);
+
+	for (int i = 0; i < r; i++) {
+		uint8_t *at = whole[i].data;
+
+		packets[i] = whole[i];
+		packets[i].data = at + header;
+		packets[i].len -= header;
+		if (header)
+			packet_header_read(at, &packets[i]);
+	}
+	return r;
 }
 
 static int recv_inside(struct queue *q, struct ttd_packet *packets, unsigned n)
@@ -81,8 +116,8 @@ static int recv_inside(struct queue *q, struct ttd_packet *packets, unsigned n)
 		return -EBUSY;
 	if (!batch_ready(q))
 		return -ENOMEM;
-	return packet_several() && !q->dev->vnet ?
-	       read_together(q, packets, n) : read_some(q, packets, n);
+	return reads_several(q) && q->dev->offload != TTD_OFFLOAD_SPLIT ?
+	       read_packets(q, packets, n) : read_some(q, packets, n);
 }
 
 int ttd_recv_batch(struct ttd_device *dev, unsigned queue,
@@ -109,6 +144,49 @@ int ttd_recv_batch(struct ttd_device *dev, unsigned queue,
 	}
 	gate_leave_reader(&q->io, &dev->meet);
 	return r;
+}
+
+/* As it came; what is left of a super-packet first. */
+static int read_whole(struct queue *q, struct ttd_packet *packets)
+{
+	ssize_t n;
+
+	if (reads_several(q) && !split_len(&q->split) && batch_ready(q))
+		return read_together(q, packets, TTD_BATCH_MAX);
+	n = queue_read_whole_inside(q);
+	if (n < 0)
+		return (int)n;
+	packets[0] = (struct ttd_packet){
+		.data = q->in + PACKET_HEADER - header_of(q),
+		.len = (uint32_t)n,
+	};
+	return 1;
+}
+
+/* As on any wire: what cannot be sent is lost. */
+static void write_whole(struct queue *q, const struct ttd_packet *packets,
+			unsigned n)
+{
+	int r;
+
+	for (unsigned i = 0; i < n; i += r > 0 ? (unsigned)r : 1)
+		r = queue_write_some_inside(q, packets + i, n - i);
+}
+
+int queue_carry(struct queue *from, struct queue *to)
+{
+	struct ttd_packet packets[TTD_BATCH_MAX];
+	int n;
+
+	if (!gate_enter(&from->io))
+		return -ESHUTDOWN;
+	n = read_whole(from, packets);
+	gate_leave(&from->io, &from->dev->meet);
+	if (n > 0 && gate_enter(&to->io)) {
+		write_whole(to, packets, (unsigned)n);
+		gate_leave(&to->io, &to->dev->meet);
+	}
+	return n;
 }
 
 /* Can it be said to this device at all?  The rest is for the kernel. */

@@ -41,6 +41,8 @@ static void free_memory(struct ttd_device *dev)
 	for (unsigned i = 0; i < dev->n_queues; i++) {
 		free(dev->queues[i].in);
 		free(dev->queues[i].batch);
+		ring_free(dev->queues[i].reads);
+		ring_free(dev->queues[i].writes);
 	}
 	sys_wipe(dev->control.token, sizeof(dev->control.token));
 	free(dev);
@@ -104,6 +106,21 @@ struct ttd_device *device_new(unsigned n_queues, int *ret_error)
 		return dev;
 	device_release(dev);
 	return NULL;
+}
+
+int device_make_rings(struct ttd_device *dev)
+{
+	int r = 0;
+
+	for (unsigned i = 0; i < dev->n_queues && r == 0; i++) {
+		struct queue *q = &dev->queues[i];
+
+		q->reads = ring_new(&r);
+		q->writes = q->reads ? ring_new(&r) : NULL;
+		if (q->writes)
+			r = batch_ready(q) ? 0 : -ENOMEM;
+	}
+	return r;
 }
 
 void device_release(struct ttd_device *dev)

@@ -31,6 +31,7 @@
 #include "../proto/wire.h"
 #include "control.h"
 #include "gate.h"
+#include "ring.h"
 #include "split.h"
 #include "tuntapd.h"
 
@@ -48,6 +49,8 @@ struct queue {
 	struct split split;	/* how far that is; len 0: there is none */
 	bool was_super;		/* the last one that came had several */
 	uint8_t *batch;		/* of ttd_recv_batch(), made by the first */
+	struct ring *reads;	/* TTD_IO_URING: for many packets a call, or */
+	struct ring *writes;	/* NULL */
 	uint64_t ignored;	/* handler results that were not 0 */
 	/* under meet.mutex: */
 	uint64_t running;	/* generation of the handler it runs; 0: none */
@@ -56,6 +59,19 @@ struct queue {
 	bool has_thread;
 	pthread_t thread;
 };
+
+/* Where what is read goes: to a handler, or to a device as it came; or neither. */
+struct sink {
+	ttd_handler *handler;
+	void *arg;
+	struct ttd_device *wire; /* with a header before each packet, or none,
+				    as the one that it is read from */
+};
+
+static inline bool sink_is_set(const struct sink *s)
+{
+	return s->handler || s->wire;
+}
 
 struct ttd_device {
 	/* set before anyone else knows of it: */
@@ -74,8 +90,8 @@ struct ttd_device {
 	int dead;		/* reads 0, polls HUP, cannot be written */
 
 	_Atomic int status;	/* enum ttd_status; changes once */
-	atomic_bool pushing;	/* handler is not NULL */
-	_Atomic uint64_t generation;	/* of handler; begins with 1 */
+	atomic_bool pushing;	/* there is a sink */
+	_Atomic uint64_t generation;	/* of sink; begins with 1 */
 	struct gate calls;	/* calls that look at it outside queue gates */
 
 	struct meet meet;	/* all below is under its mutex: */
@@ -83,9 +99,7 @@ struct ttd_device {
 	enum { CLOSE_NOT, CLOSE_BEGUN, CLOSE_DONE } closing;
 	unsigned refs;
 	unsigned runs;		/* ttd_run()s */
-	ttd_handler *handler;
-	void *arg;
-	bool whole;		/* it gets what the fd gives, header included */
+	struct sink sink;
 	bool starting;		/* someone makes the threads */
 	bool undo;		/* they shall go again */
 	struct ttd_prefix addr;	/* what a netdev's addr() tells; family 0: none */
@@ -99,6 +113,8 @@ struct ttd_device {
 
 /* A device without fds but its own three; NULL or -errno in *ret_error. */
 struct ttd_device *device_new(unsigned n_queues, int *ret_error);
+/* Rings for each queue, and room for what they read.  0 or -errno. */
+int device_make_rings(struct ttd_device *dev);
 /* Of one that nobody else knows of, or that nobody uses any more. */
 void device_release(struct ttd_device *dev);
 /*
@@ -138,34 +154,40 @@ void queue_idle(struct queue *q);
 /*
  * For its reader, see gate.h: the next packet, where it lies until the next
  * call.  Its length or -errno; an error that ends the device has ended it.
- * whole: what the fd gives, its header included, whatever the offload.
  */
-ssize_t queue_next(struct queue *q, bool whole, uint8_t **ret);
+ssize_t queue_next(struct queue *q, uint8_t **ret);
 /*
  * The same inside of the gate, at `data`, where the longest has room, and
  * PACKET_HEADER bytes are free before it;
  */
 ssize_t queue_read_inside(struct queue *q, uint8_t *data,
 			  struct ttd_packet *ret);
-/* or several, as packet_read_some(), of a device without headers; */
+/* what the fd gives, its header included, whatever the offload: at q->in, */
+ssize_t queue_read_whole_inside(struct queue *q);
+/* or several, as packet_read_some(), in one call where there is one for that; */
 int queue_read_some_inside(struct queue *q, struct ttd_packet *packets,
 			   unsigned n);
 /* writes what is to be written, header included; */
 int queue_write_inside(struct queue *q, const void *buf, size_t len);
+int queue_write_some_inside(struct queue *q, const struct ttd_packet *packets,
+			    unsigned n);
 /* a packet, with the header that the device wants; */
 int queue_send_inside(struct queue *q, const struct ttd_packet *p);
 /* and several of the n, joined where the device takes that.  How many. */
 int queue_send_some_inside(struct queue *q, const struct ttd_packet *packets,
 			   unsigned n);
 
+/* batch.c */
+
+/* There is room for a batch; where there is not yet, it is made. */
+bool batch_ready(struct queue *q);
+/* For its reader: what there is goes to another queue as it came.  How many. */
+int queue_carry(struct queue *from, struct queue *to);
+
 /* loop.c */
 
-/*
- * ttd_set_handler(), whatever the offload.  whole: the handler gets what the fd
- * gives, a virtio_net_hdr included.
- */
-int device_set_handler(struct ttd_device *dev, ttd_handler *handler, void *arg,
-		       bool whole);
+/* ttd_set_handler(), whatever the offload. */
+int device_set_sink(struct ttd_device *dev, const struct sink *sink);
 
 /* This thread is in a handler of that device, however deep.  With the mutex. */
 bool in_handler(const struct ttd_device *dev);

@@ -34,33 +34,40 @@ bool in_handler(const struct ttd_device *dev)
 	return false;
 }
 
+static int hand_over(struct queue *q, const struct sink *sink)
+{
+	uint8_t *buf;
+	ssize_t n = queue_next(q, &buf);
+
+	if (n < 0)
+		return (int)n;
+	if (sink->handler(sink->arg, buf, (size_t)n) != 0)
+		q->ignored++;
+	return 0;
+}
+
 /*
  * Delivers packets until there is none (-EAGAIN), the handler's generation is
  * over or the burst is (0), or the queue has ended (-ESHUTDOWN).  Generation
  * 0 never is over.
  */
-static int deliver(struct queue *q, ttd_handler *handler, void *arg, bool whole,
+static int deliver(struct queue *q, const struct sink *sink,
 		   uint64_t generation)
 {
 	const struct ttd_device *dev = q->dev;
-	ssize_t n = 0;
-	uint8_t *buf;
+	int r = 0;
 
-	for (int i = 0; i < BURST; i++) {
+	for (int i = 0; i < BURST && r >= 0; i++) {
 		if (generation && generation != atomic_load(&dev->generation))
 			return 0;
-		n = queue_next(q, whole, &buf);
-		if (n < 0)
-			return (int)n;
-		if (handler(arg, buf, (size_t)n) != 0)
-			q->ignored++;
+		r = sink->wire ? queue_carry(q, &sink->wire->queues[0]) :
+		    hand_over(q, sink);
 	}
-	return 0;
+	return r < 0 ? r : 0;
 }
 
 /* The same as the queue's reader; where another still is one it waits a bit. */
-static int burst(struct queue *q, ttd_handler *handler, void *arg, bool whole,
-		 uint64_t generation)
+static int burst(struct queue *q, const struct sink *sink, uint64_t generation)
 {
 	int n;
 
@@ -70,7 +77,7 @@ static int burst(struct queue *q, ttd_handler *handler, void *arg, bool whole,
 		poll(NULL, 0, 1);
 		return 0;
 	}
-	n = deliver(q, handler, arg, whole, generation);
+	n = deliver(q, sink, generation);
 	gate_drop_reader(&q->io);
 	if (n < 0 && n != -EAGAIN && n != -ESHUTDOWN)
 		n = device_end(q->dev, TTD_IO_FAILED, n, "reading from the "
@@ -82,16 +89,14 @@ static int burst(struct queue *q, ttd_handler *handler, void *arg, bool whole,
 static void push_burst(struct queue *q)
 {
 	struct ttd_device *dev = q->dev;
-	ttd_handler *handler = dev->handler;
-	void *arg = dev->arg;
-	bool whole = dev->whole;
+	const struct sink sink = dev->sink;
 	uint64_t generation = atomic_load(&dev->generation);
 	int r;
 
 	q->running = generation;
 	q->runner = pthread_self();
 	pthread_mutex_unlock(&dev->meet.mutex);
-	r = burst(q, handler, arg, whole, generation);
+	r = burst(q, &sink, generation);
 	pthread_mutex_lock(&dev->meet.mutex);
 	q->running = 0;
 	pthread_cond_broadcast(&dev->meet.cond);
@@ -112,7 +117,7 @@ static void *push_thread(void *queue)
 	os_name_thread(name);
 	pthread_mutex_lock(&dev->meet.mutex);
 	while (!gate_is_shut(&q->io) && !dev->undo)
-		if (dev->handler)
+		if (sink_is_set(&dev->sink))
 			push_burst(q);
 		else
 			pthread_cond_wait(&dev->meet.cond, &dev->meet.mutex);
@@ -202,31 +207,28 @@ static bool any_queue(const struct ttd_device *dev)
  * With the mutex: 0, or why a handler cannot be set.  But on a device that has
  * ended none is set then anyway.
  */
-static int may_set(struct ttd_device *dev, ttd_handler *handler)
+static int may_set(struct ttd_device *dev, bool set)
 {
 	while (dev->starting)
 		pthread_cond_wait(&dev->meet.cond, &dev->meet.mutex);
 	if (!any_queue(dev))
-		return handler ? -ESHUTDOWN : 0;
+		return set ? -ESHUTDOWN : 0;
 	if (dev->runs)
 		return -EBUSY;
-	return handler ? start(dev) : 0;
+	return set ? start(dev) : 0;
 }
 
 /*
  * Whatever comes of it, the old handler is gone on return: who is told that
  * the device has ended frees what it works with, too.
  */
-static int set_locked(struct ttd_device *dev, ttd_handler *handler, void *arg,
-		      bool whole)
+static int set_locked(struct ttd_device *dev, const struct sink *sink)
 {
-	int r = may_set(dev, handler);
+	int r = may_set(dev, sink_is_set(sink));
 	uint64_t generation;
 
-	dev->handler = r == 0 ? handler : NULL;
-	dev->arg = arg;
-	dev->whole = whole;
-	atomic_store(&dev->pushing, dev->handler != NULL);
+	dev->sink = r == 0 ? *sink : (struct sink){ 0 };
+	atomic_store(&dev->pushing, sink_is_set(&dev->sink));
 	generation = atomic_fetch_add(&dev->generation, 1) + 1;
 	pthread_cond_broadcast(&dev->meet.cond);
 	while (!in_handler(dev) && older_runs(dev, generation))
@@ -240,18 +242,17 @@ int ttd_set_handler(struct ttd_device *dev, ttd_handler *handler, void *arg)
 		return -EINVAL;
 	if (handler && dev->header)
 		return -EOPNOTSUPP;
-	return device_set_handler(dev, handler, arg, false);
+	return device_set_sink(dev, &(struct sink){ handler, arg, NULL });
 }
 
-int device_set_handler(struct ttd_device *dev, ttd_handler *handler, void *arg,
-		       bool whole)
+int device_set_sink(struct ttd_device *dev, const struct sink *sink)
 {
 	int r;
 
 	if (!gate_enter(&dev->calls))	/* no thread is left that could run it */
-		return handler ? -ESHUTDOWN : 0;
+		return sink_is_set(sink) ? -ESHUTDOWN : 0;
 	pthread_mutex_lock(&dev->meet.mutex);
-	r = set_locked(dev, handler, arg, whole);
+	r = set_locked(dev, sink);
 	pthread_mutex_unlock(&dev->meet.mutex);
 	gate_leave(&dev->calls, &dev->meet);
 	return r;
@@ -264,7 +265,7 @@ static int run_begin(struct ttd_device *dev, struct queue *q)
 		return dev->cause.code;
 	if (gate_is_shut(&q->io))
 		return -ESHUTDOWN;
-	if (dev->handler || dev->starting || q->running ||
+	if (sink_is_set(&dev->sink) || dev->starting || q->running ||
 	    atomic_load(&q->in_run))
 		return -EBUSY;
 	q->runner = pthread_self();
@@ -277,6 +278,7 @@ static int run_begin(struct ttd_device *dev, struct queue *q)
 int ttd_run(struct ttd_device *dev, unsigned queue, ttd_handler *handler,
 	    void *arg)
 {
+	const struct sink sink = { handler, arg, NULL };
 	struct queue *q;
 	int r;
 
@@ -294,7 +296,7 @@ int ttd_run(struct ttd_device *dev, unsigned queue, ttd_handler *handler,
 	if (r <= 0)
 		return r;
 	while (!gate_is_shut(&q->io))
-		if (burst(q, handler, arg, false, 0) == -EAGAIN)
+		if (burst(q, &sink, 0) == -EAGAIN)
 			queue_idle(q);
 	pthread_mutex_lock(&dev->meet.mutex);
 	atomic_store(&q->in_run, false);

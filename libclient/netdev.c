@@ -104,7 +104,7 @@ int ttd_netdev_set_handler(struct ttd_netdev d, ttd_handler *handler, void *arg)
 
 	/* Unwiring, which a device with offload PASS knows too. */
 	if (dev && !handler)
-		return device_set_handler(dev, NULL, NULL, false);
+		return device_set_sink(dev, &(struct sink){ 0 });
 	return HAS(d, set_handler) ? d.ops->set_handler(d.self, handler, arg) :
 	       -EOPNOTSUPP;
 }
@@ -142,20 +142,6 @@ int ttd_netdev_set_addr(struct ttd_netdev d, const struct ttd_prefix *prefix)
 
 /* --- the wire ----------------------------------------------------------- */
 
-/* Between two whose fds have headers: those and the packets, as they came. */
-static int pass_on(void *peer, void *buf, size_t len)
-{
-	struct ttd_device *dev = peer;
-	struct queue *q = &dev->queues[0];
-	int r;
-
-	if (!gate_enter(&q->io))
-		return -ESHUTDOWN;
-	r = queue_write_inside(q, buf, len);
-	gate_leave(&q->io, &dev->meet);
-	return r;
-}
-
 static int send_on(void *peer, void *buf, size_t len)
 {
 	return ttd_send(peer, buf, len);
@@ -166,8 +152,8 @@ static int lead(struct ttd_netdev from, struct ttd_netdev to)
 {
 	struct ttd_device *a = own(from), *b = own(to);
 
-	if (a && b && a->vnet && b->vnet)
-		return device_set_handler(a, pass_on, b, true);
+	if (a && b && a->vnet == b->vnet)
+		return device_set_sink(a, &(struct sink){ .wire = b });
 	if (b)
 		return ttd_netdev_set_handler(from, send_on, b);
 	/*

@@ -373,6 +373,16 @@ int ttd_open(const struct ttd_options *options, struct ttd_device **ret,
 			  error_words(r, words));
 		goto out;
 	}
+	if (o->options.flags & TTD_IO_URING) {
+		r = device_make_rings(dev);
+		if (r < 0) {
+			error_set(error, r, "io_uring", "io_uring cannot be had "
+				  "here: %s; open the device without "
+				  "TTD_IO_URING", error_words(r, words));
+			device_release(dev);
+			goto out;
+		}
+	}
 	o->path = socket_path(&o->options);
 	o->deadline = deadline_in(o->options.timeout_ms);
 	r = open_with(o, dev);

@@ -14,7 +14,8 @@
 /* No version will be as large; a size that was never set may be. */
 #define OPTIONS_SIZE_SANE 4096
 
-#define FLAGS_KNOWN (TTD_NO_THREAD | TTD_NAME_EXACT | TTD_MAC_SET | TTD_DOWN)
+#define FLAGS_KNOWN (TTD_NO_THREAD | TTD_NAME_EXACT | TTD_MAC_SET | \
+		     TTD_DOWN | TTD_IO_URING)
 
 #define REFUSE(e, code, ...) error_set(e, code, "request", __VA_ARGS__)
 

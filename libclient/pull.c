@@ -142,13 +142,18 @@ ssize_t queue_read_inside(struct queue *q, uint8_t *data,
 int queue_read_some_inside(struct queue *q, struct ttd_packet *packets,
 			   unsigned n)
 {
-	int r = packet_read_some(q->fd, packets, n);
+	const uint32_t header = q->dev->vnet ? PACKET_HEADER : 0;
+	int r = q->reads ? ring_read(q->reads, q->fd, packets, n) :
+		packet_read_some(q->fd, packets, n);
 
+	/* A tun never gives a packet of no bytes. */
+	if (r > 0 && packets[0].len <= header)
+		r = -EIO;
 	return r < 0 && r != -EAGAIN ? judge(q, r, false) : r;
 }
 
 /* What is left of a super-packet has a header that says nothing. */
-static ssize_t read_whole(struct queue *q)
+ssize_t queue_read_whole_inside(struct queue *q)
 {
 	struct ttd_packet p;
 	ssize_t n;
@@ -159,18 +164,18 @@ static ssize_t read_whole(struct queue *q)
 	} else {
 		n = read_one(q, q->in + PACKET_HEADER, &p);
 	}
-	return n < 0 ? n : n + PACKET_HEADER;
+	return n < 0 || !q->dev->vnet ? n : n + PACKET_HEADER;
 }
 
-ssize_t queue_next(struct queue *q, bool whole, uint8_t **ret)
+ssize_t queue_next(struct queue *q, uint8_t **ret)
 {
 	struct ttd_packet p;
 	ssize_t n;
 
 	if (!gate_enter(&q->io))
 		return -ESHUTDOWN;
-	*ret = q->in + (whole ? 0 : PACKET_HEADER);
-	n = whole ? read_whole(q) : queue_read_inside(q, *ret, &p);
+	*ret = q->in + PACKET_HEADER;
+	n = queue_read_inside(q, *ret, &p);
 	gate_leave(&q->io, &q->dev->meet);
 	return n;
 }
@@ -304,6 +309,15 @@ int queue_write_inside(struct queue *q, const void *buf, size_t len)
 	return judge_write(q, packet_write(q->fd, buf, len));
 }
 
+int queue_write_some_inside(struct queue *q, const struct ttd_packet *packets,
+			    unsigned n)
+{
+	/* Of one alone it would be no gain. */
+	return judge_write(q, q->writes && n > 1 ?
+			   ring_write(q->writes, q->fd, packets, n) :
+			   packet_write_some(q->fd, packets, n));
+}
+
 /*
  * The header before the packet, in one piece: of what is short a copy costs
  * less than a second piece does.
@@ -363,6 +377,29 @@ static int send_joined(struct queue *q, const struct join *j,
 						  PACKET_HEADER));
 }
 
+/* Those whose headers have room before them. */
+static int send_together(struct queue *q, const struct ttd_packet *packets,
+			 unsigned n)
+{
+	struct ttd_packet whole[TTD_BATCH_MAX];
+	unsigned k = 0;
+	int r;
+
+	while (k < n && k < TTD_BATCH_MAX &&
+	       packets[k].flags & TTD_PKT_HEADROOM) {
+		uint8_t *at = (uint8_t *)packets[k].data - PACKET_HEADER;
+
+		packet_header_write(at, &packets[k]);
+		whole[k].data = at;
+		whole[k].len = packets[k].len + PACKET_HEADER;
+		k++;
+	}
+	if (k > 0)
+		return queue_write_some_inside(q, whole, k);
+	r = queue_send_inside(q, packets);
+	return r < 0 ? r : 1;
+}
+
 int queue_send_some_inside(struct queue *q, const struct ttd_packet *packets,
 			   unsigned n)
 {
@@ -372,7 +409,10 @@ int queue_send_some_inside(struct queue *q, const struct ttd_packet *packets,
 	int r;
 
 	if (!dev->vnet)
-		return judge_write(q, packet_write_some(q->fd, packets, n));
+		return queue_write_some_inside(q, packets, n < TTD_BATCH_MAX ?
+					       n : TTD_BATCH_MAX);
+	if (dev->header && q->writes)
+		return send_together(q, packets, n);
 	if (!dev->header)
 		k = join_run(packets, n < TTD_BATCH_MAX ? n : TTD_BATCH_MAX,
 			     dev->layer == TTD_TAP, dev->udp, &j);
@@ -417,7 +457,7 @@ static int take_locked(struct ttd_device *dev, struct queue *q)
 
 	if (gate_is_shut(&q->io))
 		return -ESHUTDOWN;
-	if (dev->handler || dev->starting || q->running ||
+	if (sink_is_set(&dev->sink) || dev->starting || q->running ||
 	    atomic_load(&q->in_run))
 		return -EBUSY;
 	fd = os_dup(q->fd);

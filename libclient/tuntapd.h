@@ -125,6 +125,7 @@ struct ttd_error {		/* FROZEN, 512 bytes */
 				   always is on Linux; macOS names utunN) */
 #define TTD_MAC_SET	4u	/* mac is asked for (TAP) */
 #define TTD_DOWN	8u	/* leave it down; the default is up */
+#define TTD_IO_URING	16u	/* batches by io_uring(7), see ttd_open() */
 
 #define TTD_TIMEOUT_DEFAULT_MS 5000
 
@@ -160,6 +161,12 @@ struct ttd_options {		/* sized; begin with TTD_OPTIONS_INIT */
  * copied.  *ret is the caller's, who ends it with ttd_free().
  * Blocks for timeout_ms at most.
  *
+ * With TTD_IO_URING batches, but those of offload SPLIT, and what ttd_connect()
+ * wires to another device of the library's cost a system call for many packets,
+ * by io_uring(7), rather than one for each: faster where packets are small.
+ * Two rings a queue, each with an fd.  What the kernel refuses of a batch that is
+ * sent is lost then, and the rest goes.
+ *
  *	-ENOENT -ECONNREFUSED	no daemon at the socket
  *	-EACCES			policy; error->rule is the rule's file:line
  *	-EDQUOT			one device more than the policy allows
@@ -171,13 +178,16 @@ struct ttd_options {		/* sized; begin with TTD_OPTIONS_INIT */
  *	-EADDRINUSE		the host has an address already
  *	-ENETUNREACH		a gateway cannot be reached through the device
  *	-ENODEV			the daemon cannot use /dev/net/tun
- *	-EOPNOTSUPP		not on this kernel or system
+ *	-EOPNOTSUPP		not on this kernel or system; TTD_IO_URING wants
+ *				Linux 5.11
  *	-ETIMEDOUT		the daemon did not answer in time
  *	-EPROTONOSUPPORT -EPROTO  not a daemon of this version
  *	-EPIPE			the daemon hung up without an answer
  *	-ENAMETOOLONG		the socket path is longer than sockets have
  *	-EUSERS -EMFILE -ENFILE -ENOMEM -ENOBUFS -EAGAIN -EBUSY -EPERM -EIO
- *	-ENOSYS -EBADMSG -ESHUTDOWN  as error->text says
+ *	-ENOSYS -EBADMSG -ESHUTDOWN  as error->text says; -ENOSYS and -EPERM also
+ *				where there is no io_uring(7), or it is
+ *				switched off (sysctl kernel.io_uring_disabled)
  *	and what else connect(2) has: -ENOTDIR -ELOOP -EPROTOTYPE ...
  */
 int ttd_open(const struct ttd_options *options, struct ttd_device **ret,
@@ -308,7 +318,7 @@ int ttd_send(struct ttd_device *dev, const void *buf, size_t len);
  * -EINVAL.
  * Their memory is the queue's, writable, with TTD_HEADROOM bytes before each
  * (TTD_PKT_HEADROOM), and lent until the next call of this function on this
- * queue, or ttd_free(); behind each there may be the next.  With offload PASS
+ * queue, ttd_connect() or ttd_free(); behind each there may be the next.  With offload PASS
  * the fields of struct ttd_packet tell what the kernel's virtio_net_hdr said;
  * else they are 0.
  */
@@ -320,7 +330,8 @@ int ttd_recv_batch(struct ttd_device *dev, unsigned queue,
  * packets of one flow that follow each other go as one super-packet, where that
  * can be made into the same packets again.  How many were sent; if not even the
  * first one could be, its error as of ttd_send(), so that calling again with the
- * rest tells why it stopped.  What was lent by ttd_recv_batch(), of any device,
+ * rest tells why it stopped.  With TTD_IO_URING it stops at none that the kernel
+ * refuses: how many were tried, or the first one's error if it took none.  What was lent by ttd_recv_batch(), of any device,
  * may be sent as it is, and goes without a copy of the header.  Where
  * TTD_PKT_HEADROOM is set those bytes are written to.  A packet with gso_type or
  * TTD_PKT_NEEDS_CSUM wants a device with offload PASS (-EOPNOTSUPP); reserved

@@ -70,6 +70,8 @@ static void take_any(struct contestant *c, const char *arg)
 		c->count = (unsigned)contestant_number(number);
 	else if (take(arg, "alone", &number))
 		c->alone = (unsigned)contestant_number(number);
+	else if (take(arg, "uring", &number))
+		c->uring = (unsigned)contestant_number(number);
 	else
 		(void)(take(arg, "name", &c->name) ||
 		       take(arg, "name-b", &c->name_b) ||

@@ -21,6 +21,7 @@ struct contestant {
 	unsigned size;				/* bytes of a packet */
 	unsigned count;				/* of whatever it is about */
 	unsigned alone;				/* no other thread, see README.md */
+	unsigned uring;				/* batches by io_uring */
 };
 
 void contestant_begin(struct contestant *c, int argc, char **argv);

@@ -3,6 +3,8 @@
  *
  *	send recv echo wire	in mode none, split, pass
  *	wire connect		of devices with offload SPLIT: ttd_connect()
+ *
+ * With uring=1 its devices have TTD_IO_URING.
  */
 #include <poll.h>
 #include <stdio.h>
@@ -48,7 +50,8 @@ static struct ttd_device *open_one(const struct contestant *c,
 	o.txqueuelen = TXQUEUELEN;
 	o.addrs = addrs;
 	o.offload = offload_of(c);
-	o.flags = c->alone ? TTD_NO_THREAD : 0;
+	o.flags = (c->alone ? TTD_NO_THREAD : 0) |
+		  (c->uring ? TTD_IO_URING : 0);
 	if (ttd_open(&o, &dev, &e) < 0)
 		contestant_fail("%s: %s", e.step, e.text);
 	if (ttd_offload(dev) != o.offload)

@@ -5,7 +5,7 @@ import subprocess
 import time
 
 from rig import Contestant, Daemon, Failed, Namespace, Skipped
-from workload import Player, Workload, without_thread
+from workload import Player, Workload, with_rings, without_thread
 
 MTU = 1500
 TXQUEUELEN = 5000               # of every device, ours and others'
@@ -292,6 +292,26 @@ class Queues:
         return lambda: self.stream(side)
 
 
+class Rings:
+    """Of a wire, before its class: many packets a system call beside one."""
+
+    def __init__(self, *args, **named):
+        super().__init__(*args, **named)
+        self.name = f"io_uring, {self.name}"
+
+    def begin(self, build, players, blink):
+        rings = [with_rings(player) for player in own(players)]
+        return super().begin(build, rings + players, blink)
+
+
+class WireRings(Rings, Wire):
+    """TCP."""
+
+
+class UdpRings(Rings, Udp):
+    """A flood."""
+
+
 class WireQueues(Queues, Wire):
     """TCP."""
 
@@ -365,6 +385,8 @@ WORKLOADS = [
     WireQueues(MODES),
     WireQueues(MODES, control="bbr"),
     UdpQueues(MODES, UDP_SMALL, 1),
+    UdpRings(["none", "pass"], UDP_SMALL, 1),
+    WireRings(["none", "pass"]),
     PingAcross([*MODES, "connect"]),
     Ping("p50"),
     Ping("p99"),

@@ -28,6 +28,12 @@ def without_thread(player):
                   player.configures, ["alone=1"])
 
 
+def with_rings(player):
+    """The same with batches by io_uring."""
+    return Player(f"{player.name}-uring", player.command, player.unprivileged,
+                  player.configures, ["uring=1"])
+
+
 class Workload:
     """name, unit, lower_is_better, settings; begin() and end().
 

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "../../libclient/packet.h"
+#include "../rings.h"
 #include "harness.h"
 #include "stream.h"
 
@@ -44,6 +45,7 @@ static const char policy[] =
 static struct rig rig;
 static struct ttd_device *dev;
 static size_t link_header;	/* of a TAP's frames */
+static uint32_t flags;		/* of the options; 0 or TTD_IO_URING */
 
 /* A daemon in the namespace where the test is now. */
 static void begin_rig(struct rig *ret)
@@ -73,6 +75,7 @@ static struct ttd_device *open_device(const struct rig *by,
 	o.n_addrs = 1;
 	o.offload = offload;
 	o.queues = 2;
+	o.flags = flags;
 	ck_assert_msg(ttd_open(&o, &opened, &e) == 0, "%s", e.text);
 	ck_assert_int_eq(ttd_offload(opened), offload);
 	return opened;
@@ -164,13 +167,23 @@ static const struct {
 };
 #define N_KINDS 4
 
+/* Each test of n rounds again, with rings.  False where there are none. */
+static bool choose(int i, int n, const char *test)
+{
+	flags = i / n ? TTD_IO_URING : 0;
+	return !flags || have_rings(test);
+}
+#define RINGS 2
+
 START_TEST(a_batch_comes_and_goes_back)
 {
 	struct ttd_packet p[TTD_BATCH_MAX + 8];
 	unsigned n = 0, queue = 0;
 	int sock;
 
-	begin(kinds[_i].layer, kinds[_i].offload);
+	if (!choose(_i, N_KINDS, "a_batch_comes_and_goes_back"))
+		return;
+	begin(kinds[_i % N_KINDS].layer, kinds[_i % N_KINDS].offload);
 	sock = host_socket();
 	for (uint8_t i = 0; i < 10; i++)
 		host_sends(sock, &i, 1);
@@ -210,7 +223,9 @@ START_TEST(what_is_lent_stays_until_the_next_call)
 	unsigned queue;
 	int sock;
 
-	begin(kinds[_i].layer, kinds[_i].offload);
+	if (!choose(_i, N_KINDS, "what_is_lent_stays_until_the_next_call"))
+		return;
+	begin(kinds[_i % N_KINDS].layer, kinds[_i % N_KINDS].offload);
 	sock = host_socket();
 	for (uint8_t i = 0; i < MANY; i++)
 		host_sends(sock, &i, 1);
@@ -242,9 +257,11 @@ END_TEST
 /* The header is the kernel's default one, and there where it was asked for. */
 START_TEST(fds_are_as_the_library_thinks)
 {
-	bool pass = kinds[_i].offload == TTD_OFFLOAD_PASS;
+	bool pass = kinds[_i % N_KINDS].offload == TTD_OFFLOAD_PASS;
 
-	begin(kinds[_i].layer, kinds[_i].offload);
+	if (!choose(_i, N_KINDS, "fds_are_as_the_library_thinks"))
+		return;
+	begin(kinds[_i % N_KINDS].layer, kinds[_i % N_KINDS].offload);
 	for (unsigned i = 0; i < ttd_queues(dev); i++) {
 		struct ifreq ifr = { .ifr_flags = 0 };
 		int fd = ttd_fd(dev, i), size = 0;
@@ -272,7 +289,9 @@ START_TEST(a_super_packet_comes_and_goes_back)
 			  "this kernel has no USO (Linux 6.2)");
 		return;
 	}
-	begin(kinds[_i].layer, TTD_OFFLOAD_PASS);
+	if (!choose(_i, 2, "a_super_packet_comes_and_goes_back"))
+		return;
+	begin(kinds[_i % 2].layer, TTD_OFFLOAD_PASS);
 	sock = host_socket();
 	for (size_t i = 0; i < sizeof(sent); i++)
 		sent[i] = (uint8_t)(i * 7 + i / 256);
@@ -316,7 +335,9 @@ START_TEST(a_finished_packet_is_sent_with_pass)
 	unsigned queue;
 	int sock;
 
-	begin(kinds[_i].layer, TTD_OFFLOAD_PASS);
+	if (!choose(_i, 2, "a_finished_packet_is_sent_with_pass"))
+		return;
+	begin(kinds[_i % 2].layer, TTD_OFFLOAD_PASS);
 	sock = host_socket();
 	host_sends(sock, "x", 1);
 	ck_assert_int_eq(recv_any(&p, 1, &queue), 1);
@@ -348,6 +369,8 @@ START_TEST(each_error_by_its_name)
 		{ .data = bytes, .len = sizeof(bytes) },
 	};
 
+	if (!choose(_i, 1, "each_error_by_its_name"))
+		return;
 	begin(TTD_TUN, TTD_OFFLOAD_NONE);
 	ck_assert_int_eq(ttd_recv_batch(NULL, 0, p, 1, 0), -EINVAL);
 	ck_assert_int_eq(ttd_recv_batch(dev, 2, p, 1, 0), -EINVAL);
@@ -390,14 +413,57 @@ START_TEST(each_error_by_its_name)
 }
 END_TEST
 
+/* With a ring what the kernel does not take is lost, and the rest goes. */
+START_TEST(a_ring_goes_on_behind_a_bad_one)
+{
+	uint8_t bytes[4][TTD_HEADROOM + HEADERS + 1] = { 0 };
+	struct ttd_packet p[4], came;
+	unsigned queue;
+	int sock;
+
+	if (!choose(1, 1, "a_ring_goes_on_behind_a_bad_one"))
+		return;
+	begin(TTD_TUN, kinds[2 * _i].offload);
+	sock = host_socket();
+	for (uint8_t i = 0; i < 4; i++) {
+		p[i] = (struct ttd_packet){ .data = bytes[i] + TTD_HEADROOM,
+					    .len = HEADERS + 1,
+					    .flags = TTD_PKT_HEADROOM };
+		if (i % 2 == 0)
+			continue;	/* of no version of IP */
+		host_sends(sock, &i, 1);
+		ck_assert_int_eq(recv_any(&came, 1, &queue), 1);
+		turn_round(&came);
+		memcpy(p[i].data, came.data, came.len);
+		/* Sums are finished: on IPv4, 0 is none. */
+		memset((uint8_t *)p[i].data + IP_HEADER + 6, 0, 2);
+	}
+	ck_assert_int_eq(ttd_send_batch(dev, 0, p, 4), 4);
+	for (uint8_t i = 1; i < 4; i += 2) {
+		uint8_t got = 77;
+
+		ck_assert_int_eq(recv(sock, &got, 1, 0), 1);
+		ck_assert_uint_eq(got, i);
+	}
+	p[1] = p[2];
+	ck_assert_int_eq(ttd_send_batch(dev, 0, p, 2), -EINVAL);
+	ck_assert_int_eq(ttd_status(dev, NULL), TTD_OPEN);
+	close(sock);
+	end();
+}
+END_TEST
+
 /* One by one, in batches, with offload PASS or not: the same limit. */
 START_TEST(the_longest_packet_is_sent)
 {
-	size_t max = kinds[_i].layer == TTD_TAP ? 65535 + 14 + 8 : 65535;
+	size_t max = kinds[_i % N_KINDS].layer == TTD_TAP ? 65535 + 14 + 8 :
+		     65535;
 	uint8_t *bytes = calloc(1, max + 1);
 	struct ttd_packet p = { .data = bytes };
 
-	begin(kinds[_i].layer, kinds[_i].offload);
+	if (!choose(_i, N_KINDS, "the_longest_packet_is_sent"))
+		return;
+	begin(kinds[_i % N_KINDS].layer, kinds[_i % N_KINDS].offload);
 	bytes[link_header] = 0x45;
 	p.len = (uint32_t)max;
 	ck_assert_int_eq(ttd_send_batch(dev, 0, &p, 1), 1);
@@ -421,6 +487,8 @@ START_TEST(a_header_that_lies_is_refused)
 				.flags = TTD_PKT_NEEDS_CSUM, .csum_start = 60,
 				.csum_offset = 16 };
 
+	if (!choose(_i, 1, "a_header_that_lies_is_refused"))
+		return;
 	begin(TTD_TUN, TTD_OFFLOAD_PASS);
 	ck_assert_int_eq(ttd_send_batch(dev, 0, &p, 1), -EINVAL);
 	p.csum_start = 20;
@@ -451,12 +519,39 @@ START_TEST(close_wakes_who_waits_for_a_batch)
 {
 	pthread_t t;
 
+	if (!choose(_i, 1, "close_wakes_who_waits_for_a_batch"))
+		return;
 	begin(TTD_TAP, TTD_OFFLOAD_NONE);
 	ck_assert_int_eq(pthread_create(&t, NULL, wait_for_batch, NULL), 0);
 	poll(NULL, 0, 50);
 	ttd_close(dev);
 	pthread_join(t, NULL);
 	ck_assert_int_eq(result, -ESHUTDOWN);
+	end();
+}
+END_TEST
+
+/* The kernel says so to whoever reads or writes. */
+START_TEST(a_batch_of_one_that_was_deleted)
+{
+	uint8_t bytes[2][TTD_HEADROOM + 64] = { { 0 } };
+	struct ttd_packet p[2], got[TTD_BATCH_MAX];
+	struct ttd_error why;
+	bool sends = _i % 2;
+	int r;
+
+	if (!choose(_i, 4, "a_batch_of_one_that_was_deleted"))
+		return;
+	for (int i = 0; i < 2; i++)
+		p[i] = (struct ttd_packet){ .data = bytes[i] + TTD_HEADROOM,
+					    .len = 64,
+					    .flags = TTD_PKT_HEADROOM };
+	begin(TTD_TUN, kinds[_i % 4].offload);
+	ck_assert_int_eq(sh_status("ip link del tt0"), 0);
+	r = sends ? ttd_send_batch(dev, 0, p, 2) :
+	    ttd_recv_batch(dev, 0, got, TTD_BATCH_MAX, SOON_MS);
+	ck_assert_int_eq(r, -ESHUTDOWN);
+	ck_assert_int_eq(ttd_status(dev, &why), TTD_DELETED);
 	end();
 }
 END_TEST
@@ -491,12 +586,14 @@ START_TEST(pass_goes_with_pass_alone)
 	struct ttd_netdev d;
 	uint8_t byte;
 
-	begin(kinds[_i].layer, TTD_OFFLOAD_PASS);
+	if (!choose(_i, 2, "pass_goes_with_pass_alone"))
+		return;
+	begin(kinds[_i % 2].layer, TTD_OFFLOAD_PASS);
 	d = ttd_netdev(dev);
-	bare = open_device(&rig, kinds[_i].layer, TTD_OFFLOAD_NONE, "tt1",
+	bare = open_device(&rig, kinds[_i % 2].layer, TTD_OFFLOAD_NONE, "tt1",
 			   "10.9.1.1/24");
-	ck_assert_int_eq(ttd_pipe_new(kinds[_i].layer, NULL, NULL, NULL, &pipe),
-			 0);
+	ck_assert_int_eq(ttd_pipe_new(kinds[_i % 2].layer, NULL, NULL, NULL,
+				      &pipe), 0);
 	ck_assert_int_eq(ttd_connect(d, ttd_netdev(bare)), -EOPNOTSUPP);
 	ck_assert_int_eq(ttd_connect(ttd_netdev(bare), d), -EOPNOTSUPP);
 	ck_assert_int_eq(ttd_connect(d, ttd_pipe_netdev(pipe)), -EOPNOTSUPP);
@@ -581,12 +678,14 @@ static int tcp_socket(bool listens)
 /* A stream of TCP between two hosts; by batches and by a wire. */
 START_TEST(tcp_is_carried_in_super_packets)
 {
-	bool wired = _i / 2;
+	bool wired = _i / 2 % 2;
 	enum ttd_layer layer = kinds[_i % 2].layer;
 	struct rig far_rig;
 	pthread_t carriers[2], writer;
 	int here, there, home;
 
+	if (!choose(_i, 4, "tcp_is_carried_in_super_packets"))
+		return;
 	begin_rig(&rig);
 	home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
 	link_header = layer == TTD_TAP ? ETHER : 0;
@@ -634,19 +733,26 @@ int main(void)
 	TCase *t = tcase_create("live");
 
 	tcase_set_timeout(t, 30);
-	tcase_add_loop_test(t, a_batch_comes_and_goes_back, 0, N_KINDS);
+	tcase_add_loop_test(t, a_batch_comes_and_goes_back, 0,
+			    RINGS * N_KINDS);
 	tcase_add_loop_test(t, what_is_lent_stays_until_the_next_call, 0,
-			    N_KINDS);
-	tcase_add_loop_test(t, fds_are_as_the_library_thinks, 0, N_KINDS);
-	tcase_add_loop_test(t, a_super_packet_comes_and_goes_back, 0, 2);
-	tcase_add_loop_test(t, a_finished_packet_is_sent_with_pass, 0, 2);
-	tcase_add_test(t, each_error_by_its_name);
-	tcase_add_loop_test(t, the_longest_packet_is_sent, 0, N_KINDS);
-	tcase_add_test(t, a_header_that_lies_is_refused);
-	tcase_add_test(t, close_wakes_who_waits_for_a_batch);
+			    RINGS * N_KINDS);
+	tcase_add_loop_test(t, fds_are_as_the_library_thinks, 0,
+			    RINGS * N_KINDS);
+	tcase_add_loop_test(t, a_super_packet_comes_and_goes_back, 0,
+			    RINGS * 2);
+	tcase_add_loop_test(t, a_finished_packet_is_sent_with_pass, 0,
+			    RINGS * 2);
+	tcase_add_loop_test(t, each_error_by_its_name, 0, RINGS * 1);
+	tcase_add_loop_test(t, a_ring_goes_on_behind_a_bad_one, 0, 2);
+	tcase_add_loop_test(t, the_longest_packet_is_sent, 0, RINGS * N_KINDS);
+	tcase_add_loop_test(t, a_header_that_lies_is_refused, 0, RINGS * 1);
+	tcase_add_loop_test(t, close_wakes_who_waits_for_a_batch, 0,
+			    RINGS * 1);
+	tcase_add_loop_test(t, a_batch_of_one_that_was_deleted, 0, RINGS * 4);
 	tcase_add_test(t, a_header_is_what_it_was);
-	tcase_add_loop_test(t, pass_goes_with_pass_alone, 0, 2);
-	tcase_add_loop_test(t, tcp_is_carried_in_super_packets, 0, 4);
+	tcase_add_loop_test(t, pass_goes_with_pass_alone, 0, RINGS * 2);
+	tcase_add_loop_test(t, tcp_is_carried_in_super_packets, 0, RINGS * 4);
 	suite_add_tcase(s, t);
 	return live_main("batch", s);
 }

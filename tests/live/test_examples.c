@@ -18,6 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../rings.h"
 #include "harness.h"
 
 #define FAR		"far"		/* the other namespace */
@@ -342,6 +343,9 @@ static const struct {
 	{ "pass TCP IPv6", "--pass", "fd09::2", "", AF_INET6 },
 	{ "pass UDP IPv4", "--pass", "10.9.0.2", "--udp -b 100M", AF_INET },
 	{ "pass UDP IPv6", "--pass", "fd09::2", "--udp -b 100M", AF_INET6 },
+	{ "io_uring TCP IPv4", "--io-uring", "10.9.0.2", "", AF_INET },
+	{ "io_uring UDP IPv6", "--io-uring", "fd09::2", "--udp -b 100M",
+	  AF_INET6 },
 };
 #define N_WIRES (sizeof(wires) / sizeof(*wires))
 
@@ -355,6 +359,9 @@ START_TEST(tun_wire_carries_iperf3)
 		live_skip("tun_wire_carries_iperf3", "there is no iperf3");
 		return;
 	}
+	if (wires[_i].option && strcmp(wires[_i].option, "--io-uring") == 0 &&
+	    !have_rings(wires[_i].name))
+		return;
 	begin();
 	join(&c, "tun-wire", wires[_i].option);
 	server = stream_server(wires[_i].family);
