@@ -11,7 +11,7 @@
 #include <sys/sysctl.h>
 
 #include "../proto/sys.h"
-#include "sysctl_darwin.h"
+#include "../proto/sysctl_darwin.h"
 
 #define UTUN	"utun"
 

@@ -9,7 +9,7 @@
 #include <sys/sysctl.h>
 
 #include "../proto/sys.h"
-#include "sysctl_darwin.h"
+#include "../proto/sysctl_darwin.h"
 
 /* rt_msg1() of XNU: where the next address is, behind one of this length. */
 #define ROUND		sizeof(uint32_t)

@@ -11,18 +11,16 @@
 #include <fcntl.h>
 #include <ifaddrs.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/sysctl.h>
 #include <unistd.h>
 
+#include "../proto/sysctl_darwin.h"
 #include "darwin_compat.h"
 #include "os_darwin.h"
 #include "refuse.h"
 
 #define EVENT_MAX	2048	/* what is longer is cut: it is not looked at */
-#define DUMP_TRIES	5	/* while routes come faster than room for them */
-#define DUMP_SPARE	4096	/* bytes, for those that come in between */
 #define ALIGNMENT	4	/* of addresses in a message */
 /* bsd/net/route.h, in its private part. */
 #ifndef RTF_WASCLONED
@@ -168,112 +166,68 @@ static enum os_route_to leads_to(int flags)
  * Not told are entries of neighbours, and what counts for sockets alone that
  * are bound to the interface.
  */
-static bool read_route(const struct rt_msghdr *h, const uint8_t *end,
-		       struct os_route *ret)
+static bool read_route(const void *message, size_t len, struct os_route *ret)
 {
+	const uint8_t *end = (const uint8_t *)message + len;
+	const struct rt_msghdr *h = message;
 	const struct sockaddr *sa[RTAX_MAX];
-	struct os_route r = {
+
+	if (len < sizeof(*h) ||
+	    h->rtm_flags & (RTF_LLINFO | RTF_WASCLONED | RTF_IFSCOPE) ||
+	    !find_addresses(h, (const uint8_t *)(h + 1), end, sa) ||
+	    !prefix_of(sa[RTAX_DST]).family)
+		return false;
+	*ret = (struct os_route){
 		.to = leads_to(h->rtm_flags), .ifindex = h->rtm_index,
-		.table = OS_TABLE_MAIN,
+		.dst = prefix_of(sa[RTAX_DST]), .table = OS_TABLE_MAIN,
 		.direct = !(h->rtm_flags & RTF_GATEWAY),
 	};
-
-	if (h->rtm_flags & (RTF_LLINFO | RTF_WASCLONED | RTF_IFSCOPE) ||
-	    !find_addresses(h, (const uint8_t *)(h + 1), end, sa))
-		return false;
-	r.dst = prefix_of(sa[RTAX_DST]);
-	if (!r.dst.family)
-		return false;
 	if (!(h->rtm_flags & RTF_HOST))
-		r.dst.len = sa[RTAX_NETMASK] ? mask_len(sa[RTAX_NETMASK],
-							r.dst.family) : 0;
+		ret->dst.len = sa[RTAX_NETMASK] ? mask_len(sa[RTAX_NETMASK],
+							   ret->dst.family) : 0;
 	if (h->rtm_flags & RTF_GATEWAY)
-		r.gateway = prefix_of(sa[RTAX_GATEWAY]);
-	*ret = r;
+		ret->gateway = prefix_of(sa[RTAX_GATEWAY]);
 	return true;
 }
 
-static void tell_route(const struct rt_msghdr *h, const uint8_t *end)
+static int tell_route(const void *message, size_t len, void *arg)
 {
 	struct os_route r;
 
-	if (read_route(h, end, &r))
-		watch.watcher.route(watch.watcher.arg, &r, false);
-}
-
-/* A route of the dump; end is behind its message. */
-typedef void (*on_message)(const struct rt_msghdr *h, const uint8_t *end,
-			   void *arg);
-
-static void each_message(const uint8_t *at, const uint8_t *end, on_message call,
-			 void *arg)
-{
-	struct rt_msghdr h;
-
-	while ((size_t)(end - at) >= sizeof(h)) {
-		memcpy(&h, at, sizeof(h));
-		if (h.rtm_msglen < sizeof(h) || h.rtm_msglen > end - at)
-			return;
-		if (h.rtm_version == RTM_VERSION)
-			call((const void *)at, at + h.rtm_msglen, arg);
-		at += h.rtm_msglen;
-	}
-}
-
-/* 0 or -errno. */
-static int each_route(on_message call, void *arg)
-{
-	int mib[] = { CTL_NET, PF_ROUTE, 0, AF_UNSPEC, NET_RT_DUMP, 0 };
-	const unsigned n = sizeof(mib) / sizeof(*mib);
-	int error = -ENOMEM;
-
-	for (int i = 0; i < DUMP_TRIES && error == -ENOMEM; i++) {
-		uint8_t *room;
-		size_t len = 0;
-
-		if (sysctl(mib, n, NULL, &len, NULL, 0) < 0)
-			return -errno;
-		len += DUMP_SPARE;
-		room = malloc(len);
-		if (!room)
-			return -ENOMEM;
-		error = sysctl(mib, n, room, &len, NULL, 0) < 0 ? -errno : 0;
-		if (!error)
-			each_message(room, room + len, call, arg);
-		free(room);
-	}
-	return error;
-}
-
-static void on_told(const struct rt_msghdr *h, const uint8_t *end, void *arg)
-{
 	(void)arg;
-	tell_route(h, end);
+	if (read_route(message, len, &r))
+		watch.watcher.route(watch.watcher.arg, &r, false);
+	return 0;
+}
+
+/* 0, what `take` ends it with, or -errno. */
+static int each_route(int (*take)(const void *message, size_t len, void *arg),
+		      void *arg)
+{
+	int r = sysctl_dump(AF_UNSPEC, NET_RT_DUMP, take, arg);
+
+	return r == -EAGAIN ? -EBUSY : r;
 }
 
 struct wanted {
 	unsigned ifindex;
 	const struct prefix *dst;
-	bool found;
 };
 
-static void on_candidate(const struct rt_msghdr *h, const uint8_t *end,
-			 void *arg)
+static int is_wanted(const void *message, size_t len, void *arg)
 {
-	struct wanted *w = arg;
+	const struct wanted *w = arg;
 	struct os_route r;
 
-	if (h->rtm_index == w->ifindex && read_route(h, end, &r) &&
-	    prefix_equal(&r.dst, w->dst))
-		w->found = true;
+	return read_route(message, len, &r) && r.ifindex == w->ifindex &&
+	       prefix_equal(&r.dst, w->dst);
 }
 
 int watch_has_route(unsigned ifindex, const struct prefix *dst)
 {
-	struct wanted w = { ifindex, dst, false };
-	int error = each_route(on_candidate, &w);
+	struct wanted w = { ifindex, dst };
 
-	return error ? error : w.found;
+	return each_route(is_wanted, &w);
 }
 
 struct static_routes {
@@ -319,7 +273,7 @@ int os_watch_again(void)
 	watch.watcher.dump(watch.watcher.arg, true);
 	error = tell_interfaces();
 	if (!error)
-		error = each_route(on_told, NULL);
+		error = each_route(tell_route, NULL);
 	if (!error)
 		watch.watcher.dump(watch.watcher.arg, false);
 	return error;

@@ -3,14 +3,12 @@
 #include <net/if.h>
 #include <net/route.h>
 #include <netinet/in.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <sys/sysctl.h>
 
+#include "../proto/sysctl_darwin.h"
 #include "device.h"
 
-#define DUMP_TRIES	5	/* it may have grown between the two calls */
 /* Of this kernel's own, and not told by its headers: rt_msg1(). */
 #define ROUND		sizeof(uint32_t)
 #define ROUNDED(n)	((n) ? (((size_t)(n) + ROUND - 1) & ~(ROUND - 1)) : ROUND)
@@ -62,66 +60,36 @@ static unsigned default_of(const struct rt_msghdr *rtm, int family)
 	return rtm->rtm_index;
 }
 
-static unsigned look(const uint8_t *buf, size_t len, int family, unsigned own)
+struct wanted {
+	int family;
+	unsigned own, found;
+};
+
+static int look(const void *message, size_t len, void *arg)
 {
-	const uint8_t *end = buf + len;
+	const struct rt_msghdr *rtm = message;
+	struct wanted *w = arg;
+	unsigned ifindex;
 
-	while ((size_t)(end - buf) >= sizeof(struct rt_msghdr)) {
-		struct rt_msghdr rtm;
-		unsigned ifindex = 0;
-
-		memcpy(&rtm, buf, sizeof(rtm));
-		if (rtm.rtm_msglen < sizeof(rtm) ||
-		    rtm.rtm_msglen > (size_t)(end - buf))
-			break;
-		if (rtm.rtm_version == RTM_VERSION)
-			ifindex = default_of((const void *)buf, family);
-		if (ifindex && ifindex != own)
-			return ifindex;
-		buf += rtm.rtm_msglen;
-	}
-	return 0;
-}
-
-/* The kernel's routes of this family, to be freed.  0 or -errno. */
-static int dump(int family, uint8_t **ret, size_t *ret_len)
-{
-	int mib[] = { CTL_NET, PF_ROUTE, 0, family, NET_RT_DUMP, 0 };
-	const unsigned n = sizeof(mib) / sizeof(*mib);
-	uint8_t *buf;
-
-	for (int i = 0; i < DUMP_TRIES; i++) {
-		if (sysctl(mib, n, NULL, ret_len, NULL, 0) < 0)
-			return -errno;
-		buf = malloc(*ret_len + 1);
-		if (!buf)
-			return -ENOMEM;
-		if (sysctl(mib, n, buf, ret_len, NULL, 0) == 0) {
-			*ret = buf;
-			return 0;
-		}
-		free(buf);
-		if (errno != ENOMEM)
-			return -errno;
-	}
-	return -EAGAIN;
+	if (len < sizeof(*rtm))
+		return 0;
+	ifindex = default_of(rtm, w->family);
+	if (ifindex != w->own)
+		w->found = ifindex;
+	return w->found != 0;
 }
 
 /* The interface of the host's default route beside `own`.  0 or -errno. */
 static int default_interface(int family, unsigned own, unsigned *ret)
 {
-	unsigned ifindex;
-	uint8_t *routes;
-	size_t len;
-	int r = dump(family, &routes, &len);
+	struct wanted w = { .family = family, .own = own };
+	int r = sysctl_dump(family, NET_RT_DUMP, look, &w);
 
 	if (r < 0)
 		return r;
-	ifindex = look(routes, len, family, own);
-	free(routes);
-	if (ifindex == 0)
+	if (!w.found)
 		return -ENETUNREACH;
-	*ret = ifindex;
+	*ret = w.found;
 	return 0;
 }
 
