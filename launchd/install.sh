@@ -21,29 +21,10 @@ PATH=${FAKES:+$FAKES:}/usr/bin:/bin:/usr/sbin:/sbin
 export PATH
 umask 022
 
-label=org.tuntapd
-group=tuntap
 here=$(cd "$(dirname "$0")" && pwd -P)
 source=$(dirname "$here")
-prefix=/usr/local
 binaries=$source/build/macos/universal
-plists=${FAKE_ROOT:-}/Library/LaunchDaemons
-dry=
-seconds=10			# for launchd to let go of a job
-
-fail() {
-	echo "install.sh: $*" >&2
-	exit 1
-}
-
-# run COMMAND...: or what it would be.
-run() {
-	if [ "$dry" ]; then
-		echo "would: $*"
-	else
-		"$@"
-	fi
-}
+. "$here/common.sh"
 
 # absolute WHAT PATH: it goes into the property list, by sed, and into lists.
 absolute() {
@@ -147,25 +128,6 @@ write_plist() {
 	plutil -lint -s "$work/$label.plist"
 }
 
-has_job() {
-	launchctl print "system/$label" >/dev/null 2>&1
-}
-
-# launchd ends a job in its own time, and takes no other of its name until then.
-stop_job() {
-	has_job || return 0
-	run launchctl bootout "system/$label"
-	waited=0
-	while [ ! "$dry" ] && has_job; do
-		[ "$waited" -lt "$seconds" ] ||
-			fail "launchd has not let go of $label in $seconds" \
-			     "seconds: try again, or see" \
-			     "'launchctl print system/$label'"
-		sleep 1
-		waited=$((waited + 1))
-	done
-}
-
 # What was made for the list, and no list in it, would be known to nobody.
 leave() {
 	if [ ! "$dry" ] && [ ! -e "$installed" ]; then
@@ -200,11 +162,7 @@ while [ $# -gt 0 ]; do
 	shift
 done
 absolute --prefix "$prefix"
-[ "$(uname -s)" = Darwin ] ||
-	fail "this is for macOS; elsewhere 'make install' is what you want"
-[ "$dry" ] || [ "$(id -u)" -eq 0 ] ||
-	fail 'only root can: sudo sh launchd/install.sh (--dry-run says what' \
-	     'it would do)'
+may install
 for name in tuntapd tuntapctl libtuntapd.0.dylib libtuntapd.a; do
 	[ -e "$binaries/$name" ] ||
 		fail "$binaries/$name is missing: 'make macos' on Debian" \

@@ -20,47 +20,10 @@ set -eu
 PATH=${FAKES:+$FAKES:}/usr/bin:/bin:/usr/sbin:/sbin
 export PATH
 
-label=org.tuntapd
-group=tuntap
+. "$(cd "$(dirname "$0")" && pwd -P)/common.sh"
 log=${FAKE_ROOT:-}/var/log/tuntapd.log
 claim=${FAKE_ROOT:-}/var/run/tuntapd.claim	# the daemon's own lock
-prefix=/usr/local
-plists=${FAKE_ROOT:-}/Library/LaunchDaemons
-dry=
 purge=
-seconds=10			# for launchd to let go of a job
-
-fail() {
-	echo "uninstall.sh: $*" >&2
-	exit 1
-}
-
-# run COMMAND...: or what it would be.
-run() {
-	if [ "$dry" ]; then
-		echo "would: $*"
-	else
-		"$@"
-	fi
-}
-
-has_job() {
-	launchctl print "system/$label" >/dev/null 2>&1
-}
-
-stop_job() {
-	has_job || return 0
-	run launchctl bootout "system/$label"
-	waited=0
-	while [ ! "$dry" ] && has_job; do
-		[ "$waited" -lt "$seconds" ] ||
-			fail "launchd has not let go of $label in $seconds" \
-			     "seconds: try again, or see" \
-			     "'launchctl print system/$label'"
-		sleep 1
-		waited=$((waited + 1))
-	done
-}
 
 remove() {
 	if [ -e "$1" ] || [ -L "$1" ]; then
@@ -111,11 +74,7 @@ while [ $# -gt 0 ]; do
 	esac
 	shift
 done
-[ "$(uname -s)" = Darwin ] ||
-	fail "this is for macOS; elsewhere 'make uninstall' is what you want"
-[ "$dry" ] || [ "$(id -u)" -eq 0 ] ||
-	fail 'only root can: sudo sh launchd/uninstall.sh (--dry-run says' \
-	     'what it would do)'
+may uninstall
 
 installed=$prefix/share/tuntapd/installed
 work=$(mktemp -d /tmp/tuntapd-uninstall.XXXXXX)
