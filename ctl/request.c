@@ -131,7 +131,7 @@ static int connect_fault(const struct request *q, int error)
 			    "socket of one that runs by --socket or "
 			    "TUNTAPD_SOCKET",
 			    error == ENOENT ? "there is no socket" :
-			    "nobody listens at", q->path);
+			    sys_refused(), q->path);
 	case EACCES:
 		return fail(q, EXIT_NO_DAEMON, -error, "connect", "no "
 			    "permission to connect to %s: the admin socket is "

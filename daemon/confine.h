@@ -34,6 +34,8 @@ struct run_as {
  */
 #define TUNTAPD_USER "tuntapd"
 int run_as_find(const char *user, struct run_as *ret, struct wire_refused *why);
+/* There is no user of that name, or no group: refuses, and says what to do. */
+int confine_no_user(const char *name, struct wire_refused *why);
 
 /*
  * Where the node that devices come from is closed to whom we run as, he gets

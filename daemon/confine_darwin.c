@@ -11,6 +11,14 @@
 #include "refuse.h"
 #include "support.h"
 
+int confine_no_user(const char *name, struct wire_refused *why)
+{
+	return refuse(why, WIRE_E_FAILED, "start", "there is no user %s, or no "
+		      "group of that name, to run as; on macOS the daemon "
+		      "stays root and needs none: start it with --user 0",
+		      name);
+}
+
 void confine_node(const struct run_as *as)
 {
 	(void)as;	/* there is no node */

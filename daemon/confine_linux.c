@@ -11,6 +11,16 @@
 #include "os_linux.h"
 #include "refuse.h"
 
+int confine_no_user(const char *name, struct wire_refused *why)
+{
+	return refuse(why, WIRE_E_FAILED, "start", "there is no user %s, or no "
+		      "group of that name, to run as: make them with "
+		      "`systemd-sysusers`, where tuntapd is installed, or with "
+		      "`useradd --system --user-group --shell "
+		      "/usr/sbin/nologin %s`; or choose others with --user",
+		      name, name);
+}
+
 /*
  * Nothing that we execute could have others.  Dropping takes CAP_SETPCAP; who
  * is started without it cannot, and need not: see no_new_privs.

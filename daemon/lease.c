@@ -620,7 +620,7 @@ void lease_open(struct conn *c, const struct wire_open *open,
 	if (!error && !mirror_update() && !mirror_link(dev.ifindex)) {
 		error = refuse(&why, WIRE_E_BUSY, "create", "another process "
 			       "deleted the device while it was being made, or "
-			       "moved it to another network namespace");
+			       "moved it away");
 		dev.ifindex = 0;
 	}
 	if (dev.ifindex)

@@ -469,7 +469,7 @@ static void sweep(void)
 		sweep_addresses(link);
 		sweep_routes(&link->routes);
 		if (link->epoch != mirror.epoch)
-			link_gone(link, OS_GOING_UNSEEN);
+			link_gone(link, link->os.going);
 	}
 }
 

@@ -162,7 +162,8 @@ struct os_link {
 	uint32_t mtu;
 	uint8_t mac[6];
 	uint16_t type;		/* ARPHRD_* */
-	enum os_going going;	/* of one that is gone */
+	/* Of one that is gone; of another, how it went if no dump tells it. */
+	enum os_going going;
 	/* Of a TUN/TAP device, else all 0. */
 	uint8_t layer;		/* enum wire_layer */
 	bool persist, vnet_hdr, has_owner, has_group;

@@ -43,12 +43,7 @@ static int look_up(const char *name, uint32_t *uid, uint32_t *gid)
 static int explain(const char *name, int error, struct wire_refused *why)
 {
 	if (error == -ENOENT)
-		return refuse(why, WIRE_E_FAILED, "start", "there is no user "
-			      "%s, or no group of that name, to run as: make "
-			      "them with `systemd-sysusers`, where tuntapd is "
-			      "installed, or with `useradd --system "
-			      "--user-group --shell /usr/sbin/nologin %s`; or "
-			      "choose others with --user", name, name);
+		return confine_no_user(name, why);
 	return refuse(why, WIRE_E_FAILED, "start", "cannot look up the user %s "
 		      "to run as: %s; --user takes a number too", name,
 		      strerror(-error));

@@ -84,6 +84,7 @@ static unsigned tell_link(const struct ifaddrs *a)
 		.ifindex = dl->sdl_index, .up = a->ifa_flags & IFF_UP,
 		.mtu = data ? (uint32_t)data->ifi_mtu : 0,
 		.type = dl->sdl_type,
+		.going = OS_GOING_DELETED,	/* there is nowhere else */
 	};
 
 	snprintf(link.name, sizeof(link.name), "%s", a->ifa_name);

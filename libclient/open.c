@@ -46,7 +46,7 @@ static int connect_fault(const struct opening *o, int error)
 				    "TUNTAPD_SOCKET to the socket of one that "
 				    "runs",
 				    error == ENOENT ? "there is no socket" :
-				    "nobody listens at", o->path);
+				    sys_refused(), o->path);
 	case EACCES:
 		return CONNECT_FAIL(o, -error, "no permission to connect to "
 				    "%s: look at the modes of the socket and "

@@ -13,6 +13,8 @@
 
 /* An AF_UNIX socket of this type, that waits or never does.  -errno. */
 int sys_socket(int type, bool waits);
+/* What connect(2) of such means by ECONNREFUSED: "%s PATH". */
+const char *sys_refused(void);
 /*
  * Two that are connected, which tell of each other's end, for records that have
  * one length in each direction.  0 or -errno.

@@ -1,4 +1,9 @@
-/* macOS has no flags for these: between two calls here a fork(2) may come. */
+/*
+ * macOS has no flags for these: between two calls here a fork(2) may come, and
+ * what it executes has the fd.  A lock in pthread_atfork(3) would be no end to
+ * that: posix_spawn(2), by which system(3) and most programs do it, asks for
+ * none, and where recvmsg(2) waits none can be held.
+ */
 #define __STDC_WANT_LIB_EXT1__ 1	/* memset_s(3) */
 #include "sys.h"
 
@@ -38,6 +43,12 @@ int sys_socket(int type, bool waits)
 		return fd;
 	close(fd);
 	return error;
+}
+
+/* The same error: unp_connect(), bsd/kern/uipc_usrreq.c. */
+const char *sys_refused(void)
+{
+	return "nobody listens, or more wait already than it has room for, at";
 }
 
 /*

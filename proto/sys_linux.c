@@ -14,6 +14,11 @@ int sys_socket(int type, bool waits)
 	return fd < 0 ? -errno : fd;
 }
 
+const char *sys_refused(void)
+{
+	return "nobody listens at";
+}
+
 int sys_pair(int ret[2])
 {
 	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ret) < 0 ?
