@@ -22,9 +22,12 @@
  * each costs a round trip of flow control.
  */
 #define PENDING_PACKETS	256
-/* A unit that is being left is busy for a moment. */
-#define BUSY_TRIES	20
-#define BUSY_US		10000
+/*
+ * A unit that is being left is busy for a moment.  Others wait as long, 50 ms at
+ * most: so who asks for one that stays busy is refused, and can come again.
+ */
+#define BUSY_TRIES	10
+#define BUSY_US		5000
 #define UNIT_MAX	65535
 #define PREFIX_LEN	4		/* of "utun" */
 

@@ -23,7 +23,7 @@ MUTANTS = [
     (UTUN, ".ss_sysaddr = AF_SYS_CONTROL, ", ""),
     (UTUN, ".sc_id = id, ", ""),
     (UTUN, "fd == -EBUSY && i < BUSY_TRIES", "0"),
-    (UTUN, "#define BUSY_TRIES	20", "#define BUSY_TRIES	1"),
+    (UTUN, "#define BUSY_TRIES	10", "#define BUSY_TRIES	1"),
     (UTUN, "		error = set_pending(fd);\n", "		error = 0;\n"),
     (UTUN, "#define PENDING_PACKETS	256", "#define PENDING_PACKETS	1"),
     (UTUN, "	if (error && fd >= 0)\n		close(fd);\n", ""),
