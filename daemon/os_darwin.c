@@ -77,13 +77,29 @@ int os_has_owner(struct wire_refused *why)
 	return 0;
 }
 
+/*
+ * Routes are told by it, and nothing is read: what everybody says, and the
+ * answers to it, do not wait there (as route(8) has it).
+ */
+static int open_route_socket(void)
+{
+	int fd = darwin_socket(PF_ROUTE, SOCK_RAW, AF_UNSPEC);
+	int error = fd < 0 ? fd : 0;
+
+	if (!error && shutdown(fd, SHUT_RD) < 0) {
+		error = -errno;
+		close(fd);
+	}
+	return error ? error : fd;
+}
+
 int os_start(struct wire_refused *why)
 {
 	int error = 0;
 
 	darwin.inet = darwin_socket(AF_INET, SOCK_DGRAM, 0);
 	darwin.inet6 = darwin_socket(AF_INET6, SOCK_DGRAM, 0);
-	darwin.route = darwin_socket(PF_ROUTE, SOCK_RAW, AF_UNSPEC);
+	darwin.route = open_route_socket();
 	if (darwin.inet < 0)
 		error = darwin.inet;
 	else if (darwin.inet6 < 0)

@@ -1,6 +1,7 @@
 #include "passed.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <launch.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -59,12 +60,16 @@ bool passed_any(void)
 }
 
 /*
- * launchd starts nobody with others, and one that a library guards against
- * close(2) would end us.
+ * launchd's own come when it is asked.  What came over the exec does not close
+ * at one; what a library has guarded against close(2), which would end us, does
+ * (guarded_open_np(), bsd/kern/kern_guarded.c).
  */
 void passed_close_others(unsigned most)
 {
 	(void)most;
+	for (int fd = STDERR_FILENO + 1, end = getdtablesize(); fd < end; fd++)
+		if (fcntl(fd, F_GETFD) == 0)
+			close(fd);
 }
 
 int passed_take(struct passed *ret, unsigned most)

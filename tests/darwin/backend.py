@@ -23,6 +23,7 @@ EAGAIN, EPROTONOSUPPORT, EBADMSG = 35, 43, 94
 RTF_IFSCOPE, POLLIN, EIO = 0x1000000, 1, 5
 RTM_ADD, RTM_GET, RTM_NEWADDR, RTM_DELADDR, RTM_IFINFO = 1, 4, 12, 13, 14
 SAY_IT_IS_GONE = 3, 49          # ESRCH, EADDRNOTAVAIL
+F_SETFD, FD_CLOEXEC = 2, 1
 DUMP_MS = 100                   # LIMIT_DUMP_MS
 UTUN_UNIT = 7
 INFINITE = 0xffffffff
@@ -111,6 +112,7 @@ class Imports:
                 ("setsockopt", 5, 0), ("fcntl", 2, 1),
                 ("strerror", 1, 0), ("inet_pton", 3, 0), ("inet_ntop", 4, 0),
                 ("usleep", 1, 0), ("getifaddrs", 1, 0), ("freeifaddrs", 1, 0),
+                ("getdtablesize", 0, 0),
                 ("clock_gettime", 2, 0)):
             self.functions["_" + symbol] = (
                 getattr(library, "shim_" + symbol), count, variable)
@@ -120,7 +122,7 @@ class Imports:
         for symbol, count in (
                 ("socket", 3), ("sysctl", 6), ("close", 1), ("read", 3),
                 ("sendmsg", 3), ("recvmsg", 3),
-                ("proc_pidfdinfo", 5),
+                ("proc_pidfdinfo", 5), ("shutdown", 2),
                 ("if_nametoindex", 1), ("if_indextoname", 2)):
             self.functions["_" + symbol] = (
                 getattr(library, "xnu_" + symbol), count, 0)
@@ -223,6 +225,44 @@ def closes_on_exec(b):
     for fd in fds:
         check(b.xnu.xnu_closes_on_exec(fd), f"fd {fd} does not")
     b.end()
+
+
+def closes_what_it_was_started_with(b):
+    """What closes on exec was opened after that, by a library."""
+    b.xnu.xnu_reset()
+    started_with = b.xnu.xnu_socket(AF_INET, SOCK_DGRAM, 0)
+    librarys = b.xnu.xnu_socket(AF_INET, SOCK_DGRAM, 0)
+    b.xnu.xnu_fcntl(librarys, F_SETFD, FD_CLOEXEC)
+    b.succeed("begin")
+    check(b.xnu.xnu_close(started_with) == -1, "it is open")
+    check(b.xnu.xnu_close(librarys) == 0, "a library's is closed, too")
+
+
+def hears_nothing_where_it_only_speaks(b):
+    """The routing socket that routes are told by fills with nobody's words."""
+    b.begin()
+    fds = [int(line.split()[1].strip(",")) for line in b.leaks()
+           if line.endswith(f"family {AF_ROUTE}")]
+    check(len(fds) == 1, f"{fds}")
+    b.succeed("open")
+    room = ctypes.create_string_buffer(512)
+    check(b.xnu.xnu_read(fds[0], room, len(room)) == 0, "there is something")
+    b.end()
+
+
+def does_not_start_without(b):
+    """Each error at each call of its start: told, and nothing is open."""
+    for at in range(1, CALLS_MOST):
+        for error in ERRORS:
+            b.xnu.xnu_reset()
+            b.xnu.xnu_fail_call(at, error)
+            result = b.call("start")
+            if b.xnu.xnu_failures_left():
+                b.call("end")
+                return
+            check(result < 0 and b.why(), f"call {at}, error {error}: started")
+            check(not b.leaks(), f"call {at}, error {error}: {b.leaks()}")
+    raise Failed("it never ends")
 
 
 def changes(b):
@@ -659,7 +699,8 @@ def restore_fails_and_leaves_it(b):
     fails_and_leaves_nothing(b, "restore", ["open"])
 
 
-TESTS = [opens, closes_on_exec, changes, restores, routes_all_or_none,
+TESTS = [opens, closes_on_exec, closes_what_it_was_started_with,
+         hears_nothing_where_it_only_speaks, does_not_start_without, changes, restores, routes_all_or_none,
          leaves_routes_of_others, is_taken_down,
          leaves_routes_of_others_when_taken_down,
          is_tried_again_to_take_it_down, knows_who_has_it,

@@ -35,8 +35,8 @@ ARCHIVE	= llvm-ar-$(LLVM) rcs $@ $^
 DYLIB	:= libtuntapd.0.dylib
 # What configures the system, as tests/darwin/backend.py runs it.
 PLAYED	:= $(addprefix daemon/,utun_darwin.c ifconf_darwin.c route_darwin.c \
-	  move_darwin.c watch_darwin.c os_darwin.c refuse.c mirror.c nets.c \
-	  clock.c) $(PROTO) \
+	  move_darwin.c watch_darwin.c os_darwin.c passed_darwin.c refuse.c \
+	  mirror.c nets.c clock.c) $(PROTO) \
 	  tests/darwin/standard.c tests/darwin/vectors.c
 RESULTS	:= $(DYLIB) libtuntapd.a tuntapd tuntapctl $(EXAMPLES)
 

@@ -15,6 +15,7 @@ import tempfile
 UTUN, IFCONF, ROUTE = "utun_darwin.c", "ifconf_darwin.c", "route_darwin.c"
 MOVE, SYSTEM, WATCH = "move_darwin.c", "os_darwin.c", "watch_darwin.c"
 CALLS, MIRROR = "../proto/sys_darwin.c", "mirror.c"
+PASSED = "passed_darwin.c"
 SECONDS = 120
 
 MUTANTS = [
@@ -119,6 +120,13 @@ MUTANTS = [
     (SYSTEM, ".gid = cred.cr_groups[0]", ".gid = 0"),
     (SYSTEM, ".uid = cred.cr_uid", ".uid = 0"),
     (SYSTEM, "	end(&darwin.route);\n", ""),
+    (SYSTEM, "!error && shutdown(fd, SHUT_RD) < 0", "0"),
+    (SYSTEM, "		error = -errno;\n		close(fd);\n	}\n	return error ? error : fd;",
+     "		error = -errno;\n	}\n	return error ? error : fd;"),
+    (SYSTEM, "		error = -errno;\n		close(fd);\n	}\n	return error ? error : fd;",
+     "	}\n	return fd;"),
+    (PASSED, "fcntl(fd, F_GETFD) == 0", "fcntl(fd, F_GETFD) >= 0"),
+    (PASSED, "fcntl(fd, F_GETFD) == 0", "fcntl(fd, F_GETFD) > 0"),
     (SYSTEM, "	if (open->mtu)\n		dev->mtu = open->mtu;\n", ""),
     (SYSTEM, "		error = ifconf_set_up(name, false);\n",
      "		error = 0;\n"),

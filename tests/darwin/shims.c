@@ -13,6 +13,7 @@
 
 #define DARWIN_AF_INET6	30
 #define NOTED_MAX	(1 << 20)
+#define FDS_MOST	1000
 #define LIST_MAX	65536	/* interfaces and addresses of the host */
 /* bsd/net/route.h: which name of a message it is. */
 #define RTAX_NETMASK	2
@@ -33,6 +34,7 @@ char *shim_strerror(int error);
 int shim_inet_pton(int family, const char *text, void *ret);
 const char *shim_inet_ntop(int family, const void *ip, char *ret, uint32_t len);
 int shim_usleep(uint32_t us);
+int shim_getdtablesize(void);
 int shim_getifaddrs(void **ret);
 void shim_freeifaddrs(void *all);
 void shim_pass(uint32_t ms);
@@ -139,6 +141,12 @@ int shim_usleep(uint32_t us)
 {
 	(void)us;
 	return 0;
+}
+
+/* Above all that there are. */
+int shim_getdtablesize(void)
+{
+	return XNU_FIRST_FD + FDS_MOST;
 }
 
 /* --- getifaddrs(3) ------------------------------------------------------ */

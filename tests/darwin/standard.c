@@ -12,8 +12,10 @@
 
 #include "../../daemon/mirror.h"
 #include "../../daemon/os_darwin.h"
+#include "../../daemon/passed.h"
 #include "../../proto/frame.h"
 
+int standard_begin(void);
 int standard_start(void);
 int standard_open(void);
 int standard_change(int step);
@@ -92,6 +94,13 @@ static struct wire_open other(void)
 		.dst = ipv4(10, 21, 0, 0, 16), .gateway = ipv4(10, 9, 1, 9, 32),
 	};
 	return open;
+}
+
+/* As main() does. */
+int standard_begin(void)
+{
+	passed_close_others(0);
+	return 0;
 }
 
 int standard_start(void)
