@@ -234,28 +234,29 @@ int watch_has_route(unsigned ifindex, const struct prefix *dst)
 struct static_routes {
 	unsigned ifindex;
 	int (*call)(unsigned ifindex, const struct wire_route *route);
-	int error;
 };
 
-static void on_static(const struct rt_msghdr *h, const uint8_t *end, void *arg)
+static int on_static(const void *message, size_t len, void *arg)
 {
-	struct static_routes *s = arg;
+	const struct static_routes *s = arg;
+	const struct rt_msghdr *h = message;
+	struct wire_route route;
 	struct os_route r;
 
-	if (!s->error && h->rtm_index == s->ifindex &&
-	    h->rtm_flags & RTF_STATIC && read_route(h, end, &r))
-		s->error = s->call(s->ifindex, &(struct wire_route){
-			.dst = r.dst, .gateway = r.gateway });
+	if (!read_route(message, len, &r) || r.ifindex != s->ifindex ||
+	    !(h->rtm_flags & RTF_STATIC))
+		return 0;
+	route = (struct wire_route){ .dst = r.dst, .gateway = r.gateway };
+	return s->call(s->ifindex, &route);
 }
 
 int watch_static_routes(unsigned ifindex,
 			int (*call)(unsigned ifindex,
 				    const struct wire_route *route))
 {
-	struct static_routes s = { .ifindex = ifindex, .call = call };
-	int error = each_route(on_static, &s);
+	struct static_routes s = { ifindex, call };
 
-	return error ? error : s.error;
+	return each_route(on_static, &s);
 }
 
 /* No route here prefers a source: nothing is equal to it. */

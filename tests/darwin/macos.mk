@@ -36,7 +36,7 @@ DYLIB	:= libtuntapd.0.dylib
 # What configures the system, as tests/darwin/backend.py runs it.
 PLAYED	:= $(addprefix daemon/,utun_darwin.c ifconf_darwin.c route_darwin.c \
 	  move_darwin.c watch_darwin.c os_darwin.c passed_darwin.c refuse.c \
-	  mirror.c nets.c clock.c) $(PROTO) \
+	  mirror.c mirror_ask.c nets.c clock.c) $(PROTO) \
 	  tests/darwin/standard.c tests/darwin/vectors.c
 RESULTS	:= $(DYLIB) libtuntapd.a tuntapd tuntapctl $(EXAMPLES)
 

@@ -142,9 +142,9 @@ MUTANTS = [
     (UTUN, "fi_status & PROC_FP_SHARED", "fi_status & PROC_FP_CLEXEC"),
     (UTUN, "		return n > 0 ? -EIO : -errno;\n", "		return 0;\n"),
     (ROUTE, "error == -ESRCH ? 0 : error;	/* gone", "0;	/* gone"),
-    (WATCH, "h->rtm_index == s->ifindex &&\n	    h->rtm_flags & RTF_STATIC",
-     "h->rtm_flags & RTF_STATIC"),
-    (WATCH, "	return error ? error : s.error;\n", "	return error;\n"),
+    (WATCH, "|| r.ifindex != s->ifindex ||", "||"),
+    (WATCH, "	return s->call(s->ifindex, &route);\n",
+     "	s->call(s->ifindex, &route);\n	return 0;\n"),
 ]
 
 SURVIVES = {
