@@ -3,6 +3,8 @@
  * device is left.
  *
  *	lease.c		beginning and end
+ *	lease_open.c	the device that an OPEN asks for
+ *	lease_config.c	how it is, as a description
  *	watch.c		what happens to its device meanwhile
  *	source.c	where its packets may come from
  *	follow.c	that, as the host changes
@@ -86,21 +88,11 @@ struct held {
 	int fds[];		/* job.n_fds of them, not handed over yet */
 };
 
-struct held *held_of(struct lease *lease);
+/* lease.c */
 
-/*
- * Makes the device for c, as policy_decide() narrowed it, and queues OPENED,
- * or REFUSED; that one is held until nothing of the device is left.
- */
-void lease_open(struct conn *c, const struct wire_open *open,
-		const struct policy_terms *terms);
+struct held *held_of(struct lease *lease);
 /* Closes our copies of the fds: they are on their way to the client. */
 void lease_handed_over(struct held *held);
-/*
- * The kernel does not take them, as too many are on their way: REFUSED instead
- * of OPENED, of which nothing is out, and held until the device is gone.
- */
-void lease_not_handed_over(struct held *held);
 /* The connection has ended, however it did. */
 void lease_end(struct held *held);
 /* Its device is there, held or not, and not about to go. */
@@ -113,19 +105,6 @@ struct held *lease_held(struct lease *lease);
  */
 void lease_revoke(struct held *held, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
-/* How its device is, as far as was asked for, without its routes. */
-void lease_config(const struct held *held, struct wire_open *ret);
-/* Adds its routes, those without a gateway first.  False: one OPEN has no room. */
-bool lease_add_routes(const struct held *held, struct wire_open *to);
-/* 0 or -ENOMEM; for lease_configure() or config_free(). */
-int config_pack(const struct wire_open *open, const struct routes *kept,
-		const struct wire_route *added, size_t n_added,
-		struct config *ret);
-void config_free(struct config *config);
-/* It is so from now on; takes the config over. */
-void lease_configure(struct held *held, const struct config *config);
-/* What an address says is behind the device: its far end, or its network. */
-const struct prefix *lease_far_end(const struct wire_address *a);
 /* Some device of the host has gone. */
 void lease_device_gone(const struct os_link *link, struct server *server);
 /* Frees all of them without touching their devices. */
@@ -144,6 +123,41 @@ void lease_free_new(struct held *held);
 void lease_do_away(struct held *held);
 /* Ends in so many ms, unless somebody comes for it. */
 void lease_wait(struct held *held, int ms);
+/* So many fds are with us, on their way to its holder or to be closed. */
+void lease_count_waiting(struct held *held, unsigned n);
+/* Tells who monitors.  Of what ends it the first thing counts. */
+void lease_tell_end(struct held *held, enum wire_notice_kind how,
+		    const char *text);
+
+/* lease_open.c */
+
+/*
+ * Makes the device for c, as policy_decide() narrowed it, and queues OPENED,
+ * or REFUSED; that one is held until nothing of the device is left.
+ */
+void lease_open(struct conn *c, const struct wire_open *open,
+		const struct policy_terms *terms);
+/*
+ * The kernel does not take them, as too many are on their way: REFUSED instead
+ * of OPENED, of which nothing is out, and held until the device is gone.
+ */
+void lease_not_handed_over(struct held *held);
+
+/* lease_config.c */
+
+/* How its device is, as far as was asked for, without its routes. */
+void lease_config(const struct held *held, struct wire_open *ret);
+/* Adds its routes, those without a gateway first.  False: one OPEN has no room. */
+bool lease_add_routes(const struct held *held, struct wire_open *to);
+/* 0 or -ENOMEM; for lease_configure() or config_free(). */
+int config_pack(const struct wire_open *open, const struct routes *kept,
+		const struct wire_route *added, size_t n_added,
+		struct config *ret);
+void config_free(struct config *config);
+/* It is so from now on; takes the config over. */
+void lease_configure(struct held *held, const struct config *config);
+/* What an address says is behind the device: its far end, or its network. */
+const struct prefix *lease_far_end(const struct wire_address *a);
 
 /* watch.c */
 
