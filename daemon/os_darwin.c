@@ -50,15 +50,20 @@ int darwin_socket(int domain, int type, int protocol)
 int os_claim(struct wire_refused *why)
 {
 	int fd = open(CLAIM, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	int error;
 
 	if (fd < 0)
 		return refuse(why, WIRE_E_FAILED, "start", CLAIM ": %s",
 			      strerror(errno));
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+	error = flock(fd, LOCK_EX | LOCK_NB) < 0 ? errno : 0;
+	if (error)
 		close(fd);
+	if (error == EWOULDBLOCK)
 		return refuse(why, WIRE_E_EXISTS, "start", "another tuntapd "
 			      "serves this machine (it has locked " CLAIM ")");
-	}
+	if (error)
+		return refuse(why, WIRE_E_FAILED, "start", "cannot lock " CLAIM
+			      ": %s", strerror(error));
 	claim = fd;
 	return 0;
 }

@@ -18,13 +18,18 @@ ERRORS = [int(n) for n in os.environ.get("BACKEND_ERRORS", "").split()] or \
     range(1, 107)
 CALLS_MOST = 1000
 AF_INET, AF_ROUTE, AF_LINK, AF_INET6, AF_SYSTEM = 2, 17, 18, 30, 32
-SOCK_DGRAM, SOCK_RAW = 2, 3
+SOCK_DGRAM, SOCK_RAW, SOL_SOCKET, SO_NOSIGPIPE = 2, 3, 0xffff, 0x1022
+F_GETFL, O_NONBLOCK = 3, 4
+EPERM, EMFILE, ENETUNREACH = 1, 24, 51
 EAGAIN, EPROTONOSUPPORT, EBADMSG = 35, 43, 94
 RTF_IFSCOPE, POLLIN, EIO = 0x1000000, 1, 5
 RTM_ADD, RTM_GET, RTM_NEWADDR, RTM_DELADDR, RTM_IFINFO = 1, 4, 12, 13, 14
 SAY_IT_IS_GONE = 3, 49          # ESRCH, EADDRNOTAVAIL
 F_SETFD, FD_CLOEXEC = 2, 1
 DUMP_MS = 100                   # LIMIT_DUMP_MS
+CLAIM = "/var/run/tuntapd.claim"
+PARENT = 77                     # shims.c
+NOBODY = 0xfffffffe
 UTUN_UNIT = 7
 INFINITE = 0xffffffff
 
@@ -104,6 +109,8 @@ class Imports:
                 ("getpid", 0)):
             self.functions["_" + symbol] = (getattr(c, symbol), count, 0)
         self.functions["___bzero"] = (c.bzero, 2, 0)
+        # Of one: who compares is the image's, and not called.
+        self.functions["_qsort"] = (c.qsort, 4, 0)
         self.functions["_snprintf"] = (c.snprintf, 3, 0)
         self.functions["_vsnprintf"] = (c.vsnprintf, 4, 0)
         for symbol, count, variable in (
@@ -112,8 +119,8 @@ class Imports:
                 ("setsockopt", 5, 0), ("fcntl", 2, 1),
                 ("strerror", 1, 0), ("inet_pton", 3, 0), ("inet_ntop", 4, 0),
                 ("usleep", 1, 0), ("getifaddrs", 1, 0), ("freeifaddrs", 1, 0),
-                ("getdtablesize", 0, 0),
-                ("clock_gettime", 2, 0)):
+                ("getdtablesize", 0, 0), ("clock_gettime", 2, 0),
+                ("open", 2, 1), ("signal", 2, 0), ("getppid", 0, 0)):
             self.functions["_" + symbol] = (
                 getattr(library, "shim_" + symbol), count, variable)
         self.functions["___error"] = self.functions.pop("_error")
@@ -121,8 +128,10 @@ class Imports:
             self.functions["_" + symbol] = (library.shim_nothing, 0, 0)
         for symbol, count in (
                 ("socket", 3), ("sysctl", 6), ("close", 1), ("read", 3),
-                ("sendmsg", 3), ("recvmsg", 3),
-                ("proc_pidfdinfo", 5), ("shutdown", 2),
+                ("sendmsg", 3), ("recvmsg", 3), ("socketpair", 4),
+                ("pipe", 1), ("flock", 2), ("setuid", 1), ("setgid", 1),
+                ("setgroups", 2), ("geteuid", 0), ("proc_pidfdinfo", 5),
+                ("shutdown", 2),
                 ("if_nametoindex", 1), ("if_indextoname", 2)):
             self.functions["_" + symbol] = (
                 getattr(library, "xnu_" + symbol), count, 0)
@@ -143,7 +152,8 @@ class Backend:
     def __init__(self, library, path):
         self.xnu = library
         for function in ("xnu_calls", "xnu_state", "xnu_leaks",
-                         "xnu_error_name", "shim_noted"):
+                         "xnu_error_name", "xnu_calls", "xnu_who",
+                         "shim_noted"):
             getattr(library, function).restype = ctypes.c_char_p
         kind = machine.Native if machine.Image(path).cpu == machine.X86_64 \
             else machine.Emulated
@@ -497,6 +507,10 @@ DEVICE = [
 ]
 
 
+SHOWN = sorted(line.split()[1] for line in DEVICE
+               if line.startswith("route") and "index 3" in line)
+
+
 def tells_what_the_host_has(b):
     """Each link before what is its."""
     b.begin()
@@ -580,7 +594,6 @@ class Stranger:
 
 def dumps(b):
     """How often all was asked for."""
-    b.xnu.xnu_calls.restype = ctypes.c_char_p
     return b.xnu.xnu_calls().decode().count("sysctl(net.route, 0, 3)")
 
 
@@ -652,6 +665,220 @@ def decides_by_what_is_now(b):
     b.call("close")
     b.succeed("update")
     check(not b.call("has_device"), "it has not gone")
+    check(b.call("deleted"), "it may be somewhere else")
+    b.end()
+
+
+def claims_once(b):
+    """A second daemon is refused, and one that comes after it is not."""
+    b.begin()
+    b.succeed("claim")
+    check(all(b.xnu.xnu_closes_on_exec(fd) for fd in fds_of(b)), "at exec")
+    error = b.call("claim")
+    check(error < 0 and "another tuntapd" in b.why(), f"{error}: {b.why()}")
+    b.succeed("unclaim")
+    b.succeed("claim")
+    b.succeed("unclaim")
+    for call, error in (("open", 5), ("flock", 45)):
+        b.xnu.xnu_fail(call.encode(), 1, error)
+        check(b.call("claim") < 0 and CLAIM in b.why() and
+              "another" not in b.why(), b.why())
+    b.xnu.xnu_euid(501)
+    check(b.call("claim") < 0 and "EACCES" in b.why(), b.why())
+    b.end()
+
+
+def claims_no_link(b):
+    """Whoever could put one there would choose the file."""
+    b.begin()
+    b.xnu.xnu_symlink(CLAIM.encode())
+    check(b.call("claim") < 0 and "ELOOP" in b.why(), b.why())
+    b.end()
+
+
+def fds_of(b):
+    return [int(line.split()[1].strip(",")) for line in b.leaks()
+            if line.startswith("fd ")]
+
+
+def who(b):
+    return b.xnu.xnu_who().decode()
+
+
+def becomes_nobody(b):
+    """A child without rights: uid, groups, all fds but one, no signals."""
+    b.begin()
+    b.xnu.xnu_groups(0, (ctypes.c_uint32 * 2)(20, 80), 2)
+    keep = b.xnu.xnu_socket(AF_INET, SOCK_DGRAM, 0)
+    b.xnu.xnu_socket(AF_INET, SOCK_DGRAM, 0)
+    b.succeed("child", keep)
+    nobody = f"{NOBODY} {NOBODY} {NOBODY}"
+    check(who(b) == f"uid {nobody} gid {nobody} groups {NOBODY}", who(b))
+    check(fds_of(b) == [keep], f"{fds_of(b)}")
+    check(b.xnu.xnu_setuid(0) == -1, "it is root again")
+    ignored = [line.split()[1] for line in b.xnu.shim_noted().decode()
+               .splitlines() if line.startswith("ignore")]
+    check(ignored == ["0x1", "0x2", "0xf"], f"{ignored}")
+    b.xnu.xnu_close(keep)
+    b.end()
+
+
+def is_no_child_with_rights(b):
+    """What cannot be given up is told."""
+    for call in ("setgroups", "setgid", "setuid"):
+        b.begin()
+        b.xnu.xnu_fail(call.encode(), 1, EPERM)
+        check(b.call("child", 3) < 0, f"{call} is not told")
+        b.end()
+    b.xnu.xnu_reset()
+    b.xnu.xnu_euid(501)
+    check(b.call("child", 3) == 0, "who has no rights is refused")
+    b.xnu.xnu_reset()
+
+
+def keeps_children(b):
+    """Its user, and the one fd; not when its parent has ended."""
+    b.begin()
+    keep = b.xnu.xnu_socket(AF_INET, SOCK_DGRAM, 0)
+    check(b.call("keeper", keep, PARENT + 1) < 0, "it has no parent")
+    check(b.call("keeper", keep, PARENT) == 0, "its parent is there")
+    check(who(b).startswith("uid 0 0 0"), who(b))
+    check(fds_of(b) == [keep], f"{fds_of(b)}")
+    b.xnu.xnu_close(keep)
+    b.end()
+
+
+def option(b, fd, level, name):
+    value, size = ctypes.c_uint32(), ctypes.c_uint32(4)
+    check(b.xnu.xnu_getsockopt(fd, level, name, ctypes.byref(value),
+                               ctypes.byref(size)) == 0, "getsockopt")
+    return value.value
+
+
+def has_sockets_that_close(b):
+    """Close-on-exec, without SIGPIPE; one waits if it was asked to."""
+    for call, n in (("pair", 2), ("pipe", 2), ("socket", 1)):
+        for waits in (0, 1):
+            b.begin()
+            before = fds_of(b)
+            pair = (ctypes.c_int * 2)()
+            result = b.call(call, waits if n == 1 else
+                            ctypes.addressof(pair))
+            fds = [result] if n == 1 else list(pair)
+            check(result >= 0 and sorted(fds) == sorted(
+                set(fds_of(b)) - set(before)), f"{call}: {result}, {fds}")
+            for fd in fds:
+                check(b.xnu.xnu_closes_on_exec(fd), f"{call}: {fd} stays")
+                check(call == "pipe" or
+                      option(b, fd, SOL_SOCKET, SO_NOSIGPIPE),
+                      f"{call}: {fd} raises SIGPIPE")
+                blocks = not b.xnu.xnu_fcntl(fd, F_GETFL, 0) & O_NONBLOCK
+                check(blocks == (n == 2 or waits == 1), f"{call}: {fd} waits")
+                b.xnu.xnu_close(fd)
+            b.end()
+
+
+def has_sockets_or_none(b):
+    """Each error at each call: no fd is left."""
+    pair = (ctypes.c_int * 2)()
+    for call, argument in (("pair", ctypes.addressof(pair)), ("socket", 0),
+                           ("pipe", ctypes.addressof(pair))):
+        for at in range(1, CALLS_MOST):
+            b.begin()
+            before = fds_of(b)
+            b.xnu.xnu_fail_call(at, EMFILE)
+            result = b.call(call, argument)
+            if b.xnu.xnu_failures_left():
+                break
+            check(result < 0, f"{call}: call {at} is not told")
+            check(fds_of(b) == before, f"{call}: call {at}: {fds_of(b)}")
+            b.end()
+        b.xnu.xnu_reset()
+
+
+def receives_what_closes(b):
+    """An fd that comes is not handed to what is executed."""
+    b.begin()
+    ends = (ctypes.c_int * 2)()
+    b.xnu.xnu_socketpair(1, 1, 0, ends)
+    sent = b.xnu.xnu_socket(AF_INET, SOCK_DGRAM, 0)
+    byte = ctypes.create_string_buffer(b"x", 1)
+    iov = struct.pack("<QQ", ctypes.addressof(byte), 1)
+    control = struct.pack("<IIIi", 16, SOL_SOCKET, 1, sent)
+    kept = [ctypes.create_string_buffer(x, len(x)) for x in (iov, control)]
+    message = struct.pack("<QIxxxxQixxxxQIi", 0, 0, ctypes.addressof(kept[0]),
+                          1, ctypes.addressof(kept[1]), 16, 0)
+    check(b.xnu.xnu_sendmsg(ends[0], message, 0) == 1, "nothing was sent")
+    fd = b.call("receive", ends[1])
+    check(fd >= 0 and fd != sent, f"{fd}")
+    check(b.xnu.xnu_closes_on_exec(fd), "it stays open")
+    for each in (fd, sent, ends[0], ends[1]):
+        b.xnu.xnu_close(each)
+    b.end()
+
+
+def says_both_of_refused(b):
+    """ECONNREFUSED: unp_connect(), where sonewconn() finds no room."""
+    words = ctypes.string_at(b.code.call("standard_refusal")).decode()
+    check("nobody listens" in words and "room" in words, words)
+
+
+def protects(b):
+    """A socket of the program goes by the host's own default route."""
+    b.begin()
+    b.succeed("open")
+    own = b.xnu.xnu_if_nametoindex(b"utun7")
+    root = b.xnu.xnu_socket(AF_ROUTE, SOCK_RAW, 0)
+    half = route_message(RTM_ADD, own, AF_INET, "0.0.0.0", "128.0.0.0")
+    check(b.xnu.xnu_write(root, half, len(half)) > 0, "no half")
+    b.xnu.xnu_close(root)
+    for family, domain in ((4, AF_INET), (6, AF_INET6)):
+        sock = b.xnu.xnu_socket(domain, SOCK_DGRAM, 0)
+        check(b.call("protect", sock, family, 2) == -ENETUNREACH,
+              "there is another")
+        check(b.xnu.xnu_bound_if(sock) == 0, "it is bound")
+        b.succeed("protect", sock, family, own)
+        check(b.xnu.xnu_bound_if(sock) == 2, f"{b.xnu.xnu_bound_if(sock)}")
+        b.xnu.xnu_close(sock)
+        for at in range(1, CALLS_MOST):
+            sock = b.xnu.xnu_socket(domain, SOCK_DGRAM, 0)
+            b.xnu.xnu_fail_call(at, EIO)
+            result = b.call("protect", sock, family, own)
+            left = b.xnu.xnu_failures_left()
+            check(result == (0 if left else -EIO), f"call {at}: {result}")
+            check((result == 0) == (b.xnu.xnu_bound_if(sock) == 2),
+                  f"call {at}: {b.xnu.xnu_bound_if(sock)}")
+            if left:
+                break
+            b.xnu.xnu_close(sock)
+        b.xnu.xnu_reset()
+        b.begin()
+        b.succeed("open")
+    b.end()
+
+
+def shows(b):
+    """tuntapctl: devices, their routes, and whether there is utun."""
+    b.begin()
+    b.succeed("open")
+    b.succeed("links")
+    check(b.told() == ["link 3 up mtu 1420"], f"{b.told()}")
+    b.succeed("routes")
+    check(sorted(b.told()) == SHOWN, f"{b.told()}")
+    b.succeed("change", 0)
+    b.succeed("routes")
+    check("10.21.0.0/16 via 10.9.1.9/32" in b.told(), f"{b.told()}")
+    b.succeed("down_by_others")
+    b.succeed("links")
+    check(b.told() == ["link 3 mtu 1380"], f"{b.told()}")
+    for what in ("links", "routes"):
+        b.xnu.xnu_fail(b"sysctl", 2, EIO)
+        check(b.call(what) == -EIO, f"{what} are all the same")
+    before = fds_of(b)
+    check(b.call("doctor") == 0, "there is utun")
+    b.xnu.xnu_fail(b"ioctl", 1, 2)
+    check(b.call("doctor") == 1, "there is none")
+    check(fds_of(b) == before, f"{fds_of(b)}")
     b.end()
 
 
@@ -709,7 +936,10 @@ TESTS = [opens, closes_on_exec, closes_what_it_was_started_with,
          tells_what_the_host_has, tells_what_is_down,
          tells_no_route_of_bound_sockets, says_that_it_cannot_read,
          tells_or_says_that_it_cannot, is_not_kept_busy_by_anybody,
-         hears_beside_a_stranger, decides_by_what_is_now,
+         hears_beside_a_stranger, decides_by_what_is_now, claims_once,
+         claims_no_link, becomes_nobody, is_no_child_with_rights,
+         keeps_children, has_sockets_that_close, has_sockets_or_none,
+         receives_what_closes, says_both_of_refused, protects, shows,
          open_fails_and_leaves_nothing, routes_fail_and_leave_nothing,
          change_fails_and_leaves_it, restore_fails_and_leaves_it]
 

@@ -33,10 +33,12 @@ DAEMON_LIBS = $(KEPT)/lib/libevent_core.a
 CTL_LIBS = $(KEPT)/lib/libjansson.a -Ltests/darwin/lib -lncurses
 ARCHIVE	= llvm-ar-$(LLVM) rcs $@ $^
 DYLIB	:= libtuntapd.0.dylib
-# What configures the system, as tests/darwin/backend.py runs it.
+# What asks the system for things, as tests/darwin/backend.py runs it.
 PLAYED	:= $(addprefix daemon/,utun_darwin.c ifconf_darwin.c route_darwin.c \
 	  move_darwin.c watch_darwin.c os_darwin.c passed_darwin.c refuse.c \
 	  mirror.c mirror_ask.c nets.c clock.c) $(PROTO) \
+	  libclient/host_darwin.c \
+	  $(addprefix ctl/,links_darwin.c routes_darwin.c doctor_host_darwin.c) \
 	  tests/darwin/standard.c tests/darwin/vectors.c
 RESULTS	:= $(DYLIB) libtuntapd.a tuntapd tuntapctl $(EXAMPLES)
 

@@ -16,6 +16,9 @@ UTUN, IFCONF, ROUTE = "utun_darwin.c", "ifconf_darwin.c", "route_darwin.c"
 MOVE, SYSTEM, WATCH = "move_darwin.c", "os_darwin.c", "watch_darwin.c"
 CALLS, MIRROR = "../proto/sys_darwin.c", "mirror.c"
 PASSED = "passed_darwin.c"
+LIST, HOST = "../proto/sysctl_darwin.c", "../libclient/host_darwin.c"
+LINKS, SHOWN = "../ctl/links_darwin.c", "../ctl/routes_darwin.c"
+DOCTOR = "../ctl/doctor_host_darwin.c"
 SECONDS = 120
 
 MUTANTS = [
@@ -67,6 +70,7 @@ MUTANTS = [
     (WATCH, ".mtu = data ? (uint32_t)data->ifi_mtu : 0", ".mtu = 1500"),
     (WATCH, ".type = dl->sdl_type,", ""),
     (WATCH, "link.layer = WIRE_TUN;", ";"),
+    (WATCH, ".going = OS_GOING_DELETED,", ""),
     (WATCH, "ifindex = tell_link(a);", "tell_link(a);"),
     (WATCH, "ret->len = mask_len(a->ifa_netmask, ret->family);", ";"),
     (WATCH, "from + bits / 8 < sa->sa_len &&", ""),
@@ -145,6 +149,56 @@ MUTANTS = [
     (WATCH, "|| r.ifindex != s->ifindex ||", "||"),
     (WATCH, "	return s->call(s->ifindex, &route);\n",
      "	s->call(s->ifindex, &route);\n	return 0;\n"),
+    (SYSTEM, "LOCK_EX | LOCK_NB) < 0 ? errno : 0", "0) < 0 ? 0 : 0"),
+    (SYSTEM, "flock(fd, LOCK_EX | LOCK_NB) < 0 ? errno : 0", "0"),
+    (SYSTEM, "error == EWOULDBLOCK", "error"),
+    (SYSTEM, "	if (error)\n		close(fd);\n	if (error == EWOULD",
+     "	if (error == EWOULD"),
+    (SYSTEM, "O_CLOEXEC | O_NOFOLLOW", "O_CLOEXEC"),
+    (SYSTEM, "O_RDWR | O_CREAT | O_CLOEXEC", "O_RDWR | O_CREAT"),
+    (SYSTEM, "	if (claim >= 0)\n		close(claim);\n", ""),
+    (SYSTEM, "SIGHUP, SIGINT, SIGTERM", "SIGHUP, SIGINT"),
+    (SYSTEM, "fd < keep; fd++)", "fd < 0; fd++)"),
+    (SYSTEM, "os_close_from(keep + 1);", ";"),
+    (SYSTEM, "os_close_from(keep + 1);", "os_close_from(keep);"),
+    (SYSTEM, "return setgroups(0, NULL) < 0 || setgid(NOBODY) < 0 ||",
+     "return setgid(NOBODY) < 0 || setgroups(0, NULL) < 0 ||"),
+    (SYSTEM, "setgroups(0, NULL) < 0 || ", ""),
+    (SYSTEM, "setgid(NOBODY) < 0 ||", ""),
+    (SYSTEM, "setuid(NOBODY) < 0 ? -EPERM : 0", "0 ? -EPERM : 0"),
+    (SYSTEM, "	if (geteuid() != 0)\n		return 0;\n", ""),
+    (SYSTEM, "return getppid() == parent ? 0 : -ESRCH;", "return 0;"),
+    (CALLS, "fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 ||\n	    (!w", "(!w"),
+    (CALLS, "(!waits && fcntl", "(waits && fcntl"),
+    (CALLS, "SO_NOSIGPIPE, &on, sizeof(on)) < 0)\n		return -errno",
+     "SO_NOSIGPIPE, &on, sizeof(on)) < 0)\n		return 0"),
+    (CALLS, "error = prepare(fds[1], true);", ";"),
+    (CALLS, "		return close_both(fds, error);", "		return error;"),
+    (CALLS, "		return close_both(fds, -errno);", "		return -errno;"),
+    (CALLS, "	close(fd);\n	return error;", "	return error;"),
+    (CALLS, "		fcntl(fd, F_SETFD, FD_CLOEXEC);\n", "		;\n"),
+    (CALLS, ", or more wait already than it has room for,", ""),
+    (LIST, "	*ret_len += SPARE;", "	*ret_len -= 1;"),
+    (LIST, "		if (error != ENOMEM)\n			return -error;\n", ""),
+    (LIST, "start.version == RTM_VERSION", "start.version != RTM_VERSION"),
+    (HOST, "if (ifindex != w->own)", "if (1)"),
+    (HOST, "return w->found != 0;", "return 0;"),
+    (HOST, "i != RTAX_GATEWAY && !is_zero(at, family)", "0"),
+    (HOST, "if (!w.found)", "if (0)"),
+    (HOST, "	if (r < 0)\n		return r;\n	if (!w", "	if (!w"),
+    (HOST, "return r == 0 ? 0 : errno == ENXIO ? -ENODEV : -errno;",
+     "return 0;"),
+    (LINKS, "|| !is_utun(ifm)", ""),
+    (LINKS, ".up = ifm->ifm_flags & IFF_UP", ".up = true"),
+    (LINKS, ".mtu = ifm->ifm_data.ifi_mtu", ".mtu = 1500"),
+    (LINKS, ".ifindex = ifm->ifm_index", ".ifindex = 0"),
+    (SHOWN, "rtm->rtm_index != g->ifindex ||", ""),
+    (SHOWN, "if (!(rtm->rtm_flags & RTF_HOST))", "if (1)"),
+    (SHOWN, "if (rtm->rtm_flags & RTF_GATEWAY && ", "if (0 && "),
+    (SHOWN, "	if (r == 0)\n		r = sysctl_dump(AF_INET6",
+     "	if (0)\n		r = sysctl_dump(AF_INET6"),
+    (DOCTOR, "	if (ioctl(fd, CTLIOCGINFO, &info) < 0)", "	if (0)"),
+    (DOCTOR, "	close(fd);\n", ""),
 ]
 
 SURVIVES = {

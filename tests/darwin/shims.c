@@ -14,6 +14,7 @@
 #define DARWIN_AF_INET6	30
 #define NOTED_MAX	(1 << 20)
 #define FDS_MOST	1000
+#define PARENT		77
 #define LIST_MAX	65536	/* interfaces and addresses of the host */
 /* bsd/net/route.h: which name of a message it is. */
 #define RTAX_NETMASK	2
@@ -37,6 +38,9 @@ int shim_usleep(uint32_t us);
 int shim_getdtablesize(void);
 int shim_getifaddrs(void **ret);
 void shim_freeifaddrs(void *all);
+int shim_open(const char *path, int flags, long mode);
+void *shim_signal(int number, void *handler);
+int shim_getppid(void);
 void shim_pass(uint32_t ms);
 int shim_clock_gettime(int clock, int64_t ret[2]);
 void shim_nothing(void);
@@ -114,6 +118,23 @@ int shim_getsockopt(int fd, int level, int option, void *value, uint32_t *len)
 int shim_fcntl(int fd, int command, long arg)
 {
 	return xnu_fcntl(fd, command, arg);
+}
+
+int shim_open(const char *path, int flags, long mode)
+{
+	return xnu_open(path, flags, (int)mode);
+}
+
+void *shim_signal(int number, void *handler)
+{
+	note(handler == (void *)1 ? "ignore" : "signal", (unsigned)number, "",
+	     1);
+	return NULL;
+}
+
+int shim_getppid(void)
+{
+	return PARENT;
 }
 
 char *shim_strerror(int error)

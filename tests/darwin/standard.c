@@ -2,6 +2,7 @@
  * What a test asks of the backend, compiled for macOS together with it: so that
  * requests have the layout that the daemon's have.
  */
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,10 +11,14 @@
 
 #include <net/if.h>
 
+#include "../../ctl/doctor.h"
+#include "../../ctl/links.h"
 #include "../../daemon/mirror.h"
 #include "../../daemon/os_darwin.h"
 #include "../../daemon/passed.h"
+#include "../../libclient/device.h"
 #include "../../proto/frame.h"
+#include "../../proto/sys.h"
 
 int standard_begin(void);
 int standard_start(void);
@@ -40,8 +45,22 @@ int standard_mirror(void);
 int standard_update(void);
 int standard_follow(void);
 int standard_missed(void);
+int standard_deleted(void);
 int standard_has_device(void);
 int standard_has_address(void);
+int standard_claim(void);
+int standard_unclaim(void);
+int standard_child(int keep);
+int standard_keeper(int keep, int parent);
+int standard_pair(int *fds);
+int standard_pipe(int *fds);
+int standard_socket(bool waits);
+int standard_receive(int sock);
+const char *standard_refusal(void);
+int standard_protect(int sock, int family, unsigned own);
+int standard_links(void);
+int standard_routes(void);
+int standard_doctor(void);
 int standard_close(void);
 int standard_end(void);
 const char *standard_why(void);
@@ -361,11 +380,25 @@ static void on_missed(void)
 	missed++;
 }
 
+static bool deleted;
+
+static void on_gone(const struct os_link *link)
+{
+	deleted = link->going == OS_GOING_DELETED;
+}
+
+int standard_deleted(void)
+{
+	return deleted;
+}
+
 int standard_mirror(void)
 {
-	const struct mirror_listener listener = { .missed = on_missed };
+	const struct mirror_listener listener = { .missed = on_missed,
+						  .gone = on_gone };
 
 	missed = 0;
+	deleted = false;
 	return mirror_start(&listener, &why);
 }
 
@@ -395,6 +428,128 @@ int standard_has_address(void)
 	const struct prefix p = ipv4(10, 9, 0, 2, 32);
 
 	return mirror_address_owner(&p) != NULL;
+}
+
+/* --- processes, sockets of one's own ------------------------------------ */
+
+int standard_claim(void)
+{
+	return os_claim(&why);
+}
+
+int standard_unclaim(void)
+{
+	os_unclaim();
+	return 0;
+}
+
+int standard_child(int keep)
+{
+	return os_child(keep);
+}
+
+int standard_keeper(int keep, int parent)
+{
+	return os_keeper(keep, parent);
+}
+
+int standard_pair(int *fds)
+{
+	return sys_pair(fds);
+}
+
+int standard_pipe(int *fds)
+{
+	return sys_pipe(fds);
+}
+
+int standard_socket(bool waits)
+{
+	return sys_socket(SOCK_STREAM, waits);
+}
+
+/* A byte with an fd: that, or -errno. */
+int standard_receive(int sock)
+{
+	union {
+		struct cmsghdr aligned;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control;
+	char byte;
+	struct iovec iov = { &byte, 1 };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes,
+		.msg_controllen = sizeof(control.bytes),
+	};
+	int fd;
+
+	if (sys_recvmsg(sock, &msg, 0) < 0)
+		return -errno;
+	memcpy(&fd, CMSG_DATA(&control.aligned), sizeof(fd));
+	return fd;
+}
+
+const char *standard_refusal(void)
+{
+	return sys_refused();
+}
+
+/* --- the library, tuntapctl --------------------------------------------- */
+
+int standard_protect(int sock, int family, unsigned own)
+{
+	static struct ttd_device dev;
+
+	dev.ifindex = own;
+	return ttd_protect(&dev, sock, family);
+}
+
+int standard_links(void)
+{
+	struct links links = { .all = NULL };
+	int r = links_read(&links);
+
+	told[0] = '\0';
+	for (size_t i = 0; i < links.n; i++)
+		note("link %u%s mtu %u\n", links.all[i].ifindex,
+		     links.all[i].up ? " up" : "", links.all[i].mtu);
+	links_free(&links);
+	return r;
+}
+
+/* Of the device. */
+int standard_routes(void)
+{
+	struct link_routes routes = { .all = NULL };
+	int r = link_routes(device.ifindex, &routes);
+	char dst[PREFIX_TEXT_MAX], via[PREFIX_TEXT_MAX];
+
+	told[0] = '\0';
+	for (size_t i = 0; i < routes.n; i++) {
+		prefix_format(&routes.all[i].dst, dst);
+		note("%s", dst);
+		if (routes.all[i].via.family)
+			note(" via %s", prefix_format(&routes.all[i].via, via));
+		note("\n");
+	}
+	link_routes_free(&routes);
+	return r;
+}
+
+static enum health health;
+
+void found(struct finding *ret, enum health how, const char *format, ...)
+{
+	(void)ret;
+	(void)format;
+	health = how;
+}
+
+/* Is there utun?  0, or 1. */
+int standard_doctor(void)
+{
+	doctor_host_checks[0].look(NULL, NULL);
+	return health != HEALTH_OK;
 }
 
 /* ------------------------------------------------------------------------ */

@@ -85,6 +85,94 @@ static bool dies(void (*what)(void))
 	return WIFEXITED(status) && WEXITSTATUS(status) == ABORTED;
 }
 
+static const char claim[] = "/var/run/claim";
+
+static int open_claim(int more)
+{
+	return xnu_open(claim, XNU_O_RDWR | XNU_O_CREAT | more, 0600);
+}
+
+static int lock(int fd)
+{
+	return xnu_flock(fd, XNU_LOCK_EX | XNU_LOCK_NB);
+}
+
+/* --- processes, files --- */
+
+START_TEST(a_lock_is_of_what_was_opened)
+{
+	const int one = open_claim(0), other = open_claim(0);
+
+	works(lock(one));
+	works(lock(one));
+	fails(lock(other), EAGAIN);
+	works(xnu_close(one));
+	works(lock(other));
+	fails(lock(one), EBADF);
+}
+END_TEST
+
+START_TEST(a_copy_keeps_the_lock)
+{
+	const int one = open_claim(0), other = open_claim(0);
+	const int copy = xnu_dup(one);
+
+	works(lock(one));
+	works(xnu_close(one));
+	fails(lock(other), EAGAIN);
+	works(xnu_close(copy));
+	works(lock(other));
+}
+END_TEST
+
+START_TEST(files_are_opened)
+{
+	fails(xnu_open(claim, XNU_O_RDWR, 0), ENOENT);
+	ck_assert(!xnu_closes_on_exec(open_claim(0)));
+	ck_assert(xnu_closes_on_exec(open_claim(XNU_O_CLOEXEC)));
+	xnu_symlink("/var/run/link");
+	fails(xnu_open("/var/run/link", XNU_O_RDWR | XNU_O_NOFOLLOW, 0), ELOOP);
+	xnu_euid(501);
+	fails(open_claim(0), EACCES);
+}
+END_TEST
+
+START_TEST(root_becomes_another_for_good)
+{
+	works(xnu_setuid(501));
+	ck_assert_str_eq(xnu_who(), "uid 501 501 501 gid 0 0 0 groups 0");
+	fails(xnu_setuid(0), EPERM);
+	fails(xnu_setgid(20), EPERM);
+	fails(xnu_setgroups(0, NULL), EPERM);
+	works(xnu_setuid(501));
+}
+END_TEST
+
+START_TEST(no_group_is_the_first)
+{
+	const uint32_t others[] = { 12, 61 };
+
+	xnu_groups(20, others, 2);
+	works(xnu_setgid(61));
+	ck_assert_str_eq(xnu_who(), "uid 0 0 0 gid 61 61 61 groups 61 12 20");
+	works(xnu_setgroups(0, NULL));
+	ck_assert_str_eq(xnu_who(), "uid 0 0 0 gid 61 0 61 groups 0");
+	works(xnu_setgroups(2, others));
+	ck_assert_str_eq(xnu_who(), "uid 0 0 0 gid 61 12 61 groups 12 61");
+	fails(xnu_setgroups(17, others), EINVAL);
+}
+END_TEST
+
+START_TEST(a_pipe_stays_open_at_exec)
+{
+	int fds[2];
+
+	works(xnu_pipe(fds));
+	ck_assert(!xnu_closes_on_exec(fds[0]));
+	ck_assert(!xnu_closes_on_exec(fds[1]));
+}
+END_TEST
+
 /* --- utun --- */
 
 static int control(void)
@@ -1963,6 +2051,16 @@ static void add_device_tests(TCase *t)
 	tcase_add_test(t, flags_that_stay);
 }
 
+static void add_process_tests(TCase *t)
+{
+	tcase_add_test(t, a_lock_is_of_what_was_opened);
+	tcase_add_test(t, a_copy_keeps_the_lock);
+	tcase_add_test(t, files_are_opened);
+	tcase_add_test(t, root_becomes_another_for_good);
+	tcase_add_test(t, no_group_is_the_first);
+	tcase_add_test(t, a_pipe_stays_open_at_exec);
+}
+
 static void add_address_tests(TCase *t)
 {
 	tcase_add_test(t, an_address_has_a_host_route_only);
@@ -2033,6 +2131,7 @@ int main(void)
 		const char *name;
 		void (*add)(TCase *t);
 	} cases[] = {
+		{ "process", add_process_tests },
 		{ "device", add_device_tests },
 		{ "address", add_address_tests },
 		{ "route", add_route_tests },

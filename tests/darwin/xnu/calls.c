@@ -77,6 +77,7 @@ const char *xnu_error_name(int error)
 	NAMED(ENXIO);
 	NAMED(EBADF);
 	NAMED(ENOMEM);
+	NAMED(EACCES);
 	NAMED(EFAULT);
 	NAMED(EBUSY);
 	NAMED(EEXIST);
@@ -98,6 +99,7 @@ const char *xnu_error_name(int error)
 	NAMED(ENOBUFS);
 	NAMED(EISCONN);
 	NAMED(ENOTCONN);
+	NAMED(ELOOP);
 	NAMED(ENAMETOOLONG);
 	NAMED(EHOSTUNREACH);
 	NAMED(EOPNOTSUPP);

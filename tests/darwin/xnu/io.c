@@ -88,9 +88,9 @@ static size_t scatter(const struct area *area, const uint8_t *bytes,
 /* uipc_socket.c, sosendcheck(): connected, and in one piece. */
 static int may_send(const struct file *file, size_t len)
 {
-	if (file->kind == KIND_INET)
-		die("data through a socket of family %d: not known here",
-		    file->domain);
+	if (file->kind == KIND_INET || file->kind >= KIND_FILE)
+		die("data through a socket of family %d, a file or a pipe: not "
+		    "known here", file->domain);
 	if (file->kind != KIND_CONTROL)
 		return 0;
 	if (!file->connected)
@@ -118,9 +118,9 @@ static int send_packet(struct file *file, struct packet *packet, int flags)
 /* soreceive(): is there something, and may one wait? */
 static int may_receive(const struct file *file, int flags)
 {
-	if (file->kind == KIND_INET)
-		die("data through a socket of family %d: not known here",
-		    file->domain);
+	if (file->kind == KIND_INET || file->kind >= KIND_FILE)
+		die("data through a socket of family %d, a file or a pipe: not "
+		    "known here", file->domain);
 	if (file->in.first || file->peer_gone || file->receives_no_more)
 		return 0;
 	if (file->kind == KIND_CONTROL && !file->connected)

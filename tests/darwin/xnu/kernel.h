@@ -13,13 +13,16 @@
 #define XNU_ADDRESSES	256
 #define XNU_ROUTES	1024
 #define XNU_RIGHTS	16
+#define XNU_NODES	8
 #define XNU_LINE	512
 #define XNU_RECORD	512	/* of what the kernel tells */
 
 #define XNU_LO_INDEX	1
 #define XNU_UNIT_MAX	65536u	/* ctl_maxunit */
 
-enum kind { KIND_CONTROL, KIND_INET, KIND_ROUTE, KIND_LOCAL };
+enum kind {
+	KIND_CONTROL, KIND_INET, KIND_ROUTE, KIND_LOCAL, KIND_FILE, KIND_PIPE
+};
 
 struct file;
 
@@ -37,7 +40,7 @@ struct queue {
 	unsigned count;
 };
 
-/* What an fd refers to, a socket always.  Others' fds may do so too. */
+/* What an fd refers to, a socket mostly.  Others' fds may do so too. */
 struct file {
 	enum kind kind;
 	int domain, type, protocol;
@@ -53,6 +56,8 @@ struct file {
 	uint32_t unit;
 	unsigned index;
 	uint32_t max_pending;
+
+	struct node *node;	/* file */
 
 	struct file *peer;	/* local */
 	bool has_cred, peer_gone;
@@ -106,13 +111,23 @@ struct prefix6 {
 	unsigned addresses;
 };
 
+/* A vnode, by its only name. */
+struct node {
+	bool used, link;
+	char path[64];
+	struct file *lock;	/* who has it */
+};
+
 struct slot {
 	struct file *file;
 	bool cloexec;
 };
 
 struct kernel {
-	uint32_t euid;
+	uint32_t euid, ruid, svuid, rgid, svgid;
+	uint32_t groups[XNU_XUCRED_GROUPS_MAX];	/* the first: effective */
+	unsigned n_groups;
+	struct node nodes[XNU_NODES];
 	uint32_t last_id;
 	unsigned last_index;
 	unsigned detach_takes;
@@ -179,6 +194,9 @@ struct file *file_of(int fd);
 void file_hold(struct file *file);
 void file_drop(struct file *file);
 void fds_reset(void);
+
+/* files.c */
+void file_gone(struct file *file);
 
 /* queue.c */
 struct packet *packet_new(size_t len);

@@ -57,6 +57,8 @@ void file_drop(struct file *file)
 		utun_gone(file);
 	else if (file->kind == KIND_LOCAL)
 		local_gone(file);
+	else if (file->kind == KIND_FILE)
+		file_gone(file);
 	queue_clear(&file->in);
 	free(file);
 }
@@ -373,6 +375,13 @@ int xnu_poll(void *pollfds, unsigned n, int timeout)
 	if (!found && timeout < 0)
 		die("poll() would wait for ever");
 	return (int)end(0, found);
+}
+
+uint32_t xnu_bound_if(int fd)
+{
+	if (!file_of(fd))
+		die("the test asks for fd %d, which is closed", fd);
+	return file_of(fd)->bound_if;
 }
 
 bool xnu_closes_on_exec(int fd)

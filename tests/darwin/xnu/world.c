@@ -88,15 +88,11 @@ void xnu_reset(void)
 	for (unsigned i = 0; i < XNU_INTERFACES; i++)
 		queue_clear(&kern.interfaces[i].taken);
 	memset(&kern, 0, sizeof(kern));
+	kern.n_groups = 1;
 	calls_reset();
 	text_clear(&shown);
 	world_reset();
 	host = kern;
-}
-
-void xnu_euid(uint32_t euid)
-{
-	kern.euid = euid;
 }
 
 unsigned xnu_add_interface(const char *name, uint32_t flags, int mtu)
@@ -279,7 +275,10 @@ const char *xnu_leaks(void)
 	for (int i = 0; i < XNU_FDS; i++) {
 		const struct file *file = kern.fds[i].file;
 
-		if (file)
+		if (file && file->node)
+			text_add(&shown, "fd %d, of %s\n", XNU_FIRST_FD + i,
+				 file->node->path);
+		else if (file)
 			text_add(&shown, "fd %d, a socket of family %d\n",
 				 XNU_FIRST_FD + i, file->domain);
 	}

@@ -33,6 +33,10 @@ int xnu_setsockopt(int fd, int level, int option, const void *value,
 		   uint32_t len);
 int xnu_ioctl(int fd, unsigned long request, void *argument);
 int xnu_fcntl(int fd, int command, long argument);
+/* Names in a folder of root's. */
+int xnu_open(const char *path, int flags, int mode);
+int xnu_flock(int fd, int how);
+int xnu_pipe(int fds[2]);
 int xnu_dup(int fd);
 int xnu_dup2(int fd, int wanted);
 int xnu_close(int fd);
@@ -51,6 +55,11 @@ long xnu_recvmsg(int fd, void *msg, int flags);
 long xnu_sendmsg(int fd, const void *msg, int flags);
 long xnu_recvmsg_x(int fd, void *msgs, unsigned n, int flags);
 long xnu_sendmsg_x(int fd, const void *msgs, unsigned n, int flags);
+
+int xnu_setuid(uint32_t uid);
+int xnu_setgid(uint32_t gid);
+int xnu_setgroups(int n, const uint32_t *groups);
+uint32_t xnu_geteuid(void);
 
 /* { CTL_NET, PF_ROUTE, 0, family, what, argument }; nothing new can be set. */
 int xnu_sysctl(const int *name, unsigned n, void *old, size_t *oldlen,
@@ -83,7 +92,13 @@ unsigned xnu_getifaddrs(struct xnu_ifaddr *addresses, unsigned max);
  * That is the host, which xnu_leaks() compares with.  Root calls.
  */
 void xnu_reset(void);
+/* Who the process is: real, effective and saved uid; gid and groups. */
 void xnu_euid(uint32_t euid);
+void xnu_groups(uint32_t gid, const uint32_t *others, unsigned n);
+/* "uid R E S gid R E S groups G...", the effective gid first. */
+const char *xnu_who(void);
+/* A symbolic link of this name is there. */
+void xnu_symlink(const char *path);
 /*
  * Pointers inside of structures go through this, where the caller's memory is
  * somewhere else than its addresses say (an emulated CPU).  NULL: they are
@@ -143,6 +158,8 @@ const char *xnu_state(void);
  */
 const char *xnu_leaks(void);
 bool xnu_closes_on_exec(int fd);
+/* The interface that a socket is bound to, or 0. */
+uint32_t xnu_bound_if(int fd);
 /* The name of an error, "EPERM". */
 const char *xnu_error_name(int error);
 
