@@ -103,8 +103,9 @@ class Imports:
         self.functions = {}
         for symbol, count in (
                 ("memcpy", 3), ("memcmp", 3), ("memchr", 3), ("malloc", 1),
-                ("calloc", 2), ("realloc", 2), ("free", 1), ("strchr", 2), ("strcmp", 2),
-                ("strlen", 1), ("strncmp", 3), ("strnlen", 2), ("strtoul", 3),
+                ("calloc", 2), ("realloc", 2), ("free", 1), ("strchr", 2),
+                ("strcmp", 2), ("strlen", 1), ("strncmp", 3), ("strnlen", 2),
+                ("strtoul", 3),
                 ("bzero", 2), ("__memcpy_chk", 4), ("__memset_chk", 4),
                 ("getpid", 0)):
             self.functions["_" + symbol] = (getattr(c, symbol), count, 0)
@@ -669,6 +670,18 @@ def decides_by_what_is_now(b):
     b.end()
 
 
+def stays_root(b):
+    """Without a user of its own; and nobody else can be it."""
+    b.begin()
+    check(b.call("no_user") < 0 and "--user 0" in b.why() and
+          "useradd" not in b.why(), b.why())
+    b.succeed("confine")
+    check(who(b).startswith("uid 0 0 0"), who(b))
+    b.xnu.xnu_euid(501)
+    check(b.call("confine") < 0 and "sudo" in b.why(), b.why())
+    b.end()
+
+
 def claims_once(b):
     """A second daemon is refused, and one that comes after it is not."""
     b.begin()
@@ -927,21 +940,21 @@ def restore_fails_and_leaves_it(b):
 
 
 TESTS = [opens, closes_on_exec, closes_what_it_was_started_with,
-         hears_nothing_where_it_only_speaks, does_not_start_without, changes, restores, routes_all_or_none,
-         leaves_routes_of_others, is_taken_down,
+         hears_nothing_where_it_only_speaks, does_not_start_without, changes,
+         restores, routes_all_or_none, leaves_routes_of_others, is_taken_down,
          leaves_routes_of_others_when_taken_down,
          is_tried_again_to_take_it_down, knows_who_has_it,
-         never_touches_anothers, is_busy_for_a_moment,
-         is_refused, receives_no_fds, wants_root, knows_its_peer,
-         tells_what_the_host_has, tells_what_is_down,
-         tells_no_route_of_bound_sockets, says_that_it_cannot_read,
-         tells_or_says_that_it_cannot, is_not_kept_busy_by_anybody,
-         hears_beside_a_stranger, decides_by_what_is_now, claims_once,
-         claims_no_link, becomes_nobody, is_no_child_with_rights,
-         keeps_children, has_sockets_that_close, has_sockets_or_none,
-         receives_what_closes, says_both_of_refused, protects, shows,
-         open_fails_and_leaves_nothing, routes_fail_and_leave_nothing,
-         change_fails_and_leaves_it, restore_fails_and_leaves_it]
+         never_touches_anothers, is_busy_for_a_moment, is_refused,
+         receives_no_fds, wants_root, knows_its_peer, tells_what_the_host_has,
+         tells_what_is_down, tells_no_route_of_bound_sockets,
+         says_that_it_cannot_read, tells_or_says_that_it_cannot,
+         is_not_kept_busy_by_anybody, hears_beside_a_stranger,
+         decides_by_what_is_now, stays_root, claims_once, claims_no_link,
+         becomes_nobody, is_no_child_with_rights, keeps_children,
+         has_sockets_that_close, has_sockets_or_none, receives_what_closes,
+         says_both_of_refused, protects, shows, open_fails_and_leaves_nothing,
+         routes_fail_and_leave_nothing, change_fails_and_leaves_it,
+         restore_fails_and_leaves_it]
 
 
 def main():

@@ -35,8 +35,8 @@ ARCHIVE	= llvm-ar-$(LLVM) rcs $@ $^
 DYLIB	:= libtuntapd.0.dylib
 # What asks the system for things, as tests/darwin/backend.py runs it.
 PLAYED	:= $(addprefix daemon/,utun_darwin.c ifconf_darwin.c route_darwin.c \
-	  move_darwin.c watch_darwin.c os_darwin.c passed_darwin.c refuse.c \
-	  mirror.c mirror_ask.c nets.c clock.c) $(PROTO) \
+	  move_darwin.c watch_darwin.c os_darwin.c passed_darwin.c \
+	  confine_darwin.c refuse.c mirror.c mirror_ask.c nets.c clock.c) $(PROTO) \
 	  libclient/host_darwin.c \
 	  $(addprefix ctl/,links_darwin.c routes_darwin.c doctor_host_darwin.c) \
 	  tests/darwin/standard.c tests/darwin/vectors.c

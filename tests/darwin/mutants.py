@@ -18,7 +18,7 @@ CALLS, MIRROR = "../proto/sys_darwin.c", "mirror.c"
 PASSED = "passed_darwin.c"
 LIST, HOST = "../proto/sysctl_darwin.c", "../libclient/host_darwin.c"
 LINKS, SHOWN = "../ctl/links_darwin.c", "../ctl/routes_darwin.c"
-DOCTOR = "../ctl/doctor_host_darwin.c"
+DOCTOR, CONFINE = "../ctl/doctor_host_darwin.c", "confine_darwin.c"
 SECONDS = 120
 
 MUTANTS = [
@@ -199,6 +199,8 @@ MUTANTS = [
      "	if (0)\n		r = sysctl_dump(AF_INET6"),
     (DOCTOR, "	if (ioctl(fd, CTLIOCGINFO, &info) < 0)", "	if (0)"),
     (DOCTOR, "	close(fd);\n", ""),
+    (CONFINE, "	if (geteuid() != 0)", "	if (0)"),
+    (CONFINE, "start it with --user 0", "make it with useradd"),
 ]
 
 SURVIVES = {

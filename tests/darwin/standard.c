@@ -13,6 +13,7 @@
 
 #include "../../ctl/doctor.h"
 #include "../../ctl/links.h"
+#include "../../daemon/confine.h"
 #include "../../daemon/mirror.h"
 #include "../../daemon/os_darwin.h"
 #include "../../daemon/passed.h"
@@ -48,6 +49,8 @@ int standard_missed(void);
 int standard_deleted(void);
 int standard_has_device(void);
 int standard_has_address(void);
+int standard_no_user(void);
+int standard_confine(void);
 int standard_claim(void);
 int standard_unclaim(void);
 int standard_child(int keep);
@@ -431,6 +434,19 @@ int standard_has_address(void)
 }
 
 /* --- processes, sockets of one's own ------------------------------------ */
+
+int standard_no_user(void)
+{
+	return confine_no_user("tuntapd", &why);
+}
+
+/* As whom the property list says. */
+int standard_confine(void)
+{
+	const struct run_as root = { 0, 0 };
+
+	return confine_user(&root, &why);
+}
 
 int standard_claim(void)
 {
