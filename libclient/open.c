@@ -258,6 +258,17 @@ static int check_answer(const struct opening *o, unsigned n_fds)
 	return 0;
 }
 
+/* Returns r, having said what it means. */
+static int no_rings(const struct opening *o, int r)
+{
+	char words[ERROR_WORDS_MAX];
+
+	return r == 0 ? 0 : error_set(o->error, r, "io_uring", "there is no "
+				      "io_uring for devices here: %s; open it "
+				      "without TTD_IO_URING",
+				      error_words(r, words));
+}
+
 /* The device takes the fds and all that was told of it. */
 static int adopt(struct ttd_device *dev, const struct opening *o,
 		 struct frame_in *in)
@@ -287,6 +298,12 @@ static int adopt(struct ttd_device *dev, const struct opening *o,
 	if (r < 0)
 		return error_set(o->error, r, "answer", "an fd from tuntapd "
 				 "cannot be used: %s", error_words(r, words));
+	for (unsigned i = 0; i < n && r == 0; i++)
+		if (dev->queues[i].reads)
+			r = no_rings(o, ring_try(dev->queues[i].reads,
+						 dev->queues[i].fd));
+	if (r < 0)
+		return r;
 	if (dev->vnet)
 		dev->udp = packet_offload(dev->queues[0].fd);
 	/* The answer of the open was the first; none has its id again. */
@@ -373,19 +390,13 @@ int ttd_open(const struct ttd_options *options, struct ttd_device **ret,
 			  error_words(r, words));
 		goto out;
 	}
-	if (o->options.flags & TTD_IO_URING) {
-		r = device_make_rings(dev);
-		if (r < 0) {
-			error_set(error, r, "io_uring", "io_uring cannot be had "
-				  "here: %s; open the device without "
-				  "TTD_IO_URING", error_words(r, words));
-			device_release(dev);
-			goto out;
-		}
-	}
 	o->path = socket_path(&o->options);
 	o->deadline = deadline_in(o->options.timeout_ms);
-	r = open_with(o, dev);
+	r = 0;
+	if (o->options.flags & TTD_IO_URING)
+		r = no_rings(o, device_make_rings(dev));
+	if (r == 0)
+		r = open_with(o, dev);
 	if (r < 0) {
 		device_release(dev);
 		goto out;

@@ -11,8 +11,13 @@
 
 struct ring;
 
-/* NULL and -errno: -ENOSYS, -EPERM (it is switched off), -EOPNOTSUPP ... */
+/*
+ * NULL and -errno: -ENOSYS, -EPERM (it is switched off), -EOPNOTSUPP ... With a
+ * ring *ret_error is 0.
+ */
 struct ring *ring_new(int *ret_error);
+/* Is it of use for this fd?  0 or -errno, and nothing is read. */
+int ring_try(struct ring *ring, int fd);
 void ring_free(struct ring *ring);
 
 /*

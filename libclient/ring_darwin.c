@@ -15,6 +15,12 @@ void ring_free(struct ring *ring)
 	(void)ring;
 }
 
+int ring_try(struct ring *ring, int fd)
+{
+	(void)ring, (void)fd;
+	return -EOPNOTSUPP;
+}
+
 int ring_read(struct ring *ring, int fd, struct ttd_packet *packets,
 	      unsigned n)
 {

@@ -21,10 +21,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* What we rely on came with these: one mapping (5.4), and NOWAIT of a tun and
-   EXT_ARG (5.11). */
-#define FEATURES	(IORING_FEAT_SINGLE_MMAP | IORING_FEAT_EXT_ARG)
-
 struct ring {
 	int fd;
 	pthread_mutex_t mutex;	/* all below is under it */
@@ -84,9 +80,10 @@ struct ring *ring_new(int *ret_error)
 {
 	struct ring *ring = calloc(1, sizeof(*ring));
 
-	*ret_error = -ENOMEM;
-	if (!ring)
+	if (!ring) {
+		*ret_error = -ENOMEM;
 		return NULL;
+	}
 	pthread_mutex_init(&ring->mutex, NULL);
 	ring->likely = 1;
 	/* It is close-on-exec (io_uring_setup(2)). */
@@ -94,9 +91,11 @@ struct ring *ring_new(int *ret_error)
 				&ring->params);
 	if (ring->fd < 0)
 		*ret_error = -errno;
-	else if ((ring->params.features & FEATURES) != FEATURES)
+	else if (!(ring->params.features & IORING_FEAT_SINGLE_MMAP))
 		*ret_error = -EOPNOTSUPP;
-	else if (map_all(ring))
+	else
+		*ret_error = map_all(ring) ? 0 : -ENOMEM;
+	if (*ret_error == 0)
 		return ring;
 	ring_free(ring);
 	return NULL;
@@ -185,6 +184,21 @@ static int run_alone(struct ring *ring, uint8_t opcode, int fd,
 	pthread_mutex_lock(&ring->mutex);
 	r = run(ring, opcode, fd, packets, n, results);
 	pthread_mutex_unlock(&ring->mutex);
+	return r;
+}
+
+/*
+ * Of no bytes: a tun reads nothing then (tun_do_read in drivers/net/tun.c).
+ * -EOPNOTSUPP of one that knows no RWF_NOWAIT, which is before Linux 6.4.
+ */
+int ring_try(struct ring *ring, int fd)
+{
+	const struct ttd_packet nothing = { .data = ring, .len = 0 };
+	int result;
+	int r = run_alone(ring, IORING_OP_READ, fd, &nothing, 1, &result);
+
+	if (r == 0 && result < 0)
+		r = result;
 	return r;
 }
 

@@ -179,7 +179,7 @@ struct ttd_options {		/* sized; begin with TTD_OPTIONS_INIT */
  *	-ENETUNREACH		a gateway cannot be reached through the device
  *	-ENODEV			the daemon cannot use /dev/net/tun
  *	-EOPNOTSUPP		not on this kernel or system; TTD_IO_URING wants
- *				Linux 5.11
+ *				Linux 6.4
  *	-ETIMEDOUT		the daemon did not answer in time
  *	-EPROTONOSUPPORT -EPROTO  not a daemon of this version
  *	-EPIPE			the daemon hung up without an answer

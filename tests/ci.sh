@@ -2,7 +2,7 @@
 # ci.sh BUILD: what `make ci` does beyond `make check`: compilers with warnings
 # as errors, static analysis, valgrind, fuzzing, manual pages, the library beside
 # the one of before and in projects of others, a tarball, packages, a systemd that
-# has booted, what is built for macOS, and the README's two
+# has booted, Debian's own kernel, what is built for macOS, and the README's two
 # commands on a Debian that has nothing.
 #
 #	CI_STEPS	only the steps of these names
@@ -32,18 +32,57 @@ skipped_status=77
 
 # step NAME COMMAND...: a step; its output is shown if it fails.
 step() {
+	wanted "$1" || return 0
+	start "$@"
+	report "$1" "$pid" "$began"
+}
+
+# beside NAME COMMAND...: a step that has one of the processors, while steps
+# that do not tell how long anything takes have the others.
+beside() {
+	wanted "$1" || return 0
+	start "$@"
+	beside=$1 beside_pid=$pid beside_began=$began
+	[ "$jobs" -eq 1 ] || jobs=$((jobs - 1))
+}
+
+# await: the end of the step that is beside.
+await() {
+	[ -n "$beside" ] || return 0
+	report "$beside" "$beside_pid" "$beside_began"
+	beside='' jobs=$(nproc)
+}
+
+# shellcheck disable=SC2317 # by the trap
+cleanup() {
+	[ -z "$beside" ] || kill "$beside_pid" 2>/dev/null || :
+}
+beside=''
+trap cleanup EXIT
+trap 'exit 1' INT TERM HUP
+
+wanted() {
+	case " ${CI_STEPS:-$1} " in
+	*" $1 "*) ;;
+	*) return 1 ;;
+	esac
+}
+
+# In a shell of its own, where set -e works although we ask how it ended.
+start() {
 	name=$1
 	shift
-	case " ${CI_STEPS:-$name} " in
-	*" $name "*) ;;
-	*) return 0 ;;
-	esac
-	printf '%-14s ' "$name"
-	began=$(date +%s) status=0
-	# In a shell of its own, where set -e works although we ask how it ended.
+	began=$(date +%s)
 	"$@" >"$log/$name.log" 2>&1 </dev/null &
-	wait $! || status=$?
-	took=$(($(date +%s) - began))
+	pid=$!
+}
+
+# report NAME PID BEGAN: waits for its end, and says how it was.
+report() {
+	name=$1 status=0
+	printf '%-14s ' "$name"
+	wait "$2" || status=$?
+	took=$(($(date +%s) - $3))
 	case $status in
 	0)
 		passed=$((passed + 1))
@@ -102,8 +141,8 @@ tidy() {
 	fi
 }
 
-# It is told of uthash's macros, as it reads no system headers.  In policy.c
-# only the address is taken of what it says is not initialised.
+# It is told of uthash's macros, as it reads no system headers.  In policy/ only
+# the address is taken of what it says is not initialised.
 check_cpp() {
 	eval "set -- $(defines)"
 	# shellcheck disable=SC2046 # a list of files
@@ -114,6 +153,7 @@ check_cpp() {
 		--include=/usr/include/bsd/sys/tree.h \
 		--suppress=missingIncludeSystem \
 		--suppress=uninitvar:policy/policy.c \
+		--suppress=ctuuninitvar:policy/conf.c \
 		--error-exitcode=1 "$@" \
 		$(sources)
 }
@@ -258,6 +298,14 @@ manual() {
 		xargs -0 -r mandoc -Tlint -W warning
 }
 
+# The live tests and the hostile clients on Debian 12's own kernel.
+check_kernel() {
+	make --no-print-directory -j"$jobs" B="$build/gcc" CC=gcc \
+		WERROR=-Werror tests
+	export KERNEL_MACHINES=1
+	exec sh tests/kernel.sh "$build/gcc"
+}
+
 # What `make macos` builds, looked at without a Mac.
 check_macos() {
 	sh tests/need.sh macos
@@ -306,23 +354,25 @@ scripts() {
 
 step scripts scripts
 step gcc compile gcc
+beside kernel check_kernel
 step clang compile clang
 step clang-tidy tidy
 step cppcheck check_cpp
 step mutants check_mutants
 step differential check_differential
+step macos check_macos
+step manual manual
+step abi check_abi
+step foreign check_foreign
+step dist sh tests/dist.sh
+await
 step valgrind check_memory
 step threads check_threads
 step wire check_wire
 step hostile check_hostile
 step fuzz fuzz
 step programs check_programs
-step manual manual
-step abi check_abi
-step foreign check_foreign
-step dist sh tests/dist.sh
 step deb check_deb
-step macos check_macos
 step systemd sh tests/systemd.sh "$build"
 step fresh sh tests/fresh.sh
 

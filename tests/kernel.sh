@@ -10,6 +10,8 @@
 # shown, and the second one counts.
 #
 #	KERNEL_SECONDS	for all of a machine's tests (1500)
+#	KERNEL_MACHINES	at a time (2); each wants a processor, as tests have
+#			their time-outs
 #	KERNEL_TESTS	patterns for tests/run.sh, a machine for each
 #			(four parts of the live tests)
 set -eu
@@ -18,6 +20,7 @@ usage='usage: kernel.sh BUILD'
 build=$(cd "${1:?$usage}" && pwd)
 cd "$(dirname "$0")/.."
 seconds=${KERNEL_SECONDS:-1500}
+at_once=${KERNEL_MACHINES:-2}
 programs=${KERNEL_TESTS:-live/test_[a-f]* live/test_[g-l]* live/test_[m-r]*
 	live/test_[s-z]*}
 version=6.1
@@ -207,8 +210,7 @@ set -f
 for pattern in $programs; do
 	n=$((n + 1))
 	run_tests "tests-$n" "'$pattern'"
-	# Two at a time: each has a processor, and tests have their time-outs.
-	[ $((n % 2)) -ne 0 ] || finish
+	[ $((n % at_once)) -ne 0 ] || finish
 done
 set +f
 boot without-guard 'exec sh tests/kernel/without-guard.sh build' \

@@ -171,7 +171,7 @@ static const struct {
 static bool choose(int i, int n, const char *test)
 {
 	flags = i / n ? TTD_IO_URING : 0;
-	return !flags || have_rings(test);
+	return !flags || have_rings(test, true);
 }
 #define RINGS 2
 
@@ -416,7 +416,7 @@ END_TEST
 /* With a ring what the kernel does not take is lost, and the rest goes. */
 START_TEST(a_ring_goes_on_behind_a_bad_one)
 {
-	uint8_t bytes[4][TTD_HEADROOM + HEADERS + 1] = { 0 };
+	uint8_t bytes[4][TTD_HEADROOM + HEADERS + 1];
 	struct ttd_packet p[4], came;
 	unsigned queue;
 	int sock;
@@ -425,6 +425,7 @@ START_TEST(a_ring_goes_on_behind_a_bad_one)
 		return;
 	begin(TTD_TUN, kinds[2 * _i].offload);
 	sock = host_socket();
+	memset(bytes, 0xee, sizeof(bytes));
 	for (uint8_t i = 0; i < 4; i++) {
 		p[i] = (struct ttd_packet){ .data = bytes[i] + TTD_HEADROOM,
 					    .len = HEADERS + 1,
@@ -553,6 +554,26 @@ START_TEST(a_batch_of_one_that_was_deleted)
 	ck_assert_int_eq(r, -ESHUTDOWN);
 	ck_assert_int_eq(ttd_status(dev, &why), TTD_DELETED);
 	end();
+}
+END_TEST
+
+/* Where a tun cannot be read so, whoever wants that is told. */
+START_TEST(no_ring_is_an_error)
+{
+	struct ttd_options o = TTD_OPTIONS_INIT(TTD_TUN);
+	struct ttd_device *opened = NULL;
+	int why = why_no_rings(true);
+	struct ttd_error e = { 0 };
+
+	begin_rig(&rig);
+	o.socket_path = rig.socket;
+	o.flags = TTD_IO_URING;
+	ck_assert_int_eq(ttd_open(&o, &opened, &e), why);
+	ck_assert_str_eq(e.step, why ? "io_uring" : "");
+	ck_assert_msg(!why || strstr(e.text, "TTD_IO_URING"), "%s", e.text);
+	ttd_free(opened);
+	ck_assert_int_ne(sh_status("ip link show tt0 2>/dev/null"), 0);
+	rig_end(&rig);
 }
 END_TEST
 
@@ -750,6 +771,7 @@ int main(void)
 	tcase_add_loop_test(t, close_wakes_who_waits_for_a_batch, 0,
 			    RINGS * 1);
 	tcase_add_loop_test(t, a_batch_of_one_that_was_deleted, 0, RINGS * 4);
+	tcase_add_test(t, no_ring_is_an_error);
 	tcase_add_test(t, a_header_is_what_it_was);
 	tcase_add_loop_test(t, pass_goes_with_pass_alone, 0, RINGS * 2);
 	tcase_add_loop_test(t, tcp_is_carried_in_super_packets, 0, RINGS * 4);
