@@ -453,6 +453,44 @@ START_TEST(what_is_left_of_a_super_packet_is_not_lost)
 }
 END_TEST
 
+/* Of a super-packet that the program has read the first of. */
+START_TEST(what_is_left_goes_over_the_wire)
+{
+	static uint8_t sent[SEGMENTS * SEGMENT];
+	const int size = SEGMENT;
+	uint8_t buf[2048];
+	int there, here;
+	ssize_t n;
+
+	if (_i && !have_rings("what_is_left_goes_over_the_wire", true))
+		return;
+	begin(_i ? N_KINDS - 1 : 0, policy);
+	there = make_socket(1, SOCK_DGRAM, true);
+	here = make_socket(0, SOCK_DGRAM, false);
+	for (int i = 0; i < SEGMENTS; i++)
+		sent[(i + 1) * SEGMENT - 1] = (uint8_t)(i + 1);
+	setsockopt(here, IPPROTO_UDP, UDP_SEGMENT, &size, sizeof(size));
+	ck_assert_int_eq(send(here, sent, sizeof(sent), 0), (int)sizeof(sent));
+	do
+		n = ttd_recv(devs[0], buf, sizeof(buf), 1000);
+	while (n > 0 && n != SEGMENT + 28);
+	ck_assert_int_eq(n, SEGMENT + 28);
+	ck_assert_int_eq(ttd_connect(ttd_netdev(devs[0]), ttd_netdev(devs[1])),
+			 0);
+	for (int i = 1; i < SEGMENTS; i++) {
+		ck_assert_int_eq(recv(there, buf, sizeof(buf), 0), SEGMENT);
+		ck_assert_int_eq(buf[SEGMENT - 1], i + 1);
+	}
+	ck_assert_int_eq(ttd_netdev_set_handler(ttd_netdev(devs[0]), NULL,
+						NULL), 0);
+	ck_assert_int_eq(ttd_netdev_set_handler(ttd_netdev(devs[1]), NULL,
+						NULL), 0);
+	close(here);
+	close(there);
+	end();
+}
+END_TEST
+
 /* --- one who pulls and a handler, at the same time ---------------------- */
 
 #define MEETINGS	200	/* super-packets, and handlers that come and go */
@@ -565,6 +603,7 @@ int main(void)
 	tcase_add_loop_test(t, tcp_is_split_and_joined, 0, N_KINDS * N_WAYS);
 	tcase_add_loop_test(t, udp_is_split_and_joined, 0, N_KINDS * N_WAYS);
 	tcase_add_test(t, what_is_left_of_a_super_packet_is_not_lost);
+	tcase_add_loop_test(t, what_is_left_goes_over_the_wire, 0, 2);
 	tcase_add_test(t, a_handler_and_who_pulls_are_kept_apart);
 	tcase_add_test(t, without_the_policys_word_packets_are_bare);
 	suite_add_tcase(s, t);
