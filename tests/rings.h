@@ -28,14 +28,14 @@ static inline int why_no_rings(bool tun)
 	return error;
 }
 
-/* False, and said. */
+/* False, and said by a name of its own: without rings the test has run. */
 static inline bool have_rings(const char *test, bool tun)
 {
 	int error = why_no_rings(tun);
 
 	if (error == 0)
 		return true;
-	printf("SKIP %s: no io_uring for it here (Linux 6.4): %s\n", test,
+	printf("SKIP %s_with_rings: no io_uring for it here (Linux 6.4): %s\n", test,
 	       strerror(-error));
 	fflush(stdout);
 	return false;
