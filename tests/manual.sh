@@ -13,7 +13,8 @@
 #
 # Other examples are .Dl lines, anywhere, and .Bd blocks under EXAMPLES:
 #
-#	$ COMMAND	or nothing before it: run as an ordinary user
+#	$ COMMAND	or nothing before it: run as an ordinary user, whom the
+#			policy that is installed lets have devices
 #	# COMMAND	as root
 #	hexadecimal	a frame: a daemon must know it, or tuntapctl
 #	[section]	of tuntapd.conf(5): tests/docs.sh reads it
@@ -25,15 +26,20 @@ set -eu
 
 usage='usage: manual.sh BUILD'
 nobody=65534
+tuntap=4343			# in its group commands are run
 seconds=30			# for one program, one command
 timeout_status=124		# of timeout(1)
 warnings='-Wall -Wextra -Wpedantic -Werror'
 
-# What commands find: alice, a policy that is not in force yet, the library.
+# What commands find: alice, the group of the policy that is installed, another
+# policy that is not in force yet, the library.
 furnish() {
 	cp /etc/passwd "$1/passwd"
 	echo 'alice:x:4242:4242::/:/bin/sh' >>"$1/passwd"
 	mount --bind "$1/passwd" /etc/passwd
+	grep -v '^tuntap:' /etc/group >"$1/group"
+	echo "tuntap:x:$tuntap:" >>"$1/group"
+	mount --bind "$1/group" /etc/group
 	mkdir "$1/programs/new.d"
 	cat >"$1/programs/new.d/50-new.conf" <<-'END'
 	[rule new]
@@ -81,7 +87,6 @@ END
 }
 
 run_examples() {
-	furnish "$1"
 	cd "$1/programs"
 	setpriv --reuid "$nobody" --regid "$nobody" --clear-groups \
 		tuntapctl run --tun --name tt0 -- sleep 600 &
@@ -92,7 +97,7 @@ run_examples() {
 		case $who in
 		frame)	frame "$file" ;;
 		user)	setpriv --reuid "$nobody" --regid "$nobody" \
-				--clear-groups timeout "$limit" $shell "$file" ;;
+				--groups "$tuntap" timeout "$limit" $shell "$file" ;;
 		root)	timeout "$limit" $shell "$file" ;;
 		esac >"$1/out" 2>&1 </dev/null || status=$?
 		if [ "$status" -eq "$wanted" ] &&
@@ -116,6 +121,7 @@ run_all() {
 	mount -t tmpfs -o mode=0755 tmpfs /run
 	ip link set lo up
 	TUNTAPD_SOCKET=/run/tuntapd/tuntapd.sock
+	furnish "$2"
 	PATH=$2/as-installed:$1:$PATH
 	export PKG_CONFIG_PATH="$2/as-installed" LD_LIBRARY_PATH="$2/as-installed"
 	tuntapd --socket "$TUNTAPD_SOCKET" --user 65533 \
@@ -161,13 +167,15 @@ chmod 0755 "$work"
 mkdir "$work/programs" "$work/policy.d" "$work/examples"
 passed=0 failed=0 skipped=0
 
-cat >"$work/policy.d/50-manual.conf" <<'END'
+# The one that is installed comes first, and is about who runs commands alone.
+cp policy/50-tuntap.conf "$work/policy.d/50-tuntap.conf"
+cat >"$work/policy.d/60-manual.conf" <<'END'
 [rule manual]
 action  = allow
 user    = any
 kind    = tun, tap
 name    = tt%u-*, tt0
-address = 10.50.0.0/16, fd50::/48, 10.9.0.0/16
+address = 10.50.0.0/16, fd50::/48
 route   = 10.60.0.0/16, fd60::/48
 offload = yes
 END
