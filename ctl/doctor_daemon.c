@@ -221,6 +221,7 @@ static void look_files(const struct patient *p, struct finding *ret)
 	struct warned warned = { .n = 0 };
 	struct policy *policy;
 	unsigned there = 0;
+	size_t n;
 	int r = policy_load(policy_folders, POLICY_FOLDERS, &there,
 			    user_resolve, NULL, &policy, &fault);
 
@@ -236,12 +237,13 @@ static void look_files(const struct patient *p, struct finding *ret)
 		return;
 	}
 	policy_warn(policy, note_warning, &warned);
+	n = policy_n_rules(policy);
 	if (warned.n)
 		found(ret, HEALTH_WARNING, "%s (tuntapctl policy test tells "
 		      "all, %u of them)", warned.first, warned.n);
 	else
-		found(ret, HEALTH_OK, "the files of the policy have %zu rules, "
-		      "and no faults", policy_n_rules(policy));
+		found(ret, HEALTH_OK, "the files of the policy have %zu "
+		      "rule%s, and no faults", n, n == 1 ? "" : "s");
 	policy_free(policy);
 }
 

@@ -216,6 +216,7 @@ static int test_main(const struct command *c, int argc, char **argv,
 	struct policy *policy;
 	char why[ARGS_WHY_MAX];
 	unsigned there = POLICY_ALL_THERE, warnings = 0;
+	size_t n;
 	int status = 0;
 
 	args.device.common = *given;
@@ -232,15 +233,16 @@ static int test_main(const struct command *c, int argc, char **argv,
 			NULL, &policy, &fault))
 		return usage_error(fault.text);
 	policy_warn(policy, warn, &warnings);
+	n = policy_n_rules(policy);
 	if (args.device.layer)
 		status = judge(policy, &args);
 	else if (args.device.common.json)
 		status = error_status(print_json(json_pack("{s:I, s:I}",
-				"rules", (json_int_t)policy_n_rules(policy),
+				"rules", (json_int_t)n,
 				"warnings", (json_int_t)warnings), stdout));
 	else
-		printf("policy: %zu rules, no faults\n",
-		       policy_n_rules(policy));
+		printf("policy: %zu rule%s, no faults\n", n,
+		       n == 1 ? "" : "s");
 	policy_free(policy);
 	return printed_status(status);
 }

@@ -44,7 +44,8 @@ void verdict_print(const struct wire_verdict *v)
 		verdict_print_tried(v->tried[i].rule, v->tried[i].name,
 				    v->tried[i].match);
 	if (v->more)
-		printf("and %u more rules\n", (unsigned)v->more);
+		printf("and %u more rule%s\n", (unsigned)v->more,
+		       v->more == 1 ? "" : "s");
 	plain_text(copy.name);
 	plain_text(copy.step);
 	plain_text(copy.text);

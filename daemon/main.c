@@ -78,14 +78,16 @@ static int check_policy(void)
 	struct policy_fault fault;
 	struct policy *policy;
 	unsigned warnings = 0;
+	size_t n;
 
 	if (reload_first(&policy, &fault)) {
 		fprintf(stderr, "tuntapd: %s\n", fault.text);
 		return EXIT_FAILURE;
 	}
 	policy_warn(policy, print_warning, &warnings);
-	printf("policy: %zu rules, no faults, %u warnings\n",
-	       policy_n_rules(policy), warnings);
+	n = policy_n_rules(policy);
+	printf("policy: %zu rule%s, no faults, %u warning%s\n", n,
+	       n == 1 ? "" : "s", warnings, warnings == 1 ? "" : "s");
 	policy_free(policy);
 	return EXIT_SUCCESS;
 }

@@ -233,7 +233,7 @@ daemons() {
 policy() {
 	look as_user tuntapctl doctor
 	sees a-rule-is-about-you policy ok '1 rule is about you'
-	sees files-are-right policy-files ok 'have 1 rules'
+	sees files-are-right policy-files ok 'have 1 rule,'
 	look doctored --clear-groups tuntapctl doctor
 	sees no-rule-is-about-you policy warning 'no rule is about you'
 	sed 's/^name .*/name = */' "$rules" >"$work/hardly"

@@ -110,7 +110,7 @@ policy_is_good() {
 		>"$work/policy/50.conf"
 	"$build/tuntapd" --check --policy "$work/policy" >"$work/said"
 	cat "$work/said"
-	grep -q '1 rules, no faults' "$work/said"
+	grep -q '1 rule, no faults' "$work/said"
 }
 # Without these two lines macOS refuses every device.
 policy_fits_macos() {

@@ -69,7 +69,7 @@ START_TEST(options_and_their_errors)
 	expect("argument", 2, "takes no arguments");
 	expect("--socket", 2, "requires an argument");
 	snprintf(command, sizeof(command), "--check --policy %s", rig.policy);
-	expect(command, 0, "1 rules, no faults");
+	expect(command, 0, "1 rule, no faults");
 	write_policy("20-bad.conf", "[rule b]\naction = allow\nuser = nobody!\n");
 	expect(command, 1, "20-bad.conf:3");
 	/* A wrong policy keeps it from starting, too. */
