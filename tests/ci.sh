@@ -41,9 +41,9 @@ step() {
 # that do not tell how long anything takes have the others.
 beside() {
 	wanted "$1" || return 0
+	[ "$jobs" -eq 1 ] || jobs=$((jobs - 1))
 	start "$@"
 	beside=$1 beside_pid=$pid beside_began=$began
-	[ "$jobs" -eq 1 ] || jobs=$((jobs - 1))
 }
 
 # await: the end of the step that is beside.
@@ -364,8 +364,8 @@ step macos check_macos
 step manual manual
 step abi check_abi
 step foreign check_foreign
-step dist sh tests/dist.sh
 await
+step dist sh tests/dist.sh
 step valgrind check_memory
 step threads check_threads
 step wire check_wire

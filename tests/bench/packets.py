@@ -2,6 +2,7 @@
 import json
 import socket
 import subprocess
+import threading
 import time
 
 from rig import Contestant, Daemon, Failed, Namespace, Skipped
@@ -222,6 +223,9 @@ class Server:
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         for line in self.process.stdout:
             if "listening" in line:
+                # What nobody reads would make it wait one day.
+                threading.Thread(target=self.process.stdout.read,
+                                 daemon=True).start()
                 return
         raise Failed("iperf3 --server does not listen")
 
