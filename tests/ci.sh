@@ -53,11 +53,24 @@ await() {
 	beside='' jobs=$(nproc)
 }
 
+# What is under way when we end: a step in the background is deaf to ^C.
 # shellcheck disable=SC2317 # by the trap
 cleanup() {
-	[ -z "$beside" ] || kill "$beside_pid" 2>/dev/null || :
+	for each in $pid ${beside:+"$beside_pid"}; do
+		end_with_children "$each"
+		wait "$each" || :
+	done
 }
-beside=''
+
+# shellcheck disable=SC2317
+end_with_children() {
+	children=$(pgrep -P "$1") || :
+	kill "$1" 2>/dev/null || :
+	for child in $children; do
+		end_with_children "$child"
+	done
+}
+beside='' pid=''
 trap cleanup EXIT
 trap 'exit 1' INT TERM HUP
 
@@ -82,6 +95,7 @@ report() {
 	name=$1 status=0
 	printf '%-14s ' "$name"
 	wait "$2" || status=$?
+	[ "$pid" != "$2" ] || pid=''
 	took=$(($(date +%s) - $3))
 	case $status in
 	0)
