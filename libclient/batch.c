@@ -53,12 +53,14 @@ static int read_some(struct queue *q, struct ttd_packet *packets, unsigned n)
 	unsigned i;
 
 	for (i = 0; i < n && at + ROOM_ONE <= room; i++) {
+		struct ttd_packet p;
 		ssize_t r = i > 0 && would_be_cut(q, n - i) ? -EAGAIN :
 			    queue_read_inside(q, q->batch + at + TTD_HEADROOM,
-					      &packets[i]);
+					      &p);
 
 		if (r < 0)
 			return i > 0 ? (int)i : (int)r;
+		packets[i] = p;
 		packets[i].flags |= TTD_PKT_HEADROOM;
 		at += ALIGNED(TTD_HEADROOM + packets[i].len);
 	}
@@ -167,10 +169,10 @@ static int read_whole(struct queue *q, struct ttd_packet *packets)
 static void write_whole(struct queue *q, const struct ttd_packet *packets,
 			unsigned n)
 {
-	int r;
+	int error;
 
-	for (unsigned i = 0; i < n; i += r > 0 ? (unsigned)r : 1)
-		r = queue_write_some_inside(q, packets + i, n - i);
+	for (unsigned i = 0; i < n;)
+		i += queue_write_some_inside(q, packets + i, n - i, &error);
 }
 
 int queue_carry(struct queue *from, struct queue *to)
@@ -216,26 +218,41 @@ static unsigned check_all(const struct ttd_device *dev,
 	return i;
 }
 
+/* How many, or -errno of the first: n packets that can be said. */
+static int send_inside(struct queue *q, const struct ttd_packet *packets,
+		       unsigned n)
+{
+	/* A ring knows of an error when it is past it, so none ends it. */
+	const bool goes_on = q->writes &&
+			     q->dev->offload != TTD_OFFLOAD_SPLIT;
+	int error = 0, first = 0;
+	unsigned i, k;
+	bool any = false;
+
+	for (i = 0; i < n; i += k) {
+		k = queue_send_some_inside(q, packets + i, n - i, &error);
+		any = any || error == 0;
+		first = first ? first : error;
+		if (error == -ESHUTDOWN || (error && !goes_on))
+			break;
+	}
+	return any ? (int)i : first;
+}
+
 int ttd_send_batch(struct ttd_device *dev, unsigned queue,
 		   struct ttd_packet *packets, unsigned n)
 {
 	struct queue *q;
-	unsigned i, good;
-	int r = 0;
+	int r;
 
 	if (!dev || queue >= dev->n_queues || (!packets && n))
 		return -EINVAL;
 	q = &dev->queues[queue];
 	if (!gate_enter(&q->io))
 		return -ESHUTDOWN;
-	good = check_all(dev, packets, n);
-	for (i = 0; i < good; i += (unsigned)r) {
-		r = queue_send_some_inside(q, packets + i, good - i);
-		if (r < 0)
-			break;
-	}
-	if (r >= 0 && i < n)
-		r = check(dev, &packets[i]);
+	r = send_inside(q, packets, check_all(dev, packets, n));
+	if (r == 0 && n > 0)
+		r = check(dev, &packets[0]);
 	gate_leave(&q->io, &dev->meet);
-	return i > 0 ? (int)i : r;
+	return r;
 }

@@ -60,7 +60,7 @@ struct queue {
 	pthread_t thread;
 };
 
-/* Where what is read goes: to a handler, or to a device as it came; or neither. */
+/* Where what is read goes: to a handler, or to a device as it came. */
 struct sink {
 	ttd_handler *handler;
 	void *arg;
@@ -169,13 +169,18 @@ int queue_read_some_inside(struct queue *q, struct ttd_packet *packets,
 			   unsigned n);
 /* writes what is to be written, header included; */
 int queue_write_inside(struct queue *q, const void *buf, size_t len);
-int queue_write_some_inside(struct queue *q, const struct ttd_packet *packets,
-			    unsigned n);
+unsigned queue_write_some_inside(struct queue *q,
+				 const struct ttd_packet *packets, unsigned n,
+				 int *ret_error);
 /* a packet, with the header that the device wants; */
 int queue_send_inside(struct queue *q, const struct ttd_packet *p);
-/* and several of the n, joined where the device takes that.  How many. */
-int queue_send_some_inside(struct queue *q, const struct ttd_packet *packets,
-			   unsigned n);
+/*
+ * and several of the n, joined where the device takes that.  Both: how many were
+ * tried, at least one, and why none of these went, or 0.
+ */
+unsigned queue_send_some_inside(struct queue *q,
+				const struct ttd_packet *packets, unsigned n,
+				int *ret_error);
 
 /* batch.c */
 

@@ -16,7 +16,7 @@
 #include "device.h"
 #include "packet.h"
 
-#define BURST		64	/* packets until the mutex is looked at again */
+#define BURST		64	/* reads until the mutex is looked at again */
 
 /*
  * A queue has one loop at a time, so the thread of that loop is all there is to

@@ -258,15 +258,34 @@ static int check_answer(const struct opening *o, unsigned n_fds)
 	return 0;
 }
 
+static const char *why_no_rings(int error)
+{
+	switch (-error) {
+	case EMFILE:
+	case ENFILE:
+		return "each queue has two rings, which are a file each; raise "
+		       "`ulimit -n`";
+	case ENOSYS:
+	case EPERM:
+		return "this kernel has no io_uring, or it is switched off, by "
+		       "the sysctl kernel.io_uring_disabled or a filter of "
+		       "system calls; open the device without TTD_IO_URING";
+	case EOPNOTSUPP:
+		return "Linux 6.4 is the first one that has it for devices; "
+		       "open this one without TTD_IO_URING";
+	default:
+		return "open the device without TTD_IO_URING";
+	}
+}
+
 /* Returns r, having said what it means. */
 static int no_rings(const struct opening *o, int r)
 {
 	char words[ERROR_WORDS_MAX];
 
-	return r == 0 ? 0 : error_set(o->error, r, "io_uring", "there is no "
-				      "io_uring for devices here: %s; open it "
-				      "without TTD_IO_URING",
-				      error_words(r, words));
+	return r == 0 ? 0 : error_set(o->error, r, "io_uring", "cannot have "
+				      "io_uring: %s: %s", error_words(r, words),
+				      why_no_rings(r));
 }
 
 /* The device takes the fds and all that was told of it. */

@@ -143,12 +143,14 @@ int queue_read_some_inside(struct queue *q, struct ttd_packet *packets,
 			   unsigned n)
 {
 	const uint32_t header = q->dev->vnet ? PACKET_HEADER : 0;
-	int r = q->reads ? ring_read(q->reads, q->fd, packets, n) :
-		packet_read_some(q->fd, packets, n);
+	int r;
 
+	if (!q->reads || !ring_read(q->reads, q->fd, packets, n, &r))
+		r = packet_read_some(q->fd, packets, n);
 	/* A tun never gives a packet of no bytes. */
-	if (r > 0 && packets[0].len <= header)
-		r = -EIO;
+	for (int i = 0; i < r; i++)
+		if (packets[i].len <= header)
+			r = i > 0 ? i : -EIO;
 	return r < 0 && r != -EAGAIN ? judge(q, r, false) : r;
 }
 
@@ -309,13 +311,25 @@ int queue_write_inside(struct queue *q, const void *buf, size_t len)
 	return judge_write(q, packet_write(q->fd, buf, len));
 }
 
-int queue_write_some_inside(struct queue *q, const struct ttd_packet *packets,
-			    unsigned n)
+unsigned queue_write_some_inside(struct queue *q,
+				 const struct ttd_packet *packets, unsigned n,
+				 int *ret_error)
 {
+	unsigned done = 0;
+	int r;
+
+	if (n > TTD_BATCH_MAX)
+		n = TTD_BATCH_MAX;
 	/* Of one alone it would be no gain. */
-	return judge_write(q, q->writes && n > 1 ?
-			   ring_write(q->writes, q->fd, packets, n) :
-			   packet_write_some(q->fd, packets, n));
+	if (q->writes && n > 1)
+		done = ring_write(q->writes, q->fd, packets, n, ret_error);
+	if (done == 0) {
+		r = packet_write_some(q->fd, packets, n);
+		*ret_error = r < 0 ? r : 0;
+		done = r < 1 ? 1 : (unsigned)r;
+	}
+	*ret_error = judge_write(q, *ret_error);
+	return done;
 }
 
 /*
@@ -377,48 +391,51 @@ static int send_joined(struct queue *q, const struct join *j,
 						  PACKET_HEADER));
 }
 
-/* Those whose headers have room before them. */
-static int send_together(struct queue *q, const struct ttd_packet *packets,
-			 unsigned n)
+/* Those whose headers have room before them, at least the first. */
+static unsigned send_together(struct queue *q, const struct ttd_packet *packets,
+			      unsigned n, int *ret_error)
 {
 	struct ttd_packet whole[TTD_BATCH_MAX];
-	unsigned k = 0;
-	int r;
+	unsigned k;
 
-	while (k < n && k < TTD_BATCH_MAX &&
-	       packets[k].flags & TTD_PKT_HEADROOM) {
+	for (k = 0; k < n && k < TTD_BATCH_MAX; k++) {
 		uint8_t *at = (uint8_t *)packets[k].data - PACKET_HEADER;
 
+		if (!(packets[k].flags & TTD_PKT_HEADROOM))
+			break;
 		packet_header_write(at, &packets[k]);
 		whole[k].data = at;
 		whole[k].len = packets[k].len + PACKET_HEADER;
-		k++;
 	}
-	if (k > 0)
-		return queue_write_some_inside(q, whole, k);
-	r = queue_send_inside(q, packets);
-	return r < 0 ? r : 1;
+	return queue_write_some_inside(q, whole, k, ret_error);
 }
 
-int queue_send_some_inside(struct queue *q, const struct ttd_packet *packets,
-			   unsigned n)
+/* As many as can be one, or one. */
+static unsigned send_super(struct queue *q, const struct ttd_packet *packets,
+			   unsigned n, int *ret_error)
 {
 	const struct ttd_device *dev = q->dev;
 	struct join j;
-	unsigned k = 1;
-	int r;
+	unsigned k = join_run(packets, n < TTD_BATCH_MAX ? n : TTD_BATCH_MAX,
+			      dev->layer == TTD_TAP, dev->udp, &j);
 
-	if (!dev->vnet)
-		return queue_write_some_inside(q, packets, n < TTD_BATCH_MAX ?
-					       n : TTD_BATCH_MAX);
-	if (dev->header && q->writes)
-		return send_together(q, packets, n);
-	if (!dev->header)
-		k = join_run(packets, n < TTD_BATCH_MAX ? n : TTD_BATCH_MAX,
-			     dev->layer == TTD_TAP, dev->udp, &j);
-	r = k > 1 ? send_joined(q, &j, packets, k) :
-	    queue_send_inside(q, packets);
-	return r < 0 ? r : (int)k;
+	*ret_error = k > 1 ? send_joined(q, &j, packets, k) :
+		     queue_send_inside(q, packets);
+	return k;
+}
+
+unsigned queue_send_some_inside(struct queue *q,
+				const struct ttd_packet *packets, unsigned n,
+				int *ret_error)
+{
+	if (q->dev->offload == TTD_OFFLOAD_SPLIT)
+		return send_super(q, packets, n, ret_error);
+	if (!q->dev->vnet)
+		return queue_write_some_inside(q, packets, n, ret_error);
+	if (q->writes && packets[0].flags & TTD_PKT_HEADROOM)
+		return send_together(q, packets, n, ret_error);
+	*ret_error = queue_send_inside(q, packets);
+	return 1;
 }
 
 int ttd_send(struct ttd_device *dev, const void *buf, size_t len)

@@ -2,10 +2,12 @@
  * Many packets in one system call, where the system has none for devices but
  * one for any calls: io_uring(7) of Linux.  A ring does nothing of its own
  * accord: who calls has his packets, or knows that there are none, on return.
- * It has no fd but its own, and keeps no device.
+ * It has no fd but its own, and keeps no device.  n is at most TTD_BATCH_MAX.
  */
 #ifndef TUNTAPD_RING_H
 #define TUNTAPD_RING_H
+
+#include <stdbool.h>
 
 #include "tuntapd.h"
 
@@ -16,21 +18,23 @@ struct ring;
  * ring *ret_error is 0.
  */
 struct ring *ring_new(int *ret_error);
-/* Is it of use for this fd?  0 or -errno, and nothing is read. */
+/* 0, or -EOPNOTSUPP: not for this fd.  Nothing is read. */
 int ring_try(struct ring *ring, int fd);
 void ring_free(struct ring *ring);
 
 /*
- * As packet_read_some(), and with -EIO of an fd that is at its end: what comes
- * while others are being read comes behind them, in order.
+ * False: the ring is of no use just now, so do without; nothing was read.  Else
+ * *ret is as of packet_read_some(), and -EIO of an fd that is at its end.  For
+ * one at a time; what comes meanwhile comes behind, in order.
  */
-int ring_read(struct ring *ring, int fd, struct ttd_packet *packets,
-	      unsigned n);
+bool ring_read(struct ring *ring, int fd, struct ttd_packet *packets,
+	       unsigned n, int *ret);
 /*
- * Writes all n.  Unlike packet_write_some() it goes on behind one that cannot
- * be written: n, or -errno of the first if none can.
+ * How many of them, from the first on, were tried; 0: do without.  The kernel
+ * goes on behind one that it refuses.  *ret_error: -errno of the first if it
+ * took none of those, else 0.
  */
-int ring_write(struct ring *ring, int fd, const struct ttd_packet *packets,
-	       unsigned n);
+unsigned ring_write(struct ring *ring, int fd, const struct ttd_packet *packets,
+		    unsigned n, int *ret_error);
 
 #endif

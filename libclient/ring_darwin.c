@@ -21,16 +21,16 @@ int ring_try(struct ring *ring, int fd)
 	return -EOPNOTSUPP;
 }
 
-int ring_read(struct ring *ring, int fd, struct ttd_packet *packets,
-	      unsigned n)
+bool ring_read(struct ring *ring, int fd, struct ttd_packet *packets,
+	       unsigned n, int *ret)
 {
-	(void)ring, (void)fd, (void)packets, (void)n;
-	return -EOPNOTSUPP;
+	(void)ring, (void)fd, (void)packets, (void)n, (void)ret;
+	return false;
 }
 
-int ring_write(struct ring *ring, int fd, const struct ttd_packet *packets,
-	       unsigned n)
+unsigned ring_write(struct ring *ring, int fd, const struct ttd_packet *packets,
+		    unsigned n, int *ret_error)
 {
-	(void)ring, (void)fd, (void)packets, (void)n;
-	return -EOPNOTSUPP;
+	(void)ring, (void)fd, (void)packets, (void)n, (void)ret_error;
+	return 0;
 }

@@ -24,7 +24,6 @@
 struct ring {
 	int fd;
 	pthread_mutex_t mutex;	/* all below is under it */
-	int broken;		/* -errno that nobody expects; from then on */
 	struct io_uring_params params;
 	uint8_t *rings;		/* both of them, as the kernel shares them */
 	size_t rings_size;
@@ -134,6 +133,12 @@ static void put(struct ring *ring, uint8_t opcode, int fd,
 	atomic_store_explicit(ring->sq_tail, tail + n, memory_order_release);
 }
 
+/* The last n, which the kernel has not seen. */
+static void take_back(struct ring *ring, unsigned n)
+{
+	atomic_fetch_sub_explicit(ring->sq_tail, n, memory_order_release);
+}
+
 /* How many are done. */
 static unsigned take(struct ring *ring, int *results)
 {
@@ -153,65 +158,80 @@ static unsigned take(struct ring *ring, int *results)
 	return n;
 }
 
-/* 0, with a length or -errno of each of them. */
-static int run(struct ring *ring, uint8_t opcode, int fd,
-	       const struct ttd_packet *packets, unsigned n, int *results)
+/* How many the kernel took of those that were put; 0 or less: none. */
+static long enter(const struct ring *ring, unsigned n, unsigned wait)
 {
-	unsigned unsaid = n, done = 0;
+	long r;
 
-	if (ring->broken)
-		return ring->broken;
-	put(ring, opcode, fd, packets, n);
-	while (done < n) {
-		long r = syscall(SYS_io_uring_enter, ring->fd, unsaid,
-				 n - done, IORING_ENTER_GETEVENTS, NULL, 0);
-
-		if (r > 0)
-			unsaid -= (unsigned)r;
-		/* EAGAIN: the kernel had no memory for it at this moment */
-		else if (r < 0 && errno != EINTR && errno != EAGAIN)
-			return ring->broken = -errno;
-		done += take(ring, results);
-	}
-	return 0;
-}
-
-static int run_alone(struct ring *ring, uint8_t opcode, int fd,
-		     const struct ttd_packet *packets, unsigned n, int *results)
-{
-	int r;
-
-	pthread_mutex_lock(&ring->mutex);
-	r = run(ring, opcode, fd, packets, n, results);
-	pthread_mutex_unlock(&ring->mutex);
+	do
+		r = syscall(SYS_io_uring_enter, ring->fd, n, wait,
+			    IORING_ENTER_GETEVENTS, NULL, 0);
+	while (r < 0 && errno == EINTR);
 	return r;
 }
 
 /*
+ * How many were carried out, with a length or -errno of each.  Those that the
+ * kernel does not take, for want of memory or because it is forbidden by now,
+ * are never asked for again.
+ */
+static unsigned run(struct ring *ring, uint8_t opcode, int fd,
+		    const struct ttd_packet *packets, unsigned n, int *results)
+{
+	unsigned taken = 0, done = 0;
+
+	put(ring, opcode, fd, packets, n);
+	while (taken < n) {
+		long r = enter(ring, n - taken, n - done);
+
+		if (r <= 0)
+			break;
+		taken += (unsigned)r;
+		done += take(ring, results);
+	}
+	take_back(ring, n - taken);
+	/* They were done before enter() was; or never will be. */
+	while (done < taken && enter(ring, 0, taken - done) >= 0)
+		done += take(ring, results);
+	return done;
+}
+
+static unsigned run_alone(struct ring *ring, uint8_t opcode, int fd,
+			  const struct ttd_packet *packets, unsigned n,
+			  int *results)
+{
+	unsigned done;
+
+	pthread_mutex_lock(&ring->mutex);
+	done = run(ring, opcode, fd, packets, n, results);
+	pthread_mutex_unlock(&ring->mutex);
+	return done;
+}
+
+/*
  * Of no bytes: a tun reads nothing then (tun_do_read in drivers/net/tun.c).
- * -EOPNOTSUPP of one that knows no RWF_NOWAIT, which is before Linux 6.4.
+ * EOPNOTSUPP of one that knows no RWF_NOWAIT, which is before Linux 6.4; EINVAL
+ * of a kernel that has no such request, which is before 5.6.
  */
 int ring_try(struct ring *ring, int fd)
 {
 	const struct ttd_packet nothing = { .data = ring, .len = 0 };
-	int result;
-	int r = run_alone(ring, IORING_OP_READ, fd, &nothing, 1, &result);
+	int result = 0;
 
-	if (r == 0 && result < 0)
-		r = result;
-	return r;
+	if (!run_alone(ring, IORING_OP_READ, fd, &nothing, 1, &result))
+		return -ENOMEM;
+	return result == -EOPNOTSUPP || result == -EINVAL ? -EOPNOTSUPP : 0;
 }
 
-/* Where one found nothing and the next one did, there is no hole. */
-static int read_some(struct ring *ring, int fd, struct ttd_packet *packets,
-		     unsigned n)
+/* Where one found nothing, but one behind it did, there is no hole. */
+static bool read_some(struct ring *ring, int fd, struct ttd_packet *packets,
+		      unsigned n, int *ret)
 {
 	int results[TTD_BATCH_MAX], error = -EAGAIN, got = 0;
-	int r = run_alone(ring, IORING_OP_READ, fd, packets, n, results);
+	unsigned done = run_alone(ring, IORING_OP_READ, fd, packets, n,
+				  results);
 
-	if (r < 0)
-		return r;
-	for (unsigned i = 0; i < n; i++) {
+	for (unsigned i = 0; i < done; i++) {
 		if (results[i] <= 0) {
 			if (error == -EAGAIN)
 				error = results[i] ? results[i] : -EIO;
@@ -220,38 +240,41 @@ static int read_some(struct ring *ring, int fd, struct ttd_packet *packets,
 		packets[got] = packets[i];
 		packets[got++].len = (uint32_t)results[i];
 	}
-	return got > 0 ? got : error;
+	*ret = got > 0 ? got : error;
+	return done > 0;
 }
 
 /*
  * Requests that find nothing cost a packet's delay: so many are made as there
  * were packets last time, and one, and more of them if there were as many.
  */
-int ring_read(struct ring *ring, int fd, struct ttd_packet *packets,
-	      unsigned n)
+bool ring_read(struct ring *ring, int fd, struct ttd_packet *packets,
+	       unsigned n, int *ret)
 {
 	unsigned got = 0, some;
-	int r;
+	bool works;
 
 	do {
 		some = smaller(n - got, got > 0 ? got : ring->likely);
-		r = read_some(ring, fd, packets + got, some);
-		got += r > 0 ? (unsigned)r : 0;
-	} while (r == (int)some && got < n);
+		works = read_some(ring, fd, packets + got, some, ret);
+		got += *ret > 0 ? (unsigned)*ret : 0;
+	} while (works && *ret == (int)some && got < n);
 	ring->likely = smaller(got + 1, TTD_BATCH_MAX);
-	return got > 0 ? (int)got : r;
+	if (got > 0)
+		*ret = (int)got;
+	return works || got > 0;
 }
 
-int ring_write(struct ring *ring, int fd, const struct ttd_packet *packets,
-	       unsigned n)
+unsigned ring_write(struct ring *ring, int fd, const struct ttd_packet *packets,
+		    unsigned n, int *ret_error)
 {
 	int results[TTD_BATCH_MAX];
-	int r = run_alone(ring, IORING_OP_WRITE, fd, packets, n, results);
+	unsigned done = run_alone(ring, IORING_OP_WRITE, fd, packets, n,
+				  results);
 
-	if (r < 0)
-		return r;
-	for (unsigned i = 0; i < n; i++)
+	*ret_error = done > 0 ? results[0] : 0;
+	for (unsigned i = 0; i < done; i++)
 		if (results[i] >= 0)
-			return (int)n;
-	return results[0];
+			*ret_error = 0;
+	return done;
 }

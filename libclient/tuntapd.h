@@ -161,11 +161,13 @@ struct ttd_options {		/* sized; begin with TTD_OPTIONS_INIT */
  * copied.  *ret is the caller's, who ends it with ttd_free().
  * Blocks for timeout_ms at most.
  *
- * With TTD_IO_URING batches, but those of offload SPLIT, and what ttd_connect()
- * wires to another device of the library's cost a system call for many packets,
- * by io_uring(7), rather than one for each: faster where packets are small.
- * Two rings a queue, each with an fd.  What the kernel refuses of a batch that is
- * sent is lost then, and the rest goes.
+ * With TTD_IO_URING a system call is for many packets, by io_uring(7), rather
+ * than for one: of batches, but those of offload SPLIT, and across a wire that
+ * ttd_connect() makes between devices of the library's which both have an
+ * offload, or both none.  There is more through a wire then, if packets are small
+ * or many at a time; one alone takes a little longer.  A queue has two rings, each
+ * with an fd, and address space for a batch of the longest packets, 4 MiB.  What
+ * the kernel refuses of a batch that is sent is lost, and the rest goes.
  *
  *	-ENOENT -ECONNREFUSED	no daemon at the socket
  *	-EACCES			policy; error->rule is the rule's file:line
@@ -318,9 +320,9 @@ int ttd_send(struct ttd_device *dev, const void *buf, size_t len);
  * -EINVAL.
  * Their memory is the queue's, writable, with TTD_HEADROOM bytes before each
  * (TTD_PKT_HEADROOM), and lent until the next call of this function on this
- * queue, ttd_connect() or ttd_free(); behind each there may be the next.  With offload PASS
- * the fields of struct ttd_packet tell what the kernel's virtio_net_hdr said;
- * else they are 0.
+ * queue, ttd_connect() or ttd_free(); behind each there may be the next.  With
+ * offload PASS the fields of struct ttd_packet tell what the kernel's
+ * virtio_net_hdr said; else they are 0.
  */
 int ttd_recv_batch(struct ttd_device *dev, unsigned queue,
 		   struct ttd_packet *packets, unsigned n, int timeout_ms);
@@ -330,8 +332,9 @@ int ttd_recv_batch(struct ttd_device *dev, unsigned queue,
  * packets of one flow that follow each other go as one super-packet, where that
  * can be made into the same packets again.  How many were sent; if not even the
  * first one could be, its error as of ttd_send(), so that calling again with the
- * rest tells why it stopped.  With TTD_IO_URING it stops at none that the kernel
- * refuses: how many were tried, or the first one's error if it took none.  What was lent by ttd_recv_batch(), of any device,
+ * rest tells why it stopped.  With TTD_IO_URING (but not offload SPLIT) it stops at
+ * none that the kernel refuses: how many were tried, or the first one's error if
+ * the kernel took none of them.  What was lent by ttd_recv_batch(), of any device,
  * may be sent as it is, and goes without a copy of the header.  Where
  * TTD_PKT_HEADROOM is set those bytes are written to.  A packet with gso_type or
  * TTD_PKT_NEEDS_CSUM wants a device with offload PASS (-EOPNOTSUPP); reserved

@@ -167,11 +167,17 @@ static const struct {
 };
 #define N_KINDS 4
 
-/* Each test of n rounds again, with rings.  False where there are none. */
+/*
+ * Each test of n rounds again, with rings.  False where there are none, which
+ * has a name of its own: without them the test has run.
+ */
 static bool choose(int i, int n, const char *test)
 {
+	char name[96];
+
+	snprintf(name, sizeof(name), "%s_with_rings", test);
 	flags = i / n ? TTD_IO_URING : 0;
-	return !flags || have_rings(test, true);
+	return !flags || have_rings(name, true);
 }
 #define RINGS 2
 
@@ -421,8 +427,9 @@ START_TEST(a_ring_goes_on_behind_a_bad_one)
 	unsigned queue;
 	int sock;
 
-	if (!choose(1, 1, "a_ring_goes_on_behind_a_bad_one"))
+	if (!have_rings("a_ring_goes_on_behind_a_bad_one", true))
 		return;
+	flags = TTD_IO_URING;
 	begin(TTD_TUN, kinds[2 * _i].offload);
 	sock = host_socket();
 	memset(bytes, 0xee, sizeof(bytes));
@@ -450,6 +457,37 @@ START_TEST(a_ring_goes_on_behind_a_bad_one)
 	ck_assert_int_eq(ttd_send_batch(dev, 0, p, 2), -EINVAL);
 	ck_assert_int_eq(ttd_status(dev, NULL), TTD_OPEN);
 	close(sock);
+	end();
+}
+END_TEST
+
+/* Of more than a batch, and of those whose headers have no room before them. */
+START_TEST(what_a_ring_was_given_is_all_tried)
+{
+	static uint8_t bytes[3 * TTD_BATCH_MAX][TTD_HEADROOM + 64];
+	struct ttd_packet p[3 * TTD_BATCH_MAX];
+	const unsigned room = _i % 2 ? TTD_PKT_HEADROOM : 0;
+
+	if (!have_rings("what_a_ring_was_given_is_all_tried", true))
+		return;
+	flags = TTD_IO_URING;
+	begin(TTD_TUN, kinds[_i / 2 * 2].offload);
+	for (unsigned i = 0; i < 3 * TTD_BATCH_MAX; i++) {
+		p[i] = (struct ttd_packet){ .data = bytes[i] + TTD_HEADROOM,
+					    .len = 64, .flags = room };
+		bytes[i][TTD_HEADROOM] = 0x15;
+	}
+	/* The last of a batch that only has bad ones before it. */
+	ck_assert_int_eq(ttd_send_batch(dev, 0, p, TTD_BATCH_MAX + 2), -EINVAL);
+	bytes[TTD_BATCH_MAX + 1][TTD_HEADROOM] = 0x45;
+	ck_assert_int_eq(ttd_send_batch(dev, 0, p, TTD_BATCH_MAX + 2),
+			 TTD_BATCH_MAX + 2);
+	/* Two before one that cannot even be said. */
+	p[2].reserved[0] = 1;
+	ck_assert_int_eq(ttd_send_batch(dev, 0, p, 4), -EINVAL);
+	bytes[1][TTD_HEADROOM] = 0x45;
+	ck_assert_int_eq(ttd_send_batch(dev, 0, p, 4), 2);
+	ck_assert_int_eq(ttd_send_batch(dev, 0, p + 2, 2), -EINVAL);
 	end();
 }
 END_TEST
@@ -766,6 +804,7 @@ int main(void)
 			    RINGS * 2);
 	tcase_add_loop_test(t, each_error_by_its_name, 0, RINGS * 1);
 	tcase_add_loop_test(t, a_ring_goes_on_behind_a_bad_one, 0, 2);
+	tcase_add_loop_test(t, what_a_ring_was_given_is_all_tried, 0, 4);
 	tcase_add_loop_test(t, the_longest_packet_is_sent, 0, RINGS * N_KINDS);
 	tcase_add_loop_test(t, a_header_that_lies_is_refused, 0, RINGS * 1);
 	tcase_add_loop_test(t, close_wakes_who_waits_for_a_batch, 0,

@@ -360,7 +360,7 @@ START_TEST(tun_wire_carries_iperf3)
 		return;
 	}
 	if (wires[_i].option && strcmp(wires[_i].option, "--io-uring") == 0 &&
-	    !have_rings("tun_wire_carries_iperf3", true))
+	    !have_rings("tun_wire_with_rings", true))
 		return;
 	begin();
 	join(&c, "tun-wire", wires[_i].option);

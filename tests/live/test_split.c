@@ -336,7 +336,8 @@ START_TEST(tcp_is_split_and_joined)
 {
 	unsigned long given, taken;
 
-	if (kinds[_i / N_WAYS].flags && !have_rings("tcp_is_split_and_joined", true))
+	if (kinds[_i / N_WAYS].flags &&
+	    !have_rings("tcp_is_split_and_joined_with_rings", true))
 		return;
 	begin(_i / N_WAYS, policy);
 	start((enum way)(_i % N_WAYS));
@@ -371,7 +372,8 @@ START_TEST(udp_is_split_and_joined)
 	const int size = SEGMENT;
 	int there, here;
 
-	if (kinds[_i / N_WAYS].flags && !have_rings("udp_is_split_and_joined", true))
+	if (kinds[_i / N_WAYS].flags &&
+	    !have_rings("udp_is_split_and_joined_with_rings", true))
 		return;
 	begin(_i / N_WAYS, policy);
 	start((enum way)(_i % N_WAYS));
@@ -462,7 +464,8 @@ START_TEST(what_is_left_goes_over_the_wire)
 	int there, here;
 	ssize_t n;
 
-	if (_i && !have_rings("what_is_left_goes_over_the_wire", true))
+	if (_i && !have_rings("what_is_left_goes_over_the_wire_with_rings",
+			      true))
 		return;
 	begin(_i ? N_KINDS - 1 : 0, policy);
 	there = make_socket(1, SOCK_DGRAM, true);

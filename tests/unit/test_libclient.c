@@ -787,7 +787,7 @@ START_TEST(out_of_fds)
 	int before, failed = 0;
 	pid_t child;
 
-	if (_i && !have_rings("out_of_fds", false))
+	if (_i && !have_rings("out_of_fds_with_rings", false))
 		return;
 	o.flags = _i ? TTD_IO_URING : 0;
 	make_socket();
