@@ -80,6 +80,8 @@ void limits_print(FILE *to);
 #define LIMIT_FDS_WAITING_UID	64
 /* fds that were sent to a uid on connections that have ended, see untaken.h. */
 #define LIMIT_FDS_UNTAKEN_UID	128
+/* How soon it is seen that they were received, or that a copy was closed. */
+#define LIMIT_LOOK_MS		100
 /* fds that the daemon keeps for itself, */
 #define LIMIT_OWN_FDS		64
 /* and those of them that root's connections have where there are no others. */
@@ -121,6 +123,8 @@ void limits_print(FILE *to);
 #define LIMIT_EVENTS_A_TURN	256
 /* And before a decision: if there are more, a dump tells what they would. */
 #define LIMIT_EVENTS_A_DECISION	16384
+/* Of either where they do not tell what has changed: all the same is dumped. */
+#define LIMIT_EVENTS_AT_ONCE	16
 
 /* Devices that are made whole again in a ms, where events were lost. */
 #define LIMIT_RESTORES_A_MS	4

@@ -134,6 +134,11 @@ void os_stop(void)
 	watch_stop();
 }
 
+/*
+ * In a child of fork(2), also what closes at an exec, as ours do.  What a library
+ * has guarded against close(2) is not in a child: that wants FD_CLOFORK
+ * (change_fdguard_np(), bsd/kern/kern_guarded.c).
+ */
 void os_close_from(int fd)
 {
 	for (int most = getdtablesize(); fd < most; fd++)
@@ -329,15 +334,17 @@ static int take_routes(const char *name)
 static int take_addresses(const char *name)
 {
 	struct wire_address a = { 0 };
-	int some = 1, error = 0;
 
-	for (int i = 0; i < ADDRESSES_MOST && some > 0 && !error; i++) {
-		some = some_address(name, &a);
-		if (some > 0)
-			error = ifconf_remove_address(name, &a);
+	for (int i = 0; i < ADDRESSES_MOST; i++) {
+		int some = some_address(name, &a), error;
+
+		if (some <= 0)
+			return some;
+		error = ifconf_remove_address(name, &a);
+		if (error && error != -EADDRNOTAVAIL)	/* gone since */
+			return error;
 	}
-	error = some < 0 ? some : error;
-	return error == -EADDRNOTAVAIL ? 0 : error;
+	return -EBUSY;
 }
 
 /*
@@ -366,9 +373,15 @@ unsigned os_own_fds(void)
 
 void os_devices_delete(struct os_deletion *d, unsigned n)
 {
-	/* Without one it was hardly made: it goes with the fd that there is. */
-	for (unsigned i = 0; i < n; i++)
+	/*
+	 * Without one it was hardly made: it goes with the fd that there is.
+	 * What the kernel forbids is no other device: it is tried again.
+	 */
+	for (unsigned i = 0; i < n; i++) {
 		d[i].result = d[i].own < 0 ? 0 : take_down(d[i].own);
+		if (d[i].result == -EPERM)
+			d[i].result = -EACCES;
+	}
 }
 
 /* They bear no mark that a daemon after this one would find. */

@@ -56,8 +56,8 @@ int route_add(unsigned ifindex, const struct wire_route *route);
 int route_remove(unsigned ifindex, const struct wire_route *route);
 
 /*
- * All static ones by that interface, whoever made them, but for those that
- * sockets alone follow that are bound to it.
+ * All static ones by that interface, whoever made them.  0 or -errno: -EBUSY if
+ * more came meanwhile.
  */
 int route_remove_all(unsigned ifindex);
 
@@ -68,10 +68,12 @@ struct ifaddrs;
 bool watch_address(const struct ifaddrs *a, struct prefix *ret);
 /* Is there a route to exactly that by this interface?  1, 0, or -errno. */
 int watch_has_route(unsigned ifindex, const struct prefix *dst);
-/* Each static one by this interface: 0, -errno, or what call returned. */
+/*
+ * Each static one by this interface, as the kernel tells it: how many there
+ * were, or -errno, also call's.
+ */
 int watch_static_routes(unsigned ifindex,
-			int (*call)(unsigned ifindex,
-				    const struct wire_route *route));
+			int (*call)(const void *message, size_t len));
 void watch_stop(void);
 
 /* --- move_darwin.c ------------------------------------------------------ */

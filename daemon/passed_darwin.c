@@ -62,7 +62,8 @@ bool passed_any(void)
 /*
  * launchd's own come when it is asked.  What came over the exec does not close
  * at one; what a library has guarded against close(2), which would end us, does
- * (guarded_open_np(), bsd/kern/kern_guarded.c).
+ * (guarded_open_np(), bsd/kern/kern_guarded.c).  Not found is what lies above a
+ * limit on files (ulimit -n) that root lowered after it was opened.
  */
 void passed_close_others(unsigned most)
 {

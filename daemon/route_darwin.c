@@ -4,6 +4,8 @@
  * for as its metric is not told to it.
  */
 #include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -12,6 +14,7 @@
 #include "os_darwin.h"
 
 #define ALIGNMENT	4	/* of the addresses behind the header */
+#define LOOKS_MOST	4	/* until none is left */
 
 _Static_assert(ROUTE_MESSAGE_MAX == sizeof(struct rt_msghdr) +
 	       3 * sizeof(struct sockaddr_in6), "ROUTE_MESSAGE_MAX");
@@ -80,19 +83,23 @@ size_t route_message(uint8_t *ret, uint8_t type, unsigned ifindex,
 	return len;
 }
 
-/* By the loop and by the worker.  No number: the answer is not read. */
+/*
+ * By the loop and by the worker.  No number: the answer is not read.  A message
+ * is taken whole, or not.
+ */
+static int send_message(const uint8_t *message, size_t len)
+{
+	return write(darwin.route, message, len) < 0 ? -errno : 0;
+}
+
 static int tell(uint8_t type, unsigned ifindex, const struct wire_route *route)
 {
 	uint8_t message[ROUTE_MESSAGE_MAX] = { 0 };
 	size_t len = route_message(message, type, ifindex, route);
-	ssize_t n;
 
 	if (fault_here(type == RTM_ADD ? "RTM_ADD" : "RTM_DELETE"))
 		return -EIO;
-	n = write(darwin.route, message, len);
-	if (n < 0)
-		return -errno;
-	return (size_t)n == len ? 0 : -EIO;
+	return send_message(message, len);
 }
 
 int route_add(unsigned ifindex, const struct wire_route *route)
@@ -110,14 +117,30 @@ int route_remove(unsigned ifindex, const struct wire_route *route)
 	return tell(RTM_DELETE, ifindex, route);
 }
 
-static int remove_told(unsigned ifindex, const struct wire_route *route)
+/*
+ * What the kernel said of it is sent back, as route(8) does at its flush: so it
+ * is that very one, whatever its mask, of a host (RTF_HOST) or for sockets alone
+ * that are bound to the interface (RTF_IFSCOPE).
+ */
+static int remove_told(const void *told, size_t len)
 {
-	int error = tell(RTM_DELETE, ifindex, route);
+	uint8_t *message = malloc(len);
+	int error;
 
+	if (!message)
+		return -ENOMEM;
+	memcpy(message, told, len);
+	message[offsetof(struct rt_msghdr, rtm_type)] = RTM_DELETE;
+	error = send_message(message, len);
+	free(message);
 	return error == -ESRCH ? 0 : error;	/* gone since it was told */
 }
 
 int route_remove_all(unsigned ifindex)
 {
-	return watch_static_routes(ifindex, remove_told);
+	int n = 1;
+
+	for (int i = 0; i < LOOKS_MOST && n > 0; i++)
+		n = watch_static_routes(ifindex, remove_told);
+	return n > 0 ? -EBUSY : n;
 }

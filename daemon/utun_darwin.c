@@ -100,8 +100,8 @@ int os_is_shared(int own)
 		return -EIO;
 	n = proc_pidfdinfo(getpid(), own, PROC_PIDFDSOCKETINFO, &info,
 			   sizeof(info));
-	if (n != sizeof(info))
-		return n > 0 ? -EIO : -errno;
+	if (n <= 0)
+		return -errno;
 	return info.pfi.fi_status & PROC_FP_SHARED ? 1 : 0;
 }
 

@@ -17,6 +17,7 @@
 
 #include "../proto/sysctl_darwin.h"
 #include "darwin_compat.h"
+#include "limits.h"
 #include "os_darwin.h"
 #include "refuse.h"
 
@@ -233,30 +234,30 @@ int watch_has_route(unsigned ifindex, const struct prefix *dst)
 
 struct static_routes {
 	unsigned ifindex;
-	int (*call)(unsigned ifindex, const struct wire_route *route);
+	int (*call)(const void *message, size_t len);
+	int n;
 };
 
+/* One that the kernel cloned from it, or makes itself, is not static. */
 static int on_static(const void *message, size_t len, void *arg)
 {
-	const struct static_routes *s = arg;
+	struct static_routes *s = arg;
 	const struct rt_msghdr *h = message;
-	struct wire_route route;
-	struct os_route r;
 
-	if (!read_route(message, len, &r) || r.ifindex != s->ifindex ||
+	if (len < sizeof(*h) || h->rtm_index != s->ifindex ||
 	    !(h->rtm_flags & RTF_STATIC))
 		return 0;
-	route = (struct wire_route){ .dst = r.dst, .gateway = r.gateway };
-	return s->call(s->ifindex, &route);
+	s->n++;
+	return s->call(message, len);
 }
 
 int watch_static_routes(unsigned ifindex,
-			int (*call)(unsigned ifindex,
-				    const struct wire_route *route))
+			int (*call)(const void *message, size_t len))
 {
-	struct static_routes s = { ifindex, call };
+	struct static_routes s = { ifindex, call, 0 };
+	int error = each_route(on_static, &s);
 
-	return each_route(on_static, &s);
+	return error ? error : s.n;
 }
 
 /* No route here prefers a source: nothing is equal to it. */
@@ -311,16 +312,18 @@ static bool read_event(int *ret_error)
 	uint8_t event[EVENT_MAX];
 	ssize_t n = read(watch.events, event, sizeof(event));
 
-	*ret_error = n < 0 && errno != EAGAIN && errno != EINTR &&
-		     errno != ENOBUFS ? -errno : 0;
+	*ret_error = n < 0 && errno != EAGAIN && errno != EINTR
+		     ? -errno : 0;
 	return n >= 0 || errno == ENOBUFS;
 }
 
-/* What they say is not looked at: see above. */
+/* What they say is not looked at, see above: how many are read is no matter. */
 int os_watch_read(unsigned most)
 {
 	int error = 0;
 
+	if (most > LIMIT_EVENTS_AT_ONCE)
+		most = LIMIT_EVENTS_AT_ONCE;
 	while (most-- > 0 && read_event(&error))
 		;
 	return error ? error : -ESTALE;

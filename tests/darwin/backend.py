@@ -22,11 +22,16 @@ SOCK_DGRAM, SOCK_RAW, SOL_SOCKET, SO_NOSIGPIPE = 2, 3, 0xffff, 0x1022
 F_GETFL, O_NONBLOCK = 3, 4
 EPERM, EMFILE, ENETUNREACH = 1, 24, 51
 EAGAIN, EPROTONOSUPPORT, EBADMSG = 35, 43, 94
-RTF_IFSCOPE, POLLIN, EIO = 0x1000000, 1, 5
+RTF_HOST, RTF_LLINFO, RTF_STATIC = 0x4, 0x400, 0x800
+RTF_WASCLONED, RTF_IFSCOPE = 0x20000, 0x1000000
+RTA_DST_GATEWAY = 3
+POLLIN, ESRCH, EINTR, EIO, ENOMEM, EACCES, EBUSY = 1, 3, 4, 5, 12, 13, 16
+EADDRNOTAVAIL, ENOBUFS = 49, 55
 RTM_ADD, RTM_GET, RTM_NEWADDR, RTM_DELADDR, RTM_IFINFO = 1, 4, 12, 13, 14
-SAY_IT_IS_GONE = 3, 49          # ESRCH, EADDRNOTAVAIL
 F_SETFD, FD_CLOEXEC = 2, 1
 DUMP_MS = 100                   # LIMIT_DUMP_MS
+EVENTS_AT_ONCE = 16             # LIMIT_EVENTS_AT_ONCE
+LISTS_MOST = 5                  # TRIES of proto/sysctl_darwin.c
 CLAIM = "/var/run/tuntapd.claim"
 PARENT = 77                     # shims.c
 NOBODY = 0xfffffffe
@@ -60,6 +65,20 @@ def route_message(kind, index, family, dst, mask):
     link = struct.pack("BBH16x", 20, AF_LINK, index)
     rest = address(dst) + link + address(mask)
     return header(kind, index, 92 + len(rest)) + rest
+
+
+def give_route(b, dev, family, dst, flags):
+    """As route(8) gives one to a single address; flags beside its own."""
+    address = in4 if family == AF_INET else in6
+    index = b.xnu.xnu_if_nametoindex(dev.encode())
+    rest = address(dst) + struct.pack("BBH16x", 20, AF_LINK, index)
+    message = bytearray(header(RTM_ADD, index, 92 + len(rest)) + rest)
+    own, = struct.unpack_from("<I", message, 8)
+    struct.pack_into("<II", message, 8, own | flags, RTA_DST_GATEWAY)
+    fd = b.xnu.xnu_socket(AF_ROUTE, SOCK_RAW, 0)
+    check(b.xnu.xnu_write(fd, bytes(message), len(message)) > 0,
+          f"no route to {dst}")
+    b.xnu.xnu_close(fd)
 
 
 def standard_requests(index, control):
@@ -247,6 +266,7 @@ def closes_what_it_was_started_with(b):
     b.succeed("begin")
     check(b.xnu.xnu_close(started_with) == -1, "it is open")
     check(b.xnu.xnu_close(librarys) == 0, "a library's is closed, too")
+    check("fcntl(2," not in b.xnu.xnu_calls().decode(), "a standard one")
 
 
 def hears_nothing_where_it_only_speaks(b):
@@ -351,7 +371,44 @@ def is_taken_down(b):
     left = configured(b.leaks())
     check(not left, f"left: {left}")
     check(flags_asked_for(b) == [FLAGS_DOWN], f"{flags_asked_for(b)}")
+    asked = [int(line.split("flags ")[1].split(",")[0], 16)
+             for line in b.xnu.xnu_calls().decode().splitlines()
+             if "RTM_DELETE" in line]
+    check(asked and all(flags & RTF_STATIC for flags in asked),
+          "what the kernel itself makes was asked to go")
     b.end()
+
+
+def loses_each_static_route(b):
+    """Those of single hosts and of bound sockets, too; en0's stay."""
+    for flags in (RTF_HOST, RTF_IFSCOPE, RTF_HOST | RTF_IFSCOPE):
+        b.begin()
+        b.succeed("open")
+        for family, dst in ((AF_INET, "10.20.0.9"), (AF_INET6, "fd00:20::9")):
+            give_route(b, "utun7", family, dst, flags)
+            give_route(b, "en0", family, dst.replace("20", "21"), flags)
+        b.succeed("take_down")
+        left = configured(b.leaks())
+        check(len(left) == 2 and all("en0" in line for line in left),
+              f"flags {flags:#x}: {left}")
+        b.call("end")
+
+
+def goes_on_where_one_is_gone(b):
+    """Each of them all the same; and any other error is told."""
+    for call, gone in (("SIOCDIFADDR", EADDRNOTAVAIL), ("RTM_DELETE", ESRCH),
+                       ("SIOCDIFADDR_IN6", EADDRNOTAVAIL)):
+        b.begin()
+        b.succeed("open")
+        b.xnu.xnu_fail(call.encode(), 1, EIO)
+        error = b.call("take_down")
+        check(error == -EIO, f"{call}: {error}")
+        b.xnu.xnu_fail(call.encode(), 1, gone)
+        b.succeed("take_down")
+        check(not b.xnu.xnu_failures_left(), f"{call} was not called")
+        left = configured(b.leaks())
+        check(not left, f"{call}: left: {left}")
+        b.end()
 
 
 def leaves_routes_of_others_when_taken_down(b):
@@ -378,13 +435,24 @@ def is_tried_again_to_take_it_down(b):
                 b.end()
                 return
             left = configured(b.leaks())
-            check(result < 0 or not left or error in SAY_IT_IS_GONE,
+            check(result < 0 or not left,
                   f"call {at}, error {error}: 0, but left: {left}")
+            check(result != -EPERM, f"call {at}: it is no other device")
             b.succeed("take_down")
             left = configured(b.leaks())
             check(not left, f"call {at}, error {error}: left: {left}")
             b.end()
     raise Failed("it never ends")
+
+
+def send_fd(b, sock, fd):
+    byte = ctypes.create_string_buffer(b"x", 1)
+    iov = struct.pack("<QQ", ctypes.addressof(byte), 1)
+    control = struct.pack("<IIIi", 16, SOL_SOCKET, 1, fd)
+    kept = [ctypes.create_string_buffer(x, len(x)) for x in (iov, control)]
+    message = struct.pack("<QIxxxxQixxxxQIi", 0, 0, ctypes.addressof(kept[0]),
+                          1, ctypes.addressof(kept[1]), 16, 0)
+    check(b.xnu.xnu_sendmsg(sock, message, 0) == 1, "nothing was sent")
 
 
 def knows_who_has_it(b):
@@ -394,7 +462,13 @@ def knows_who_has_it(b):
     check(b.call("shared") == 1, "the client has it, and is not seen")
     b.xnu.xnu_fail(b"proc_pidfdinfo", 1, 3)
     check(b.call("shared") == -3, "an error is not told")
+    ends = (ctypes.c_int * 2)()
+    b.xnu.xnu_socketpair(1, 1, 0, ends)
+    send_fd(b, ends[0], b.call("fd"))
     b.call("let_go")
+    check(b.call("shared") == 1, "it is on its way, and not seen")
+    for end in ends:
+        b.xnu.xnu_close(end)
     check(b.call("shared") == 0, "somebody is seen, and nobody has it")
     check(b.xnu.xnu_if_nametoindex(f"utun{UTUN_UNIT}".encode()),
           "it went with the client's fd")
@@ -539,20 +613,17 @@ def tells_what_is_down(b):
     b.end()
 
 
-def tells_no_route_of_bound_sockets(b):
-    """What counts for the interface alone, RTF_IFSCOPE."""
+def tells_routes_alone(b):
+    """None of bound sockets, of neighbours, and none that was cloned."""
     b.begin()
     b.succeed("open")
-    message = bytearray(route_message(RTM_ADD, 2, AF_INET, "10.77.0.0",
-                                      "255.255.0.0"))
-    message[11] |= RTF_IFSCOPE >> 24
-    fd = b.xnu.xnu_socket(AF_ROUTE, SOCK_RAW, 0)
-    check(b.xnu.xnu_write(fd, bytes(message), len(message)) > 0, "no route")
-    b.xnu.xnu_close(fd)
-    check(any("10.77.0.0/16" in line and "scope en0" in line
-              for line in b.leaks()), f"{b.leaks()}")
+    for host, flags in (("10.77.0.1", RTF_IFSCOPE), ("10.77.0.2", RTF_LLINFO),
+                        ("10.77.0.3", RTF_WASCLONED), ("10.78.0.1", 0)):
+        give_route(b, "en0", AF_INET, host, RTF_HOST | flags)
+        check(any(host in line for line in b.leaks()), f"{b.leaks()}")
     b.succeed("tells")
     check(not any("10.77" in line for line in b.told()), f"{b.told()}")
+    check(any("10.78.0.1/32" in line for line in b.told()), f"{b.told()}")
     b.call("end")
 
 
@@ -611,6 +682,54 @@ def says_that_it_cannot_read(b):
     b.xnu.xnu_fail(b"read", 1, EIO)
     check(b.call("update") == 0, "it is blind for good")
     check(b.call("missed") == 1, "what it missed is not made whole")
+    b.end()
+
+
+def reads_on_behind_what_is_no_fault(b):
+    """A signal, and that there was no room: all is asked for anyway."""
+    for error in (EINTR, ENOBUFS):
+        b.begin()
+        b.succeed("mirror")
+        stranger = Stranger(b)
+        stranger.says(RTM_GET)
+        b.xnu.xnu_fail(b"read", 1, error)
+        b.succeed("update")
+        check(b.call("missed") == 0, f"{error} is a fault")
+        check(readable(b) == (error == EINTR), f"{error}")
+        stranger.close()
+        b.end()
+
+
+def reads_little_before_it_decides(b):
+    """What the messages say is nothing to it."""
+    b.begin()
+    b.succeed("mirror")
+    stranger = Stranger(b)
+    for _ in range(100):
+        stranger.says(RTM_GET)
+    b.xnu.xnu_forget_calls()
+    b.succeed("update")
+    n = b.xnu.xnu_calls().decode().count("read(")
+    check(0 < n <= EVENTS_AT_ONCE, f"{n} messages")
+    while readable(b):
+        b.call("follow")
+    stranger.close()
+    b.end()
+
+
+def lists_what_grows_meanwhile(b):
+    """The list is longer than it was said to be: not for ever."""
+    b.begin()
+    b.succeed("open")
+    b.xnu.xnu_fail(b"sysctl", 3, ENOMEM)   # behind the one of getifaddrs(3)
+    b.succeed("tells")
+    b.end()
+    b.begin()
+    for i in range(LISTS_MOST):
+        b.xnu.xnu_fail(b"sysctl", 2 * i + 3, ENOMEM)
+    error = b.call("tells")
+    check(error == -EBUSY, f"{error}")
+    check(not b.xnu.xnu_failures_left(), "it was not tried so often")
     b.end()
 
 
@@ -815,13 +934,7 @@ def receives_what_closes(b):
     ends = (ctypes.c_int * 2)()
     b.xnu.xnu_socketpair(1, 1, 0, ends)
     sent = b.xnu.xnu_socket(AF_INET, SOCK_DGRAM, 0)
-    byte = ctypes.create_string_buffer(b"x", 1)
-    iov = struct.pack("<QQ", ctypes.addressof(byte), 1)
-    control = struct.pack("<IIIi", 16, SOL_SOCKET, 1, sent)
-    kept = [ctypes.create_string_buffer(x, len(x)) for x in (iov, control)]
-    message = struct.pack("<QIxxxxQixxxxQIi", 0, 0, ctypes.addressof(kept[0]),
-                          1, ctypes.addressof(kept[1]), 16, 0)
-    check(b.xnu.xnu_sendmsg(ends[0], message, 0) == 1, "nothing was sent")
+    send_fd(b, ends[0], sent)
     fd = b.call("receive", ends[1])
     check(fd >= 0 and fd != sent, f"{fd}")
     check(b.xnu.xnu_closes_on_exec(fd), "it stays open")
@@ -895,11 +1008,24 @@ def shows(b):
     b.end()
 
 
+def state(b):
+    return sorted(configured(b.leaks(), ("address", "route", "interface")))
+
+
+def whole_device(b):
+    b.begin()
+    b.succeed("open")
+    whole = state(b)
+    b.end()
+    return whole
+
+
 def fails_and_leaves_nothing(b, what, before=()):
-    """Each error at each call of it."""
+    """Each error at each call of it; what is opened all the same is whole."""
     kinds = ("address", "route", "interface") if before else \
         ("address", "route")
     done = refused = 0
+    whole = whole_device(b)
     for at in range(1, CALLS_MOST):
         for error in ERRORS:
             b.begin()
@@ -918,6 +1044,11 @@ def fails_and_leaves_nothing(b, what, before=()):
                 now = sorted(configured(b.leaks(), kinds))
                 check(now == was, f"call {at}, error {error}: {was} "
                       f"became {now} ({b.why()})")
+            elif what == "open":
+                check(state(b) == whole, f"call {at}, error {error}: {whole} "
+                      f"is {state(b)}")
+                check(b.call("own") >= 0, f"call {at}, error {error}: it is "
+                      "not known")
             b.end()
     raise Failed("it never ends")
 
@@ -942,12 +1073,14 @@ def restore_fails_and_leaves_it(b):
 TESTS = [opens, closes_on_exec, closes_what_it_was_started_with,
          hears_nothing_where_it_only_speaks, does_not_start_without, changes,
          restores, routes_all_or_none, leaves_routes_of_others, is_taken_down,
-         leaves_routes_of_others_when_taken_down,
+         leaves_routes_of_others_when_taken_down, loses_each_static_route,
+         goes_on_where_one_is_gone,
          is_tried_again_to_take_it_down, knows_who_has_it,
          never_touches_anothers, is_busy_for_a_moment, is_refused,
          receives_no_fds, wants_root, knows_its_peer, tells_what_the_host_has,
-         tells_what_is_down, tells_no_route_of_bound_sockets,
-         says_that_it_cannot_read, tells_or_says_that_it_cannot,
+         tells_what_is_down, tells_routes_alone, says_that_it_cannot_read,
+         reads_on_behind_what_is_no_fault, reads_little_before_it_decides,
+         lists_what_grows_meanwhile, tells_or_says_that_it_cannot,
          is_not_kept_busy_by_anybody, hears_beside_a_stranger,
          decides_by_what_is_now, stays_root, claims_once, claims_no_link,
          becomes_nobody, is_no_child_with_rights, keeps_children,

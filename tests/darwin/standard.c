@@ -31,6 +31,8 @@ int standard_down_by_others(void);
 int standard_address_by_others(void);
 int standard_route_by_others(void);
 int standard_take_down(void);
+int standard_own(void);
+int standard_fd(void);
 int standard_shared(void);
 int standard_let_go(void);
 int standard_close_own(void);
@@ -201,6 +203,17 @@ int standard_take_down(void)
 
 	os_devices_delete(&d, 1);
 	return d.result;
+}
+
+int standard_own(void)
+{
+	return device.own;
+}
+
+/* The client's. */
+int standard_fd(void)
+{
+	return device.fds[0];
 }
 
 int standard_shared(void)
