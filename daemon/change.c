@@ -43,8 +43,8 @@ static bool is_new_to(const struct change *ch)
 
 /*
  * As policy_decide() is asked for a new device, but that its name is its own
- * and it counts already.  An MTU that is not asked for now is not the holder's
- * doing.
+ * and it counts already; nor do those of leases that have ended, as none is
+ * made.  An MTU that is not asked for now is not the holder's doing.
  */
 static int judge(struct change *ch, struct policy_terms *ret)
 {

@@ -6,11 +6,10 @@
 
 #include <event2/event.h>
 
+#include "limits.h"
 #include "log.h"
 #include "os.h"
 #include "table.h"
-
-#define LOOK_MS	100
 
 struct copy {
 	int own;
@@ -26,7 +25,7 @@ static struct {
 
 static void look_soon(void)
 {
-	static const struct timeval soon = { 0, LOOK_MS * 1000 };
+	static const struct timeval soon = { 0, LIMIT_LOOK_MS * 1000 };
 
 	if (!evtimer_pending(copies.look, NULL))
 		event_add(copies.look, &soon);
@@ -36,8 +35,7 @@ static void let_go(struct copy *c)
 {
 	DL_DELETE(copies.all, c);
 	close(c->own);
-	registry_copies(copies.registry, c->uid, 0, 1);
-	registry_disconnect(copies.registry, c->uid);
+	registry_copy_gone(copies.registry, c->uid);
 	free(c);
 }
 
@@ -63,31 +61,30 @@ int copies_serve(struct server *server)
 	return copies.look ? 0 : -ENOMEM;
 }
 
-static struct copy *new_copy(int own, uid_t uid)
+static bool has_room(uid_t uid)
 {
-	struct copy *c = malloc(sizeof(*c));
-
-	if (!c || registry_connect(copies.registry, uid)) {
-		free(c);
-		return NULL;
-	}
-	*c = (struct copy){ .own = own, .uid = uid };
-	return c;
+	return copies.registry->n_copies < limits.connections &&
+	       registry_copies(copies.registry, uid) < limits.connections_uid;
 }
 
-void copies_keep(int own, const char *name, uid_t uid)
+void copies_keep(int own, const struct lease *lease)
 {
-	struct copy *c = os_is_shared(own) == 1 ? new_copy(own, uid) : NULL;
+	struct copy *c = NULL;
 
+	if (os_is_shared(own) == 1 && has_room(lease->uid))
+		c = malloc(sizeof(*c));
 	if (!c) {
 		close(own);
 		return;
 	}
-	registry_copies(copies.registry, uid, 1, 0);
+	*c = (struct copy){ .own = own, .uid = lease->uid };
+	registry_copy(copies.registry, c->uid);
 	DL_APPEND(copies.all, c);
 	look_soon();
-	log_line_of(uid, LOG_NOTICE, "%s of uid %u is down, and is counted "
-		    "until nobody has its descriptor any more", name, uid);
+	log_line_of(c->uid, LOG_NOTICE, "lease %s: %s of uid %u is down, and "
+		    "counts until nobody has its descriptor any more (it was "
+		    "given to pid %d)", lease->id, lease->name, c->uid,
+		    (int)lease->pid);
 }
 
 void copies_stop(void)

@@ -24,8 +24,11 @@ int explain_open(struct server *server, const struct peer *peer,
 	if (error)
 		return refuse(why, WIRE_E_FAILED, "create", "cannot see what "
 			      "the host has: %s", strerror(-error));
-	usage.devices = registry_devices(&server->registry, peer->uid);
-	usage.all_devices = server->registry.n_devices;
+	usage.kept = registry_copies(&server->registry, peer->uid);
+	usage.devices = registry_devices(&server->registry, peer->uid) +
+			usage.kept;
+	usage.all_devices = server->registry.n_devices +
+			    server->registry.n_copies;
 	error = policy_explain(server->policy, peer, ask, &usage, trace,
 			       ret_open, ret_decision);
 	if (error) {

@@ -10,7 +10,7 @@
 #define NUMBERS_MAX 64		/* bytes */
 #define NO_SUCH_KIND "no-such-kind"
 
-static int file = -1;
+static int file = -1, shared = -1;
 
 void fault_start(void)
 {
@@ -18,6 +18,9 @@ void fault_start(void)
 
 	if (path)
 		file = open(path, O_RDWR | O_CLOEXEC);
+	path = getenv("TUNTAPD_SHARED");
+	if (path)
+		shared = open(path, O_RDONLY | O_CLOEXEC);
 }
 
 static void write_numbers(const char *numbers)
@@ -67,6 +70,20 @@ const char *fault_kind(const char *kind)
 bool fault_old_kernel(void)
 {
 	return getenv("TUNTAPD_TAKES_FDS") != NULL;
+}
+
+int fault_copy(int fd)
+{
+	return shared < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+}
+
+int fault_is_shared(void)
+{
+	char is = '0';
+
+	if (shared < 0 || pread(shared, &is, 1, 0) != 1)
+		return -1;
+	return is == '1';
 }
 #else
 typedef int fault_unused;

@@ -35,6 +35,12 @@ bool fault_here(const char *step);
 const char *fault_kind(const char *kind);
 /* $TUNTAPD_TAKES_FDS: it is as if the kernel could not refuse clients' fds. */
 bool fault_old_kernel(void);
+/*
+ * $TUNTAPD_SHARED, a file: it is as if devices bore no mark (macOS).  A copy of a
+ * device's fd, or -1; and has somebody else one?  If the file begins with "1".
+ */
+int fault_copy(int fd);
+int fault_is_shared(void);
 #else
 struct event_base;
 static inline void fault_start(void)
@@ -68,6 +74,17 @@ static inline const char *fault_kind(const char *kind)
 static inline bool fault_old_kernel(void)
 {
 	return false;
+}
+
+static inline int fault_copy(int fd)
+{
+	(void)fd;
+	return -1;
+}
+
+static inline int fault_is_shared(void)
+{
+	return -1;
 }
 #endif
 

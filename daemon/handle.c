@@ -176,7 +176,7 @@ static void handle_status(struct conn *c, const struct wire_message *m)
 		snprintf(s->policy_fault, sizeof(s->policy_fault), "the last "
 			 "reload failed; its log says why");
 	}
-	s->own_leases = registry_devices(&server->registry, c->peer.uid);
+	s->own_leases = registry_leases(&server->registry, c->peer.uid);
 	s->policy_generation = server->generation;
 	s->policy_rules = (uint32_t)policy_n_rules_about(server->policy,
 			c->peer.admin ? NULL : &c->peer);

@@ -36,7 +36,7 @@ static void gone(struct held *held)
 		return;
 	registry_gone(&held->server->registry, &held->lease);
 	if (held->job.own >= 0)
-		copies_keep(held->job.own, held->lease.name, held->lease.uid);
+		copies_keep(held->job.own, &held->lease);
 	held->job.own = -1;
 	adopt_closed(held);
 }
@@ -58,10 +58,19 @@ static void held_free(struct held *held)
 	free(held);
 }
 
+/* Nobody is counted any more: what is left stays with who has it. */
+static void forget(struct held *held)
+{
+	if (held->job.own >= 0)
+		close(held->job.own);
+	held->job.own = -1;
+	held_free(held);
+}
+
 void lease_forget_all(struct server *server)
 {
 	while (server->registry.leases)
-		held_free(held_of(server->registry.leases));
+		forget(held_of(server->registry.leases));
 	copies_stop();	/* which have accounts, too */
 	registry_forget(&server->registry);
 }

@@ -126,7 +126,7 @@ static void start_notify(void)
 /* Beside those of connections. */
 #define OTHER_FDS (LIMIT_CONNECTIONS_ROOT + LIMIT_FDS_WAITING + LIMIT_OWN_FDS)
 
-/* A connection has one device at most. */
+/* A connection has one device at most; of one before that a copy may be left. */
 static rlim_t fds_a_connection(void)
 {
 	return 1 + os_own_fds();

@@ -138,7 +138,10 @@ void os_devices_delete(struct os_deletion *d, unsigned n);
  * name or index.  Has anybody another copy?  1, 0, or -errno.
  */
 int os_is_shared(int own);
-/* How many fds of a device the daemon keeps so: 1 or 0. */
+/*
+ * How many the daemon keeps so at most, for each connection that there may be:
+ * of its device, and of one whose lease has ended.  2 or 0.
+ */
 unsigned os_own_fds(void);
 /*
  * Marks devices for deletion, by whoever comes to it.  For the loop's thread.

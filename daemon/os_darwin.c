@@ -368,7 +368,7 @@ static int take_down(int own)
 
 unsigned os_own_fds(void)
 {
-	return 1;
+	return 2;
 }
 
 void os_devices_delete(struct os_deletion *d, unsigned n)

@@ -243,5 +243,6 @@ int os_device_open(const struct wire_open *open, const char *alias,
 	if (open->layer == WIRE_TAP)
 		memcpy(dev->mac, link.mac, sizeof(dev->mac));
 	dev->mtu = link.mtu;
+	dev->own = fault_copy(dev->fds[0]);
 	return 0;
 }

@@ -6,12 +6,12 @@
 #include "limits.h"
 
 /*
- * Exists as long as the uid has a connection or a lease, and beyond that as
- * long as it owes: else who connects anew for each request would owe nothing.
+ * Exists as long as the uid has a connection, a lease or a copy, and beyond that
+ * as long as it owes: else who connects anew for each request would owe nothing.
  */
 struct account {
 	uid_t uid;
-	unsigned connections, leases, devices, fds;
+	unsigned connections, leases, devices, copies, fds;
 	/*
 	 * The bucket, upside down: what has been answered beyond the rate, in
 	 * thousandths of a request, as it was at that time.
@@ -33,7 +33,7 @@ static struct account *find(const struct registry *r, uid_t uid)
 
 static bool is_resting(const struct account *a)
 {
-	return !a->connections && !a->leases;
+	return !a->connections && !a->leases && !a->copies;
 }
 
 static void drop(struct registry *r, struct account *a)
@@ -96,6 +96,13 @@ unsigned registry_connections(const struct registry *r, uid_t uid)
 	return a ? a->connections : 0;
 }
 
+unsigned registry_leases(const struct registry *r, uid_t uid)
+{
+	struct account *a = find(r, uid);
+
+	return a ? a->leases : 0;
+}
+
 unsigned registry_devices(const struct registry *r, uid_t uid)
 {
 	struct account *a = find(r, uid);
@@ -103,11 +110,26 @@ unsigned registry_devices(const struct registry *r, uid_t uid)
 	return a ? a->devices : 0;
 }
 
-void registry_copies(struct registry *r, uid_t uid, unsigned more,
-		     unsigned less)
+void registry_copy(struct registry *r, uid_t uid)
 {
-	find(r, uid)->devices += more - less;
-	r->n_devices += more - less;
+	find(r, uid)->copies++;
+	r->n_copies++;
+}
+
+void registry_copy_gone(struct registry *r, uid_t uid)
+{
+	struct account *a = find(r, uid);
+
+	a->copies--;
+	r->n_copies--;
+	drop_if_empty(r, a);
+}
+
+unsigned registry_copies(const struct registry *r, uid_t uid)
+{
+	struct account *a = find(r, uid);
+
+	return a ? a->copies : 0;
 }
 
 void registry_fds(struct registry *r, uid_t uid, unsigned more, unsigned less)

@@ -41,7 +41,7 @@ struct registry {
 	struct account *lines;		/* with requests that wait */
 	struct account *resting;	/* whose rate alone is still known */
 	uint64_t turn;			/* of the loop; raise it for each */
-	unsigned n_leases, n_devices, n_connections, n_fds;
+	unsigned n_leases, n_devices, n_copies, n_connections, n_fds;
 	uint64_t last_serial;
 };
 
@@ -57,12 +57,18 @@ int registry_connect(struct registry *r, uid_t uid);
 void registry_disconnect(struct registry *r, uid_t uid);
 unsigned registry_connections(const struct registry *r, uid_t uid);
 
-/* Devices of this uid that are, or may be, there; n_devices: of all. */
+/* Leases of this uid, whether or not their device is there; n_leases: of all. */
+unsigned registry_leases(const struct registry *r, uid_t uid);
+/* Devices of them that are, or may be, there; n_devices: of all. */
 unsigned registry_devices(const struct registry *r, uid_t uid);
 
-/* More and less of them, of no lease; of a uid that has a connection. */
-void registry_copies(struct registry *r, uid_t uid, unsigned more,
-		     unsigned less);
+/*
+ * Those of leases that have ended, see copies.h: one more, of a uid that has a
+ * lease; one less; how many of this uid; n_copies: of all.
+ */
+void registry_copy(struct registry *r, uid_t uid);
+void registry_copy_gone(struct registry *r, uid_t uid);
+unsigned registry_copies(const struct registry *r, uid_t uid);
 
 /*
  * fds of devices whose client has not taken them, or of what could not be made:

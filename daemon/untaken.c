@@ -11,8 +11,6 @@
 #include "slow_close.h"
 #include "table.h"
 
-#define LOOK_MS	100
-
 struct kept {
 	int fd;
 	bool bytes_only;
@@ -30,7 +28,7 @@ static struct {
 /* Whoever comes in the meantime does not put off the look at the others. */
 static void look_soon(void)
 {
-	static const struct timeval soon = { 0, LOOK_MS * 1000 };
+	static const struct timeval soon = { 0, LIMIT_LOOK_MS * 1000 };
 
 	if (!evtimer_pending(untaken.look, NULL))
 		event_add(untaken.look, &soon);

@@ -206,6 +206,22 @@ static int check_offload(const struct question *q)
 		    q->rule->name);
 }
 
+/* Of some only a descriptor is left, and where that is he may not know. */
+static int refuse_devices(const struct question *q)
+{
+	char kept[WIRE_TEXT_MAX] = "";
+
+	if (q->usage->kept)
+		snprintf(kept, sizeof(kept), ", %u of them of leases that "
+			 "have ended: some process still has their descriptor, "
+			 "and has to close it", q->usage->kept);
+	return rule_refuse(q, WIRE_E_QUOTA, "policy", KEY_MAX_DEVICES,
+			   "uid %u has %u devices%s, and rule %s has "
+			   "`max-devices = %u`; close one first",
+			   (unsigned)q->peer->uid, q->usage->devices, kept,
+			   q->rule->name, (unsigned)q->rule->max_devices);
+}
+
 /* Last, so that who may not have it at all does not hear of his quota. */
 static int check_quota(const struct question *q)
 {
@@ -214,12 +230,7 @@ static int check_quota(const struct question *q)
 	int r;
 
 	if (q->usage->devices >= q->rule->max_devices)
-		return rule_refuse(q, WIRE_E_QUOTA, "policy", KEY_MAX_DEVICES,
-				   "uid %u has %u devices, and rule %s has "
-				   "`max-devices = %u`; close one first",
-				   (unsigned)q->peer->uid, q->usage->devices,
-				   q->rule->name,
-				   (unsigned)q->rule->max_devices);
+		return refuse_devices(q);
 	if (q->usage->all_devices < global->max_devices)
 		return 0;
 	r = policy_refuse(q->ret, WIRE_E_QUOTA, "policy", "all users together "

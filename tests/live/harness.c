@@ -323,6 +323,8 @@ void rig_daemon(struct rig *rig, const struct rig_options *o)
 		setenv("TUNTAPD_FAULT", rig->fault, 1);
 		if (o && o->lacks)
 			setenv("TUNTAPD_FAULT_LACKS", o->lacks, 1);
+		if (o && o->copies)
+			setenv("TUNTAPD_SHARED", rig->shared, 1);
 		exec_daemon(rig, o);
 	}
 	close(log);
@@ -344,12 +346,14 @@ void rig_start(struct rig *rig, const struct rig_options *o)
 	snprintf(rig->admin, sizeof(rig->admin), "%s/admin.sock", rig->dir);
 	snprintf(rig->log, sizeof(rig->log), "%s/log", rig->dir);
 	snprintf(rig->fault, sizeof(rig->fault), "%s/fault", rig->dir);
+	snprintf(rig->shared, sizeof(rig->shared), "%s/shared", rig->dir);
 	snprintf(rig->policy, sizeof(rig->policy), "%s/policy.d", rig->dir);
 	ck_assert_int_eq(mkdir(rig->policy, 0755), 0);
 	snprintf(path, sizeof(path), "%s/10-test.conf", rig->policy);
 	write_file(path, o && o->policy ? o->policy : rig_policy_nobody);
 	/* It opens this once. */
 	write_file(rig->fault, "");
+	rig_share(rig, false);
 	rig_daemon(rig, o);
 }
 
@@ -359,6 +363,11 @@ void rig_fail_step(const struct rig *rig, unsigned k)
 
 	snprintf(text, sizeof(text), "%u", k);
 	write_file(rig->fault, k ? text : "");
+}
+
+void rig_share(const struct rig *rig, bool shared)
+{
+	write_file(rig->shared, shared ? "1" : "0");
 }
 
 void rig_fail_steps(const struct rig *rig, const char *steps)

@@ -30,7 +30,8 @@
 
 struct rig {
 	char dir[64];		/* sockets, policy, log; gone with the test */
-	char socket[96], admin[96], policy[96], log[96], fault[96];
+	char socket[96], admin[96], policy[96], log[96], fault[96],
+		shared[96];
 	pid_t daemon;
 };
 
@@ -41,6 +42,7 @@ struct rig_options {
 	const char *grace;	/* seconds; NULL: GRACE */
 	const char *limits[RIG_LIMITS];	/* "NAME=NUMBER", as --limit has it */
 	const char *lacks;	/* kind that the kernel has not (fault build) */
+	bool copies;		/* are kept, as on macOS (fault build) */
 };
 
 /* uid 65534: tt* in 10.9.0.0/16, fd09::/32, routes in 10.0.0.0/8, fd00::/8. */
@@ -59,6 +61,8 @@ void rig_daemon(struct rig *rig, const struct rig_options *options);
 void rig_fail_step(const struct rig *rig, unsigned k);
 /* Several: "3 2", the third, and the second after that. */
 void rig_fail_steps(const struct rig *rig, const char *steps);
+/* Of o.copies: has somebody else one of each? */
+void rig_share(const struct rig *rig, bool shared);
 /* It has come to it, to all of them. */
 bool rig_step_failed(const struct rig *rig);
 /* SIGTERM; asserts that it exits with 0. */

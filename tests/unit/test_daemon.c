@@ -39,6 +39,7 @@ START_TEST(registry_counts_devices_from_reservation_to_end)
 	registry_gone(&r, &a);
 	ck_assert_ptr_null(registry_find(&r, 11));
 	ck_assert_uint_eq(registry_devices(&r, 7), 1);
+	ck_assert_uint_eq(registry_leases(&r, 7), 2);
 	ck_assert_uint_eq(r.n_leases, 3);
 	registry_gone(&r, &a);		/* once is enough */
 	ck_assert_uint_eq(registry_devices(&r, 7), 1);

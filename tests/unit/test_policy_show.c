@@ -78,6 +78,19 @@ START_TEST(all_devices_have_a_number_unasked)
 }
 END_TEST
 
+START_TEST(what_he_has_closed_is_told_as_such)
+{
+	usage.devices = 2;
+	ck_assert_int_eq(decide(TT "max-devices=2\n"), -EDQUOT);
+	ck_assert_ptr_null(strstr(decision.text, "descriptor"));
+	usage.kept = 1;
+	ck_assert_int_eq(decide(TT "max-devices=2\n"), -EDQUOT);
+	ck_assert_ptr_nonnull(strstr(decision.text, "uid 1000 has 2 devices, "
+				     "1 of them of leases that have ended"));
+	ck_assert_ptr_nonnull(strstr(decision.text, "close one first"));
+}
+END_TEST
+
 START_TEST(mac_must_be_allowed)
 {
 	static const struct {
@@ -639,6 +652,7 @@ int main(void)
 	tcase_add_loop_test(t, all_devices_below_at_and_above_their_number,
 			    0, 2);
 	tcase_add_test(t, all_devices_have_a_number_unasked);
+	tcase_add_test(t, what_he_has_closed_is_told_as_such);
 	tcase_add_loop_test(t, mac_must_be_allowed, 0, 3);
 	tcase_add_test(t, limits_are_told_in_their_order);
 	tcase_add_test(t, all_of_this_network_is_refused);
