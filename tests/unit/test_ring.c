@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -277,6 +278,25 @@ START_TEST(a_kernel_that_takes_no_more)
 }
 END_TEST
 
+/* As a tun was before Linux 6.4; what is there is not read by the trial. */
+START_TEST(not_every_fd_is_for_a_ring)
+{
+	int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+
+	if (!begin("not_every_fd_is_for_a_ring"))
+		return;
+	ck_assert_int_eq(ring_try(ring, fd), -EOPNOTSUPP);
+	sends("x");
+	ck_assert_int_eq(ring_try(ring, ends[0]), 0);
+	reads("x");
+	failures = 1;
+	failure = ENOMEM;
+	ck_assert_int_eq(ring_try(ring, ends[0]), -ENOMEM);
+	close(fd);
+	end();
+}
+END_TEST
+
 START_TEST(no_ring_where_there_is_none)
 {
 	int error = 0;
@@ -302,6 +322,7 @@ int main(void)
 	tcase_add_test(t, a_signal_is_no_failure);
 	tcase_add_test(t, a_kernel_that_takes_some);
 	tcase_add_test(t, a_kernel_that_takes_no_more);
+	tcase_add_test(t, not_every_fd_is_for_a_ring);
 	tcase_add_test(t, no_ring_where_there_is_none);
 	suite_add_tcase(s, t);
 	runner = srunner_create(s);
