@@ -227,7 +227,7 @@ int ring_try(struct ring *ring, int fd)
 static bool read_some(struct ring *ring, int fd, struct ttd_packet *packets,
 		      unsigned n, int *ret)
 {
-	int results[TTD_BATCH_MAX], error = -EAGAIN, got = 0;
+	int results[TTD_BATCH_MAX] = { 0 }, error = -EAGAIN, got = 0;
 	unsigned done = run_alone(ring, IORING_OP_READ, fd, packets, n,
 				  results);
 
@@ -268,7 +268,7 @@ bool ring_read(struct ring *ring, int fd, struct ttd_packet *packets,
 unsigned ring_write(struct ring *ring, int fd, const struct ttd_packet *packets,
 		    unsigned n, int *ret_error)
 {
-	int results[TTD_BATCH_MAX];
+	int results[TTD_BATCH_MAX] = { 0 };
 	unsigned done = run_alone(ring, IORING_OP_WRITE, fd, packets, n,
 				  results);
 
