@@ -276,12 +276,14 @@ demo: deps-demo
 	@$(MAKE) --no-print-directory $(JOBS) all
 	@sh tests/demo.sh $(B)
 
+# Without and with the sanitizers, or one of them alone: see tests/run.sh.
+TEST_VARIANTS ?= plain asan
 check: deps
 	@$(MAKE) --no-print-directory check-deps
 	@$(MAKE) --no-print-directory $(JOBS) tests
-	@$(MAKE) --no-print-directory $(JOBS) B=$(B)/asan \
-	 SAN=address,undefined tests
-	@sh tests/run.sh $(B)
+	@$(if $(filter asan,$(TEST_VARIANTS)),$(MAKE) --no-print-directory \
+	 $(JOBS) B=$(B)/asan SAN=address,undefined tests)
+	@TEST_VARIANTS='$(TEST_VARIANTS)' sh tests/run.sh $(B)
 
 # The unit tests alone, without the sanitizers and without root's rights.
 check-unit: $(addprefix $(B)/,$(UNIT))

@@ -8,9 +8,12 @@
 # root, and as an ordinary user again.  All in mount and pid namespaces of its
 # own, which take mounts and processes with them.  The network is used by apt
 # alone.
+#
+#	TEST_VARIANTS	what `make check` is given besides, if anything
 set -eu
 
 user=newcomer
+check="make check${TEST_VARIANTS:+ TEST_VARIANTS=$TEST_VARIANTS}"
 
 # --- in the new root --------------------------------------------------------
 
@@ -75,14 +78,14 @@ inside() {
 	is_told 'make demo'
 	is_told 'make check'
 	works root 'make demo'
-	works root 'make check'
+	works root "$check"
 
 	# What was built is the same for the user: only the running is new.
 	rm -rf "/home/$user/tuntapd"
 	cp -a /root/tuntapd "/home/$user/"
 	chown -R "$user:" "/home/$user/tuntapd"
 	works "$user" 'make demo'
-	works "$user" 'make check'
+	works "$user" "$check"
 	echo "fresh: $passed passed, $failed failed, 0 skipped"
 	[ "$failed" -eq 0 ]
 }

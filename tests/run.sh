@@ -4,6 +4,7 @@
 # pattern, as of sh(1): the programs alone whose names it matches ('live/*').
 #
 #	TEST_JOBS	programs at a time (processors + 2)
+#	TEST_VARIANTS	"plain asan", or one of them
 #	TEST_PATIENCE	how many times as long all may take, on a slow machine (1)
 #
 # A program of tests is one of Check's; or a script that prints a line
@@ -44,6 +45,7 @@ fi
 : "${reach:=$build}"
 unset TUNTAPD_REACH
 
+variants=${TEST_VARIANTS:-plain asan}
 skipped_status=77
 timeout_status=124
 interrupted_status=130
@@ -296,8 +298,12 @@ END
 chmod +x "$log/replay" "$log/demo"
 PATH=$log:$PATH
 
-run_all plain "$reach"
-run_all asan "$reach/asan"
+case $variants in
+*plain*) run_all plain "$reach" ;;
+esac
+case $variants in
+*asan*) run_all asan "$reach/asan" ;;
+esac
 of_variant plain "$reach"
 run_benches "$reach"
 run plain library sh tests/library.sh "$build"
