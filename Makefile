@@ -282,12 +282,12 @@ check: deps
 	@$(MAKE) --no-print-directory check-deps
 	@$(MAKE) --no-print-directory $(JOBS) tests
 	@$(if $(filter asan,$(TEST_VARIANTS)),$(MAKE) --no-print-directory \
-	 $(JOBS) B=$(B)/asan SAN=address,undefined tests)
+	 $(JOBS) B=$(B)/asan SAN=address$(comma)undefined tests)
 	@TEST_VARIANTS='$(TEST_VARIANTS)' sh tests/run.sh $(B)
 
 # The unit tests alone, without the sanitizers and without root's rights.
 check-unit: $(addprefix $(B)/,$(UNIT))
-	@sh tests/run.sh $(B) 'unit/*'
+	@TEST_VARIANTS=plain sh tests/run.sh $(B) 'unit/*'
 .PHONY: check-unit
 
 ci: deps-ci

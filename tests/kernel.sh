@@ -142,6 +142,7 @@ boot() {
 # run_tests NAME PATTERN: a machine that runs these.
 run_tests() {
 	boot "$1" "export TEST_PATIENCE=$patience TEST_JOBS=2 CI=${CI:-}
+		export TEST_VARIANTS=plain
 		exec sh tests/run.sh build $2" \
 		"$work/root.cpio" "$work/guard.cpio"
 }

@@ -237,11 +237,17 @@ of_variant() {
 # run_all VARIANT FOLDER
 run_all() {
 	of_variant "$@"
+	found=0
 	for program in "$2"/tests/unit/test_* "$2"/tests/live/test_*; do
 		if [ -f "$program" ] && [ -x "$program" ]; then
+			found=$((found + 1))
 			run "$1" "${program#"$2"/tests/}" "$program"
 		fi
 	done
+	if [ "$found" -eq 0 ]; then
+		echo "run.sh: of variant $1 there are no tests in $2" >&2
+		exit 1
+	fi
 	for program in "$2"/replay/*; do
 		if [ -f "$program" ] && [ -x "$program" ]; then
 			name=${program##*/}
