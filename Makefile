@@ -277,13 +277,13 @@ demo: deps-demo
 	@sh tests/demo.sh $(B)
 
 # Without and with the sanitizers, or one of them alone: see tests/run.sh.
-TEST_VARIANTS ?= plain asan
+VARIANTS = $(or $(TEST_VARIANTS),plain asan)
 check: deps
 	@$(MAKE) --no-print-directory check-deps
 	@$(MAKE) --no-print-directory $(JOBS) tests
-	@$(if $(filter asan,$(TEST_VARIANTS)),$(MAKE) --no-print-directory \
+	@$(if $(filter asan,$(VARIANTS)),$(MAKE) --no-print-directory \
 	 $(JOBS) B=$(B)/asan SAN=address$(comma)undefined tests)
-	@TEST_VARIANTS='$(TEST_VARIANTS)' sh tests/run.sh $(B)
+	@TEST_VARIANTS='$(VARIANTS)' sh tests/run.sh $(B)
 
 # The unit tests alone, without the sanitizers and without root's rights.
 check-unit: $(addprefix $(B)/,$(UNIT))

@@ -18,7 +18,10 @@ struct ring;
  * ring *ret_error is 0.
  */
 struct ring *ring_new(int *ret_error);
-/* 0, or -EOPNOTSUPP: not for this fd.  Nothing is read. */
+/*
+ * 0; -EOPNOTSUPP: not for this fd; or -errno of a ring that is of no use just
+ * now.  Nothing is read.
+ */
 int ring_try(struct ring *ring, int fd);
 void ring_free(struct ring *ring);
 

@@ -173,7 +173,7 @@ static long enter(const struct ring *ring, unsigned n, unsigned wait)
 /*
  * How many were carried out, with a length or -errno of each.  Those that the
  * kernel does not take, for want of memory or because it is forbidden by now,
- * are never asked for again.
+ * are never asked for again; errno says why.
  */
 static unsigned run(struct ring *ring, uint8_t opcode, int fd,
 		    const struct ttd_packet *packets, unsigned n, int *results)
@@ -190,10 +190,8 @@ static unsigned run(struct ring *ring, uint8_t opcode, int fd,
 		done += take(ring, results);
 	}
 	take_back(ring, n - taken);
-	/* They were done before enter() was; or never will be. */
-	while (done < taken && enter(ring, 0, taken - done) >= 0)
-		done += take(ring, results);
-	return done;
+	/* Those it took it has carried out, as none of them may wait. */
+	return smaller(done, n);
 }
 
 static unsigned run_alone(struct ring *ring, uint8_t opcode, int fd,
@@ -219,7 +217,7 @@ int ring_try(struct ring *ring, int fd)
 	int result = 0;
 
 	if (!run_alone(ring, IORING_OP_READ, fd, &nothing, 1, &result))
-		return -ENOMEM;
+		return -errno;
 	return result == -EOPNOTSUPP || result == -EINVAL ? -EOPNOTSUPP : 0;
 }
 

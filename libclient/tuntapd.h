@@ -336,9 +336,9 @@ int ttd_recv_batch(struct ttd_device *dev, unsigned queue,
  * none that the kernel refuses: how many were tried, or the first one's error if
  * the kernel took none of them.  What was lent by ttd_recv_batch(), of any device,
  * may be sent as it is, and goes without a copy of the header.  Where
- * TTD_PKT_HEADROOM is set those bytes are written to.  A packet with gso_type or
- * TTD_PKT_NEEDS_CSUM wants a device with offload PASS (-EOPNOTSUPP); reserved
- * fields and unknown flags must be 0 (-EINVAL).
+ * TTD_PKT_HEADROOM is set those bytes are written to, so each packet has its own.
+ * One with gso_type or TTD_PKT_NEEDS_CSUM wants a device with offload PASS
+ * (-EOPNOTSUPP); reserved fields and unknown flags must be 0 (-EINVAL).
  */
 int ttd_send_batch(struct ttd_device *dev, unsigned queue,
 		   struct ttd_packet *packets, unsigned n);

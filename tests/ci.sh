@@ -306,7 +306,8 @@ fuzz_wait() {
 }
 
 manual() {
-	make --no-print-directory B="$build/gcc" all
+	make --no-print-directory -j"$jobs" B="$build/gcc" CC=gcc \
+		WERROR=-Werror tests
 	find man -name '*.[0-9]' -print0 | xargs -0 mandoc -Tlint -W warning
 	find "$build/gcc/man" -name '*.[0-9]' -print0 |
 		xargs -0 -r mandoc -Tlint -W warning
@@ -314,12 +315,12 @@ manual() {
 
 # The live tests in which the kernel has a say, and the hostile clients, on Debian
 # 12's own kernel: all of them take three quarters of an hour on one processor.
+kernel_tests='live/test_[bf]* live/test_c[ho]* live/test_[gl]*
+	live/test_r* live/test_s[lp]*'
 check_kernel() {
 	make --no-print-directory -j"$jobs" B="$build/gcc" CC=gcc \
 		WERROR=-Werror tests
-	export KERNEL_MACHINES=1
-	export KERNEL_TESTS='live/test_[bf]* live/test_c[ho]* live/test_[gl]*
-		live/test_r* live/test_s[lp]*'
+	export KERNEL_MACHINES=1 KERNEL_TESTS="${KERNEL_TESTS:-$kernel_tests}"
 	exec sh tests/kernel.sh "$build/gcc"
 }
 

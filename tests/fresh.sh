@@ -13,7 +13,7 @@
 set -eu
 
 user=newcomer
-check="make check${TEST_VARIANTS:+ TEST_VARIANTS=$TEST_VARIANTS}"
+check="make check${TEST_VARIANTS:+ TEST_VARIANTS='$TEST_VARIANTS'}"
 
 # --- in the new root --------------------------------------------------------
 

@@ -7,19 +7,24 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "../libclient/ring.h"
 
-/* Why not: it is not here or switched off, or a tun cannot.  0: it can. */
+/*
+ * Why not: it is not here or switched off; or a tun cannot (before Linux 6.4), or
+ * a socket (before 6.5).  0: it can.
+ */
 static inline int why_no_rings(bool tun)
 {
 	int error = 0, fd;
 	struct ring *ring = ring_new(&error);
 
-	if (ring && tun) {
-		fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
-		error = ring_try(ring, fd);
+	if (ring) {
+		fd = tun ? open("/dev/net/tun", O_RDWR | O_CLOEXEC) :
+		     socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		error = fd < 0 ? -errno : ring_try(ring, fd);
 		close(fd);
 	}
 	ring_free(ring);
@@ -33,7 +38,7 @@ static inline bool have_rings(const char *test, bool tun)
 
 	if (error == 0)
 		return true;
-	printf("SKIP %s: no io_uring for it here (Linux 6.4): %s\n",
+	printf("SKIP %s: no io_uring for it here (Linux 6.5): %s\n",
 	       test, strerror(-error));
 	fflush(stdout);
 	return false;

@@ -46,6 +46,13 @@ fi
 unset TUNTAPD_REACH
 
 variants=${TEST_VARIANTS:-plain asan}
+for variant in $variants; do
+	case $variant in
+	plain | asan) ;;
+	*)	echo "run.sh: TEST_VARIANTS=$variants: they are plain and asan" >&2
+		exit 2 ;;
+	esac
+done
 skipped_status=77
 timeout_status=124
 interrupted_status=130
@@ -304,12 +311,12 @@ END
 chmod +x "$log/replay" "$log/demo"
 PATH=$log:$PATH
 
-case $variants in
-*plain*) run_all plain "$reach" ;;
-esac
-case $variants in
-*asan*) run_all asan "$reach/asan" ;;
-esac
+for variant in $variants; do
+	case $variant in
+	plain)	run_all plain "$reach" ;;
+	asan)	run_all asan "$reach/asan" ;;
+	esac
+done
 of_variant plain "$reach"
 run_benches "$reach"
 run plain library sh tests/library.sh "$build"
@@ -356,6 +363,7 @@ if [ -s "$log/failed" ]; then
 fi
 [ -z "$missing" ] || echo "REQUIRED, but not run:$missing"
 
+echo "variants: $variants"
 passed=$(count "$log/passed")
 failed=$(count "$log/failed")
 skips=$(count "$log/skips")

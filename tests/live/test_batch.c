@@ -5,7 +5,9 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <linux/if_tun.h>
+#include <linux/seccomp.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
@@ -13,11 +15,14 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "../../libclient/packet.h"
@@ -461,6 +466,61 @@ START_TEST(a_ring_goes_on_behind_a_bad_one)
 }
 END_TEST
 
+/* From now on the kernel takes nothing by a ring. */
+static void forbid_rings(void)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+			 offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_enter, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = { 4, filter };
+
+	ck_assert_int_eq(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+	ck_assert_int_eq(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program),
+			 0);
+}
+
+/* Packets come and go by read(2) and write(2) then, all of them, in order. */
+START_TEST(a_ring_is_forbidden_later)
+{
+	static uint8_t bytes[10][TTD_HEADROOM + HEADERS + 1];
+	struct ttd_packet p[10], came;
+	unsigned queue;
+	int sock;
+
+	if (!have_rings("a_ring_is_forbidden_later", true))
+		return;
+	flags = TTD_IO_URING;
+	begin(TTD_TUN, kinds[2 * _i].offload);
+	sock = host_socket();
+	for (uint8_t i = 0; i < 10; i++) {
+		host_sends(sock, &i, 1);
+		if (i == 4)
+			forbid_rings();
+	}
+	for (uint8_t i = 0; i < 10; i++) {
+		ck_assert_int_eq(recv_any(&came, 1, &queue), 1);
+		turn_round(&came);
+		p[i] = came;
+		p[i].data = memcpy(bytes[i] + TTD_HEADROOM, came.data,
+				   came.len);
+	}
+	ck_assert_int_eq(ttd_send_batch(dev, queue, p, 10), 10);
+	for (uint8_t i = 0; i < 10; i++) {
+		uint8_t got = 77;
+
+		ck_assert_int_eq(recv(sock, &got, 1, 0), 1);
+		ck_assert_uint_eq(got, i);
+	}
+	ck_assert_int_eq(ttd_status(dev, NULL), TTD_OPEN);
+	close(sock);
+	end();
+}
+END_TEST
+
 /* Of more than a batch, and of those whose headers have no room before them. */
 START_TEST(what_a_ring_was_given_is_all_tried)
 {
@@ -804,6 +864,7 @@ int main(void)
 			    RINGS * 2);
 	tcase_add_loop_test(t, each_error_by_its_name, 0, RINGS * 1);
 	tcase_add_loop_test(t, a_ring_goes_on_behind_a_bad_one, 0, 2);
+	tcase_add_loop_test(t, a_ring_is_forbidden_later, 0, 2);
 	tcase_add_loop_test(t, what_a_ring_was_given_is_all_tried, 0, 4);
 	tcase_add_loop_test(t, the_longest_packet_is_sent, 0, RINGS * N_KINDS);
 	tcase_add_loop_test(t, a_header_that_lies_is_refused, 0, RINGS * 1);
