@@ -113,6 +113,7 @@ static void make_super(const struct part *first, const struct part *last,
 		       uint32_t payload, struct join *ret)
 {
 	const struct inet_place *at = &first->at;
+	/* cppcheck-suppress ctuuninitvar ; its address alone */
 	uint8_t *l4 = ret->header + at->l4;
 	unsigned field = first->tcp ? TCP_CHECKSUM : UDP_CHECKSUM;
 	uint32_t len = first->header + payload;
