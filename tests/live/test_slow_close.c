@@ -516,6 +516,9 @@ START_TEST(what_does_not_end_takes_few_descriptors)
 	unsigned fds, all, processes;
 	pid_t pid[CHILDREN];
 
+	/* An emulated one with an old kernel waits for some and not for others. */
+	if (live_too_slow("what_does_not_end_takes_few_descriptors"))
+		return;
 	start_with(&few);
 	if (!start_withholder(&w, "what_does_not_end_takes_few_descriptors"))
 		return;
@@ -540,6 +543,9 @@ START_TEST(what_does_not_end_holds_up_no_end)
 	struct withholder w;
 	struct timespec from;
 
+	/* An emulated one with an old kernel waits for some and not for others. */
+	if (live_too_slow("what_does_not_end_holds_up_no_end"))
+		return;
 	start_with(&few);
 	if (!start_withholder(&w, "what_does_not_end_holds_up_no_end"))
 		return;
