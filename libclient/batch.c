@@ -28,12 +28,6 @@ static size_t room_of(const struct queue *q)
 	       ROOM_PASS : ROOM_ORDINARY;
 }
 
-/* Bytes before each packet at the fd. */
-static unsigned header_of(const struct queue *q)
-{
-	return q->dev->vnet ? PACKET_HEADER : 0;
-}
-
 _Static_assert(TTD_HEADROOM >= PACKET_HEADER, "the header has no room");
 
 /*
@@ -82,7 +76,7 @@ bool batch_ready(struct queue *q)
 static int read_together(struct queue *q, struct ttd_packet *packets,
 			 unsigned n)
 {
-	const unsigned header = header_of(q);
+	const unsigned header = queue_header(q);
 
 	for (unsigned i = 0; i < n; i++)
 		packets[i] = (struct ttd_packet){
@@ -96,7 +90,7 @@ static int read_together(struct queue *q, struct ttd_packet *packets,
 /* The same without the headers, but with what they say. */
 static int read_packets(struct queue *q, struct ttd_packet *packets, unsigned n)
 {
-	const unsigned header = header_of(q);
+	const unsigned header = queue_header(q);
 	struct ttd_packet whole[TTD_BATCH_MAX];
 	int r = read_together(q, whole, n);
 
@@ -159,7 +153,7 @@ static int read_whole(struct queue *q, struct ttd_packet *packets)
 	if (n < 0)
 		return (int)n;
 	packets[0] = (struct ttd_packet){
-		.data = q->in + PACKET_HEADER - header_of(q),
+		.data = q->in + PACKET_HEADER - queue_header(q),
 		.len = (uint32_t)n,
 	};
 	return 1;

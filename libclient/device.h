@@ -162,6 +162,8 @@ ssize_t queue_next(struct queue *q, uint8_t **ret);
  */
 ssize_t queue_read_inside(struct queue *q, uint8_t *data,
 			  struct ttd_packet *ret);
+/* bytes of the header that is before each packet at the fd; */
+unsigned queue_header(const struct queue *q);
 /* what the fd gives, its header included, whatever the offload: at q->in, */
 ssize_t queue_read_whole_inside(struct queue *q);
 /* or several, as packet_read_some(), in one call where there is one for that; */

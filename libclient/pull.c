@@ -49,12 +49,17 @@ static int judge(struct queue *q, int error, bool writing)
 	return -ESHUTDOWN;
 }
 
+unsigned queue_header(const struct queue *q)
+{
+	return q->dev->vnet ? PACKET_HEADER : 0;
+}
+
 /* --- reading ------------------------------------------------------------ */
 
 /* A packet or a super-packet, with what its header says; that is before it. */
 static ssize_t read_one(struct queue *q, uint8_t *data, struct ttd_packet *ret)
 {
-	const int header = q->dev->vnet ? PACKET_HEADER : 0;
+	const int header = (int)queue_header(q);
 	int n = packet_read(q->fd, data - header,
 			    packet_max(q->dev->layer) + (size_t)header);
 
@@ -142,7 +147,7 @@ ssize_t queue_read_inside(struct queue *q, uint8_t *data,
 int queue_read_some_inside(struct queue *q, struct ttd_packet *packets,
 			   unsigned n)
 {
-	const uint32_t header = q->dev->vnet ? PACKET_HEADER : 0;
+	const uint32_t header = queue_header(q);
 	int r;
 
 	if (!q->reads || !ring_read(q->reads, q->fd, packets, n, &r))
