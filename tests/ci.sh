@@ -33,6 +33,8 @@ skipped_status=77
 # step NAME COMMAND...: a step; its output is shown if it fails.
 step() {
 	wanted "$1" || return 0
+	# It has all processors as soon as what was beside has ended.
+	kill -0 "${beside_pid:-$$}" 2>/dev/null || await
 	start "$@"
 	report "$1" "$pid" "$began"
 }
@@ -50,13 +52,13 @@ beside() {
 await() {
 	[ -n "$beside" ] || return 0
 	report "$beside" "$beside_pid" "$beside_began"
-	beside='' jobs=$(nproc)
+	beside='' beside_pid='' jobs=$(nproc)
 }
 
 # What is under way when we end: a step in the background is deaf to ^C.
 # shellcheck disable=SC2317 # by the trap
 cleanup() {
-	for each in $pid ${beside:+"$beside_pid"}; do
+	for each in $pid $beside_pid; do
 		end_with_children "$each"
 		wait "$each" || :
 	done
@@ -70,7 +72,7 @@ end_with_children() {
 		end_with_children "$child"
 	done
 }
-beside='' pid=''
+beside='' beside_pid='' pid=''
 trap cleanup EXIT
 trap 'exit 1' INT TERM HUP
 
@@ -313,14 +315,10 @@ manual() {
 		xargs -0 -r mandoc -Tlint -W warning
 }
 
-# The live tests in which the kernel has a say, and the hostile clients, on Debian
-# 12's own kernel: all of them take three quarters of an hour on one processor.
-kernel_tests='live/test_[bf]* live/test_c[ho]* live/test_[gl]*
-	live/test_r* live/test_s[lp]*'
 check_kernel() {
 	make --no-print-directory -j"$jobs" B="$build/gcc" CC=gcc \
 		WERROR=-Werror tests
-	export KERNEL_MACHINES=1 KERNEL_TESTS="${KERNEL_TESTS:-$kernel_tests}"
+	export KERNEL_MACHINES=1
 	exec sh tests/kernel.sh "$build/gcc"
 }
 
@@ -380,6 +378,7 @@ step scripts scripts
 step gcc compile gcc
 beside kernel check_kernel
 step clang compile clang
+step valgrind check_memory
 step clang-tidy tidy
 step cppcheck check_cpp
 step mutants check_mutants
@@ -390,7 +389,6 @@ step abi check_abi
 step foreign check_foreign
 await
 step dist sh tests/dist.sh
-step valgrind check_memory
 step threads check_threads
 step wire check_wire
 step hostile check_hostile

@@ -168,6 +168,7 @@ trap 'exit 1' INT TERM HUP
 root=$work/root
 mkdir -m 0755 "$root"
 
+find_sources fresh
 make_root "$root" fresh
 
 # apt there as apt here.

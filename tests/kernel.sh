@@ -4,8 +4,8 @@
 #
 # A Debian root with that kernel's package in it becomes the whole of a machine
 # that qemu boots, emulated where there is no KVM; what is in BUILD runs there,
-# by tests/run.sh, and the hostile clients.  Then once more without cls_bpf, of
-# which the guard is made.  A program in which a test failed runs a second time by
+# by tests/run.sh, the hostile clients, and tests/systemd.sh with a systemd that
+# boots inside.  Then once more without cls_bpf, of which the guard is made.  A program in which a test failed runs a second time by
 # itself, as the emulated processors wait for each other at times: both runs are
 # shown, and the second one counts.
 #
@@ -26,11 +26,12 @@ programs=${KERNEL_TESTS:-live/test_[a-f]* live/test_[g-l]* live/test_[m-r]*
 version=6.1
 patience=4			# with an emulated processor; what that is too
 				# slow for skips itself, see live_too_slow()
-memory=2G
+memory=4G
 fast='norandmaps mitigations=off'
 packages=iproute2,iputils-ping,procps,iperf3,dnsmasq-base,udhcpc,kmod
 packages=$packages,libevent-core-2.1-7,libmnl0,libmd0,libseccomp2
-packages=$packages,libjansson4,libncursesw6,tmux,libsubunit0,linux-image-cloud-amd64
+packages=$packages,libjansson4,libncursesw6,tmux,libsubunit0
+packages=$packages,systemd-container,dbus,make,linux-image-cloud-amd64
 passed=0 failed=0 skipped=0
 
 skip_all() {
@@ -47,13 +48,15 @@ done
 work=$(mktemp -d "${TMPDIR:-/var/tmp}/tuntapd-kernel.XXXXXX")
 chmod 0755 "$work"
 root=$work/root
-machines='' booted=''
+machines=''			# PID:NAME of each that was booted, oldest first
+running=0
+retries=''			# programs that run once more
 # shellcheck disable=SC2317 # by the trap
 cleanup() {
 	# timeout passes it on to qemu, and waits for that.
-	for pid in $machines; do
-		kill "$pid" 2>/dev/null || :
-		wait "$pid" 2>/dev/null || :
+	for each in $machines; do
+		kill "${each%%:*}" 2>/dev/null || :
+		wait "${each%%:*}" 2>/dev/null || :
 	done
 	rm -rf --one-file-system "$work"
 }
@@ -98,6 +101,23 @@ make_system() {
 	pack "$root" . >"$work/root.cpio"
 }
 
+# What tests/systemd.sh boots in it, and what it installs there.
+make_inside() {
+	inside=$work/inside
+	mkdir "$inside" "$inside/tuntapd"
+	mkdir -m 0755 "$inside/system"
+	make_system_root "$inside/system"
+	rm -rf "$inside/system/var/lib/apt" "$inside/system/usr/share/doc" \
+		"$inside/system/usr/share/locale"
+	cp -a Makefile README.md ctl libclient man policy systemd \
+		"$inside/tuntapd/"
+	mkdir "$inside/tuntapd/build"
+	(cd "$build" && cp -a libtuntapd.a libtuntapd.pc systemd man \
+		"$inside/tuntapd/build/")
+	pack "$inside" . >"$work/inside.cpio"
+	rm -r "$inside"
+}
+
 # What is tested, and how; the machine's first process is tests/kernel/init.
 make_tests() {
 	here=$work/here
@@ -122,8 +142,9 @@ accelerator() {
 }
 
 # boot NAME COMMAND ARCHIVE...: a machine of these archives, in which the command
-# runs; what it says is in $work/NAME.
+# runs; what it says is in $work/NAME.  It waits until there is room for one.
 boot() {
+	[ "$running" -lt "$at_once" ] || await
 	name=$1
 	printf '%s\n' "$2" >"$work/here/command"
 	shift 2
@@ -136,7 +157,24 @@ boot() {
 		-kernel "$kernel" -initrd "$work/$name.initrd" \
 		-append "console=ttyS0 quiet loglevel=3 panic=-1 $fast" \
 		>"$work/$name.qemu" 2>&1 </dev/null &
-	machines="$machines $!" booted="$booted $name"
+	machines="$machines $!:$name" running=$((running + 1))
+}
+
+# await: the end of the oldest, which is counted.
+await() {
+	# shellcheck disable=SC2086 # words
+	set -- $machines
+	wait "${1%%:*}" || :
+	running=$((running - 1)) ended=${1#*:}
+	shift
+	machines=$*
+	count "$ended"
+}
+
+await_all() {
+	while [ "$running" -gt 0 ]; do
+		await
+	done
 }
 
 # run_tests NAME PATTERN: a machine that runs these.
@@ -155,22 +193,7 @@ again() {
 	*-again) which= ;;
 	esac
 	[ -n "$which" ] || failed=$((failed + $2))
-	for program in $which; do
-		run_tests "${program#*/}-again" "$program"
-	done
-}
-
-# finish: waits until what was booted has ended, and counts.
-finish() {
-	while [ -n "$booted" ]; do
-		for pid in $machines; do
-			wait "$pid" || :
-		done
-		machines='' ended=$booted booted=''
-		for each in $ended; do
-			count "$each"
-		done
-	done
+	retries="$retries $which"
 }
 
 # count NAME: what boot NAME's closing line counts; a machine that has not come
@@ -203,6 +226,7 @@ count() {
 . tests/root.sh
 mkdir -m 0755 "$root"
 make_system
+make_inside
 make_tests
 echo "kernel: ${modules##*/}, $(accelerator)"
 
@@ -211,17 +235,24 @@ set -f
 for pattern in $programs; do
 	n=$((n + 1))
 	run_tests "tests-$n" "'$pattern'"
-	[ $((n % at_once)) -ne 0 ] || finish
 done
 set +f
+boot systemd "mount -t cgroup2 cgroup /sys/fs/cgroup
+	export TEST_PATIENCE=$patience MACHINE_ROOT=/system
+	exec sh tests/systemd.sh build" \
+	"$work/root.cpio" "$work/guard.cpio" "$work/inside.cpio"
 boot without-guard 'exec sh tests/kernel/without-guard.sh build' \
 	"$work/root.cpio"
-finish
+await_all
+for program in $retries; do
+	run_tests "${program#*/}-again" "$program"
+done
+await_all
 # By itself: it tells how long things take.
 boot hostile "export TEST_PATIENCE=$patience"' TUNTAPD_BUILD=$PWD/build
 	exec build/tests/hostile/hostile --seconds 1' \
 	"$work/root.cpio" "$work/guard.cpio"
-finish
+await_all
 
 echo "kernel: $passed passed, $failed failed, $skipped skipped"
 [ "$passed" -gt 0 ] && [ "$failed" -eq 0 ]

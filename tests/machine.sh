@@ -5,11 +5,13 @@
 #
 # First boot_machine; then `m COMMAND` in it; then `ok NAME COMMAND` for each
 # test.  What is started here goes when the test ends.
+#
+#	MACHINE_ROOT	what make_system_root made, which is used up; where there
+#			is no network to make one from
+#	TEST_PATIENCE	how many times as long all may take, on a slow machine (1)
 
 : "${what:?}" "${build:?}"
-packages=systemd-sysv,udev,dbus,iproute2,iputils-ping,procps
-packages=$packages,libevent-core-2.1-7,libmnl0,libmd0,libseccomp2,libjansson4
-packages=$packages,libncursesw6,network-manager,libpam-systemd
+patience=${TEST_PATIENCE:-1}
 # shellcheck disable=SC2034 # of the tests
 passed=0 failed=0 skipped=0
 
@@ -22,6 +24,9 @@ skip_all() {
 can_boot() {
 	[ "$(id -u)" -eq 0 ] || skip_all 'it needs root'
 	for tool in debootstrap apt-get systemd-nspawn nsenter; do
+		case $tool in
+		debootstrap | apt-get) [ -z "${MACHINE_ROOT:-}" ] || continue ;;
+		esac
 		command -v "$tool" >/dev/null || skip_all "there is no $tool"
 	done
 	unshare --mount --pid --fork --kill-child --mount-proc true 2>/dev/null ||
@@ -35,7 +40,7 @@ work='' root='' runner='' leader='' groups=''
 
 # within SECONDS COMMAND...: until it succeeds.
 within() {
-	tries=$(($1 * 10))
+	tries=$(($1 * 10 * patience))
 	shift
 	until "$@" >/dev/null 2>&1; do
 		tries=$((tries - 1))
@@ -81,7 +86,12 @@ own_groups() {
 
 # A root with nothing of ours, that wants nothing of its own.
 prepare_root() {
-	make_root "$root" systemd "$packages"
+	if [ -n "${MACHINE_ROOT:-}" ]; then
+		mv "$MACHINE_ROOT" "$root"
+	else
+		mkdir -m 0755 "$root"
+		make_system_root "$root"
+	fi
 	# Nothing else of the machine wants a word.
 	ln -s /dev/null "$root/etc/systemd/system/apt-daily.timer"
 	# It is started when it is asked.
@@ -142,7 +152,6 @@ boot_machine() {
 	trap 'exit 1' INT TERM HUP
 	chmod 0755 "$work"
 	root=$work/root
-	mkdir -m 0755 "$root"
 	prepare_root
 	own_groups
 	start_machine

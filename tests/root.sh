@@ -11,10 +11,8 @@ apt_sources() {
 		sed -n "s/^${1}[a-z-]* //p" | sort -u
 }
 
-# make_root FOLDER NAME [PACKAGES]: one of $suite, with these packages (separated
-# by commas) besides the least.  What NAME has got is kept for a week, where
-# nobody else can have put it.  Leaves the sources in $list.
-make_root() {
+# find_sources NAME: those of $suite in $list, and the first one's URI in $mirror.
+find_sources() {
 	list=$(apt_sources "$suite")
 	[ -n "$list" ] || {
 		apt-get update -q >/dev/null
@@ -22,9 +20,15 @@ make_root() {
 	}
 	mirror=$(echo "$list" | sed -n "s/ $suite main\$//p" | head -n 1)
 	if [ -z "$mirror" ]; then
-		echo "SKIP $2: the machine's apt sources have no $suite"
+		echo "SKIP $1: the machine's apt sources have no $suite"
 		exit 77
 	fi
+}
+
+# make_root FOLDER NAME [PACKAGES]: one of $suite, with these packages (separated
+# by commas) besides the least.  What NAME has got is kept for a week, where
+# nobody else can have put it.
+make_root() {
 	keep=${TMPDIR:-/var/tmp}/tuntapd-roots-$(id -u)
 	base=$keep/$2-$suite-$(dpkg --print-architecture)
 	base=$base-$(echo "${3-}" | cksum | cut -d ' ' -f 1).tar
@@ -37,6 +41,7 @@ make_root() {
 		tar -x -C "$1" -f "$base"
 		return
 	fi
+	find_sources "$2"
 	echo "making a $suite root"
 	if ! debootstrap --variant=minbase ${3:+--include="$3"} "$suite" \
 			"$1" "$mirror" >"$1.log" 2>&1; then
@@ -51,4 +56,13 @@ make_root() {
 		tar -c -C "$1" -f "$base.new" .
 		mv "$base.new" "$base"
 	fi
+}
+
+# make_system_root FOLDER: one that systemd can boot, as tests/machine.sh has it.
+make_system_root() {
+	for_system=systemd-sysv,udev,dbus,iproute2,iputils-ping,procps
+	for_system=$for_system,libevent-core-2.1-7,libmnl0,libmd0,libseccomp2
+	for_system=$for_system,libjansson4,libncursesw6,network-manager
+	for_system=$for_system,libpam-systemd
+	make_root "$1" systemd "$for_system"
 }

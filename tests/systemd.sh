@@ -18,11 +18,13 @@ exposure=1.3			# of systemd-analyze security, at most
 what=systemd
 # shellcheck source=tests/machine.sh
 . tests/machine.sh
+watchdog=$((2 * patience))	# its seconds, where it must bite
 
 # --- checks -----------------------------------------------------------------
 
+# What has been built, as it is.
 shipped() {
-	make --no-print-directory B="$build" DESTDIR="$root" "$1"
+	make --no-print-directory -o all B="$build" DESTDIR="$root" "$1"
 }
 
 # Every file of the machine but what it writes by itself.
@@ -171,15 +173,16 @@ stop_it() {
 }
 watchdog_recovers() {
 	m mkdir -p /run/systemd/system/tuntapd.service.d
-	m sh -c 'printf "[Service]\nWatchdogSec=2s\n" \
-		>/run/systemd/system/tuntapd.service.d/50-test.conf'
+	m sh -c 'printf "[Service]\nWatchdogSec=%ss\n" "$1" \
+		>/run/systemd/system/tuntapd.service.d/50-test.conf' \
+		sh "$watchdog"
 	m systemctl daemon-reload
 	m systemctl restart tuntapd
 	# It is not the manager's patience that keeps it alive.
 	pid=$(unit MainPID)
-	sleep 5
+	sleep $((2 * watchdog + 1))
 	[ "$(unit MainPID)" = "$pid" ]
-	lossless 8 stop_it
+	lossless $((4 * watchdog)) stop_it
 	m journalctl -b -u tuntapd -o cat | grep -i 'watchdog timeout'
 	m rm -r /run/systemd/system/tuntapd.service.d
 	m systemctl daemon-reload
@@ -259,11 +262,10 @@ networkd_leaves_it_alone() {
 	with_files
 	start_networkd
 	hold_all
-	seconds=$quiet
-	while [ "$seconds" -gt 0 ]; do
+	until_then=$(($(date +%s) + quiet))
+	while [ "$(date +%s)" -lt "$until_then" ]; do
 		has_all || { m ip address show; m ip route show; exit 1; }
 		sleep 1
-		seconds=$((seconds - 1))
 	done
 	m networkctl list --no-pager
 	m networkctl list --no-pager | grep "$held " | grep -q unmanaged
@@ -323,7 +325,8 @@ udev_leaves_a_tap_alone() {
 
 # However late udev comes: it does on a busy machine.
 one_for_udev() {
-	u member tuntapctl run --tun -- udevadm settle --timeout=10
+	u member tuntapctl run --tun -- udevadm settle \
+		--timeout=$((10 * patience))
 }
 known_from_birth() {
 	# Nothing of what was before.
