@@ -51,7 +51,6 @@ struct queue {
 	uint8_t *batch;		/* of ttd_recv_batch(), made by the first */
 	struct ring *reads;	/* TTD_IO_URING: for many packets a call, or */
 	struct ring *writes;	/* NULL */
-	uint64_t ignored;	/* handler results that were not 0 */
 	/* under meet.mutex: */
 	uint64_t running;	/* generation of the handler it runs; 0: none */
 	pthread_t runner;	/* who runs it, or is in_run */

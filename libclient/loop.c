@@ -41,8 +41,7 @@ static int hand_over(struct queue *q, const struct sink *sink)
 
 	if (n < 0)
 		return (int)n;
-	if (sink->handler(sink->arg, buf, (size_t)n) != 0)
-		q->ignored++;
+	sink->handler(sink->arg, buf, (size_t)n);
 	return 0;
 }
 

@@ -227,8 +227,7 @@ int ttd_done_fd(const struct ttd_device *dev);
 /*
  * Push.  The handler gets each packet the host sends: buf is writable and
  * valid until it returns; nothing is allocated for a packet.  What it
- * returns is counted if not 0, and ignored, so that a send function serves as
- * a handler.
+ * returns is ignored, so that a send function serves as a handler.
  */
 typedef int ttd_handler(void *arg, void *buf, size_t len);
 
