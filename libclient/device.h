@@ -136,7 +136,16 @@ void device_store_addr(struct ttd_device *dev, const struct ttd_prefix *addr);
 /* Gives up a reference; the device may be gone then. */
 void device_drop(struct ttd_device *dev);
 
-/* pull.c: also what loops are made of */
+/* queue.c: inside of the gate of I/O */
+
+/* There is no device behind the fd any more: ends it.  Always -ESHUTDOWN. */
+int queue_gone(struct queue *q);
+/* What the caller of a read or write that failed with this is told. */
+int queue_judge(struct queue *q, int error, bool writing);
+/* Bytes of the header that is before each packet at the fd. */
+unsigned queue_header(const struct queue *q);
+
+/* recv.c: also what loops are made of */
 
 /* A handler is set, or ttd_run() is on it. */
 bool queue_is_pushed(const struct queue *q);
@@ -161,27 +170,27 @@ ssize_t queue_next(struct queue *q, uint8_t **ret);
  */
 ssize_t queue_read_inside(struct queue *q, uint8_t *data,
 			  struct ttd_packet *ret);
-/* bytes of the header that is before each packet at the fd; */
-unsigned queue_header(const struct queue *q);
 /* what the fd gives, its header included, whatever the offload: at q->in, */
 ssize_t queue_read_whole_inside(struct queue *q);
-/* or several, as packet_read_some(), in one call where there is one for that; */
+/* or several, as packet_read_some(), in one call where there is one. */
 int queue_read_some_inside(struct queue *q, struct ttd_packet *packets,
 			   unsigned n);
-/* writes what is to be written, header included; */
-int queue_write_inside(struct queue *q, const void *buf, size_t len);
-unsigned queue_write_some_inside(struct queue *q,
-				 const struct ttd_packet *packets, unsigned n,
-				 int *ret_error);
-/* a packet, with the header that the device wants; */
+
+/* send.c: inside of the gate of I/O */
+
+/* A packet, with the header that the device wants. */
 int queue_send_inside(struct queue *q, const struct ttd_packet *p);
 /*
- * and several of the n, joined where the device takes that.  Both: how many were
- * tried, at least one, and why none of these went, or 0.
+ * Several of the n, joined where the device takes that.  How many were tried,
+ * at least one, and why none of these went, or 0.
  */
 unsigned queue_send_some_inside(struct queue *q,
 				const struct ttd_packet *packets, unsigned n,
 				int *ret_error);
+/* The same of what has its header already. */
+unsigned queue_write_some_inside(struct queue *q,
+				 const struct ttd_packet *packets, unsigned n,
+				 int *ret_error);
 
 /* batch.c */
 
