@@ -18,6 +18,7 @@
 #include "confine.h"
 #include "conn.h"
 #include "fault.h"
+#include "files.h"
 #include "lease.h"
 #include "limits.h"
 #include "listen.h"
@@ -121,56 +122,6 @@ static void start_notify(void)
 	log_line(LOG_ERR, "cannot tell the service manager how it goes "
 		 "(NOTIFY_SOCKET, WATCHDOG_USEC): %s", strerror(-error));
 	exit(EXIT_FAILURE);
-}
-
-/* Beside those of connections. */
-#define OTHER_FDS (LIMIT_CONNECTIONS_ROOT + LIMIT_FDS_WAITING + LIMIT_OWN_FDS)
-
-/* A connection has one device at most; of one before that a copy may be left. */
-static rlim_t fds_a_connection(void)
-{
-	return 1 + os_own_fds();
-}
-
-/* Devices must have theirs, too; and a user no larger part than before. */
-static void fit_connections(rlim_t files)
-{
-	rlim_t room = (files > 2 * OTHER_FDS ? files - OTHER_FDS : files / 2) /
-		      fds_a_connection();
-	rlim_t part = limits.connections_uid * room / limits.connections;
-
-	if (room >= limits.connections)
-		return;
-	if (part == 0)
-		part = 1;
-	log_line(LOG_WARNING, "%lu files may be open: it takes %lu connections, "
-		 "not %u, and %lu of one user, not %u (LimitNOFILE=, "
-		 "ulimit -n)", (unsigned long)files, (unsigned long)room,
-		 limits.connections, (unsigned long)part,
-		 limits.connections_uid);
-	limits.connections = (unsigned)room;
-	limits.connections_uid = (unsigned)part;
-}
-
-/* Room for every connection, and each device being made. */
-static void raise_fd_limit(void)
-{
-	const rlim_t want = limits.connections * fds_a_connection() + OTHER_FDS;
-	struct rlimit r;
-
-	if (getrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur >= want)
-		return;
-	r.rlim_cur = want;
-	if (r.rlim_max < want)
-		r.rlim_max = want;
-	if (setrlimit(RLIMIT_NOFILE, &r) == 0)
-		return;
-	/* Raising the hard limit takes rights; up to it does not. */
-	if (getrlimit(RLIMIT_NOFILE, &r) == 0) {
-		r.rlim_cur = r.rlim_max;
-		(void)setrlimit(RLIMIT_NOFILE, &r);
-		fit_connections(r.rlim_cur);
-	}
 }
 
 #define NICE (-5)
@@ -375,7 +326,7 @@ int main(int argc, char **argv)
 	if (!server.base)
 		return EXIT_FAILURE;
 	start_notify();
-	raise_fd_limit();
+	files_make_room();
 	raise_priority();
 	fault_start();
 	fault_try_start();
