@@ -8,8 +8,11 @@
 
 struct event_base;
 
-/* Between two words to the watchdog at least, however often it wants one. */
-#define NOTIFY_WATCHDOG_MS	100
+/*
+ * Between two words to the watchdog at least, however often it wants one: the
+ * least that the loop tells from nothing.
+ */
+#define NOTIFY_WATCHDOG_MS	1
 
 /*
  * Takes NOTIFY_SOCKET and WATCHDOG_USEC from the environment.  From then on the

@@ -348,6 +348,16 @@ static void manager_hears(const char *begins)
 		      begins, text);
 }
 
+/* How many words may wait until it takes one. */
+static int manager_queue(void)
+{
+	char *most = sh("cat /proc/sys/net/unix/max_dgram_qlen");
+	int n = atoi(most);
+
+	free(most);
+	return n + 1;
+}
+
 START_TEST(the_service_manager_is_told)
 {
 	char path[128];
@@ -378,9 +388,10 @@ END_TEST
 
 #define WATCHED_MS	500
 
+/* Each word is taken at once: a queue that is full would hide how many come. */
 START_TEST(no_watchdog_makes_the_daemon_spin)
 {
-	char path[128], text[128];
+	char path[128];
 	int64_t begun;
 	int n = 0;
 
@@ -391,13 +402,12 @@ START_TEST(no_watchdog_makes_the_daemon_spin)
 	setenv("WATCHDOG_USEC", "1", 1);
 	rig_daemon(&rig, NULL);
 	manager_hears("READY=1");
-	manager_hears("WATCHDOG=1");
 	begun = now_ms();
-	sleep_ms(WATCHED_MS);
-	while (recv(manager, text, sizeof(text), MSG_DONTWAIT) > 0)
-		n++;
-	/* The first of them may have come late. */
-	ck_assert_int_le(n, (now_ms() - begun) / NOTIFY_WATCHDOG_MS + 1);
+	for (; now_ms() - begun < WATCHED_MS; n++)
+		manager_hears("WATCHDOG=1");
+	/* Those of the queue, as long as it is, have come before. */
+	ck_assert_int_le(n, (now_ms() - begun) / NOTIFY_WATCHDOG_MS +
+			 manager_queue());
 	rig_end(&rig);
 	close(manager);
 }
