@@ -27,8 +27,8 @@ int explain_open(struct server *server, const struct peer *peer,
 	usage.kept = registry_copies(&server->registry, peer->uid);
 	usage.devices = registry_devices(&server->registry, peer->uid) +
 			usage.kept;
-	usage.all_devices = server->registry.n_devices +
-			    server->registry.n_copies;
+	usage.all_kept = server->registry.n_copies;
+	usage.all_devices = server->registry.n_devices + usage.all_kept;
 	error = policy_explain(server->policy, peer, ask, &usage, trace,
 			       ret_open, ret_decision);
 	if (error) {

@@ -207,41 +207,54 @@ static int check_offload(const struct question *q)
 }
 
 /* Of some only a descriptor is left, and where that is he may not know. */
+static const char *tell_kept(unsigned n, char ret[WIRE_TEXT_MAX])
+{
+	*ret = '\0';
+	if (n)
+		snprintf(ret, WIRE_TEXT_MAX, ", %u of them of leases that "
+			 "have ended: some process still has their descriptor, "
+			 "and has to close it", n);
+	return ret;
+}
+
 static int refuse_devices(const struct question *q)
 {
-	char kept[WIRE_TEXT_MAX] = "";
+	char kept[WIRE_TEXT_MAX];
 
-	if (q->usage->kept)
-		snprintf(kept, sizeof(kept), ", %u of them of leases that "
-			 "have ended: some process still has their descriptor, "
-			 "and has to close it", q->usage->kept);
 	return rule_refuse(q, WIRE_E_QUOTA, "policy", KEY_MAX_DEVICES,
 			   "uid %u has %u devices%s, and rule %s has "
 			   "`max-devices = %u`; close one first",
-			   (unsigned)q->peer->uid, q->usage->devices, kept,
-			   q->rule->name, (unsigned)q->rule->max_devices);
+			   (unsigned)q->peer->uid, q->usage->devices,
+			   tell_kept(q->usage->kept, kept), q->rule->name,
+			   (unsigned)q->rule->max_devices);
+}
+
+static int refuse_all_devices(const struct question *q)
+{
+	const struct global *global = &q->policy->global;
+	unsigned line = global->key_line[GLOBAL_MAX_DEVICES];
+	char kept[WIRE_TEXT_MAX];
+	int r = policy_refuse(q->ret, WIRE_E_QUOTA, "policy", "all users "
+			      "together have the devices that `max-devices = "
+			      "%u` of [global] allows%s; wait until one is "
+			      "closed, or have an administrator raise it",
+			      (unsigned)global->max_devices,
+			      tell_kept(q->usage->all_kept, kept));
+
+	if (line)
+		snprintf(q->ret->rule, sizeof(q->ret->rule), "%s:%u",
+			 global->file, line);
+	return r;
 }
 
 /* Last, so that who may not have it at all does not hear of his quota. */
 static int check_quota(const struct question *q)
 {
-	const struct global *global = &q->policy->global;
-	unsigned line = global->key_line[GLOBAL_MAX_DEVICES];
-	int r;
-
 	if (q->usage->devices >= q->rule->max_devices)
 		return refuse_devices(q);
-	if (q->usage->all_devices < global->max_devices)
-		return 0;
-	r = policy_refuse(q->ret, WIRE_E_QUOTA, "policy", "all users together "
-			  "have the devices that `max-devices = %u` of "
-			  "[global] allows; wait until one is closed, or have "
-			  "an administrator raise it",
-			  (unsigned)global->max_devices);
-	if (line)
-		snprintf(q->ret->rule, sizeof(q->ret->rule), "%s:%u",
-			 global->file, line);
-	return r;
+	if (q->usage->all_devices >= q->policy->global.max_devices)
+		return refuse_all_devices(q);
+	return 0;
 }
 
 int rule_limits(const struct question *q)

@@ -31,6 +31,7 @@ struct policy_usage {
 	unsigned devices;	/* of the peer's uid, over all rules */
 	unsigned kept;		/* of them: of what he has closed, but its fd */
 	unsigned all_devices;	/* of all users */
+	unsigned all_kept;	/* likewise */
 	/* Is this interface name in use?  NULL: none is. */
 	bool (*name_taken)(void *arg, const char *name);
 	void *arg;

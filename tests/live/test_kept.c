@@ -96,6 +96,31 @@ START_TEST(what_somebody_keeps_is_a_device_and_no_lease)
 }
 END_TEST
 
+/* Of all users together; another one than who keeps it is refused. */
+START_TEST(what_somebody_keeps_is_one_of_all_devices)
+{
+	struct wire_message m;
+	int sock, other;
+
+	begin("[global]\nmax-devices = 2\n[rule kept]\naction = allow\n"
+	      "user = any\nkind = tun\nname = tt*\nmax-devices = 2\n");
+	is_kept(open_one(), "tt0");
+	sock = open_one();
+	other = rig_connect_as(&rig, NOBODY - 1);
+	m = ask(other, raw_open_request());
+	ck_assert_uint_eq(m.type, WIRE_REFUSED);
+	ck_assert_uint_eq(m.refused.code, WIRE_E_QUOTA);
+	ck_assert_ptr_nonnull(strstr(m.refused.text, "[global] allows, 1 of "
+				     "them of leases that have ended"));
+	ck_assert_ptr_nonnull(strstr(m.refused.rule, "10-test.conf:2"));
+	close(sock);
+	close(other);
+	rig_share(&rig, false);
+	ck_assert(eventually(may_open, NULL));
+	rig_end(&rig);
+}
+END_TEST
+
 /* Fewer are allowed now than he has with it, and he changes one of his. */
 START_TEST(what_somebody_keeps_is_nothing_to_a_change)
 {
@@ -145,6 +170,7 @@ int main(void)
 	TCase *t = tcase_create("kept");
 
 	tcase_add_test(t, what_somebody_keeps_is_a_device_and_no_lease);
+	tcase_add_test(t, what_somebody_keeps_is_one_of_all_devices);
 	tcase_add_test(t, what_somebody_keeps_is_nothing_to_a_change);
 	tcase_add_test(t, at_its_end_it_lets_go_of_what_is_open);
 	suite_add_tcase(s, t);

@@ -91,6 +91,20 @@ START_TEST(what_he_has_closed_is_told_as_such)
 }
 END_TEST
 
+START_TEST(what_others_have_closed_is_told_as_such)
+{
+	usage.all_devices = 7;
+	ck_assert_int_eq(decide("[global]\nmax-devices=7\n" TT), -EDQUOT);
+	ck_assert_ptr_null(strstr(decision.text, "descriptor"));
+	usage.all_kept = 3;
+	ck_assert_int_eq(decide("[global]\nmax-devices=7\n" TT), -EDQUOT);
+	ck_assert_ptr_nonnull(strstr(decision.text, "`max-devices = 7` of "
+				     "[global] allows, 3 of them of leases "
+				     "that have ended"));
+	ck_assert_ptr_nonnull(strstr(decision.text, "wait until one"));
+}
+END_TEST
+
 START_TEST(mac_must_be_allowed)
 {
 	static const struct {
@@ -653,6 +667,7 @@ int main(void)
 			    0, 2);
 	tcase_add_test(t, all_devices_have_a_number_unasked);
 	tcase_add_test(t, what_he_has_closed_is_told_as_such);
+	tcase_add_test(t, what_others_have_closed_is_told_as_such);
 	tcase_add_loop_test(t, mac_must_be_allowed, 0, 3);
 	tcase_add_test(t, limits_are_told_in_their_order);
 	tcase_add_test(t, all_of_this_network_is_refused);
