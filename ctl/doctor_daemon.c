@@ -9,11 +9,12 @@
 #include <unistd.h>
 
 #include "../policy/policy.h"
+#include "advice.h"
 #include "doctor.h"
 #include "request.h"
 #include "user.h"
 
-#define GROUP		"tuntap"	/* of the policy as it is installed */
+#define GROUP		ADVICE_GROUP
 #define SOCKET_OTHERS	0006		/* what others need to connect */
 
 static void look_daemon(const struct patient *p, struct finding *ret)
@@ -60,8 +61,8 @@ static void look_version(const struct patient *p, struct finding *ret)
 	else
 		found(ret, HEALTH_WARNING, "tuntapd is %s, tuntapctl is %s: "
 		      "install the same release of both, then start tuntapd "
-		      "again (systemctl restart tuntapd; devices stay)",
-		      p->state.version, ttd_version());
+		      "again (%s)", p->state.version, ttd_version(),
+		      advice.restart);
 }
 
 static const struct wire_feature *lacking(const struct wire_state *s,
@@ -93,10 +94,11 @@ static void look_guard(const struct patient *p, struct finding *ret)
 
 	if (unknown(p, ret))
 		return;
-	if (f)
-		found(ret, HEALTH_FAULT, "there is no source guard: %s; load "
-		      "the modules sch_ingress and cls_bpf, or, where every "
-		      "holder is trusted, let the rule say source-guard = off",
+	if (f && advice.have_guard)
+		found(ret, HEALTH_FAULT, "there is no source guard: %s; %s",
+		      f->text, advice.have_guard);
+	else if (f)
+		found(ret, HEALTH_NOTE, "there is no source guard: %s",
 		      f->text);
 	else
 		found(ret, HEALTH_OK, "the kernel has the source guard");
@@ -190,8 +192,8 @@ static void look_admin_socket(const struct patient *p, struct finding *ret)
 		      "named");
 	else if (stat(path, &st) < 0)
 		found(ret, HEALTH_WARNING, "%s: %s; without it root can "
-		      "neither reload nor close others' leases: systemctl "
-		      "start tuntapd-admin.socket", path, strerror(errno));
+		      "neither reload nor close others' leases: %s", path,
+		      strerror(errno), advice.start_admin);
 	else if (st.st_mode & (S_IRWXG | S_IRWXO))
 		found(ret, HEALTH_FAULT, "%s has mode %04o: others than root "
 		      "may have the policy read again and end all leases; "
@@ -296,11 +298,13 @@ static void look_group(const struct patient *p, struct finding *ret)
 	const struct group *g = getgrnam(GROUP);
 	const struct passwd *pw = getpwuid(geteuid());
 	bool has_rule = !p->status && p->state.policy_rules;
+	char join[FINDING_TEXT_MAX / 2];
 
+	advice_join(join, sizeof(join), pw ? pw->pw_name : "NAME");
 	if (!g)
 		found(ret, HEALTH_WARNING, "there is no group " GROUP ", whom "
-		      "the policy as it is installed gives devices; "
-		      "systemd-sysusers makes it, or groupadd -r " GROUP);
+		      "the policy as it is installed gives devices; %s",
+		      advice.make_group);
 	else if (has_now(g->gr_gid))
 		found(ret, HEALTH_OK, "you are in the group " GROUP);
 	else if (is_named(g, pw))
@@ -312,8 +316,8 @@ static void look_group(const struct patient *p, struct finding *ret)
 		      "have a rule without");
 	else
 		found(ret, HEALTH_WARNING, "you are not in the group " GROUP
-		      ": have root put you there (usermod -aG " GROUP " %s), "
-		      "then log in anew", pw ? pw->pw_name : "NAME");
+		      ": have root put you there (%s), then log in anew",
+		      join);
 }
 
 const struct check doctor_daemon_checks[] = {

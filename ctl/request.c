@@ -14,6 +14,7 @@
 
 #include "../proto/frame.h"
 #include "../proto/sys.h"
+#include "advice.h"
 #include "command.h"
 #include "output.h"
 
@@ -90,17 +91,16 @@ static int left_ms(const struct request *q)
 
 /* --- what is wrong, and what to do --------------------------------------- */
 
-#define RESTART		"(systemctl restart tuntapd; devices stay)"
 #define SAME_RELEASE \
 	"install tuntapd and tuntapctl of the same release, then start " \
-	"tuntapd again " RESTART
+	"tuntapd again (%s)"	/* advice.restart */
 
 static int is_older(const struct request *q, const char *why)
 {
 	return fail(q, EXIT_OLDER, -EPROTONOSUPPORT, "answer", "tuntapd%s%s "
 		    "at %s is older than this tuntapctl (%s): %s; "
 		    SAME_RELEASE, q->version[0] ? " " : "", q->version,
-		    q->path, ttd_version(), why);
+		    q->path, ttd_version(), why, advice.restart);
 }
 
 static int is_newer(const struct request *q, const char *why)
@@ -108,7 +108,7 @@ static int is_newer(const struct request *q, const char *why)
 	return fail(q, EXIT_NEWER, -EPROTONOSUPPORT, "answer", "tuntapd%s%s "
 		    "at %s is newer than this tuntapctl (%s): %s; "
 		    SAME_RELEASE, q->version[0] ? " " : "", q->version,
-		    q->path, ttd_version(), why);
+		    q->path, ttd_version(), why, advice.restart);
 }
 
 static int is_foreign(const struct request *q, int code, const char *step,
@@ -127,11 +127,10 @@ static int connect_fault(const struct request *q, int error)
 	case ECONNREFUSED:
 		return fail(q, EXIT_NO_DAEMON, -error, "connect", "%s %s: "
 			    "tuntapd seems not to run. Start it as root "
-			    "(systemctl start tuntapd.socket), or name the "
-			    "socket of one that runs by --socket or "
-			    "TUNTAPD_SOCKET",
+			    "(%s), or name the socket of one that runs by "
+			    "--socket or TUNTAPD_SOCKET",
 			    error == ENOENT ? "there is no socket" :
-			    sys_refused(), q->path);
+			    sys_refused(), q->path, advice.start);
 	case EACCES:
 		return fail(q, EXIT_NO_DAEMON, -error, "connect", "no "
 			    "permission to connect to %s: the admin socket is "
@@ -142,8 +141,8 @@ static int connect_fault(const struct request *q, int error)
 		return fail(q, EXIT_SILENT, -ETIMEDOUT, "connect", "tuntapd "
 			    "at %s accepted no connection within %d ms: its "
 			    "backlog is full. Ask again; if that stays so it "
-			    "hangs: start it again " RESTART, q->path,
-			    q->wait_ms);
+			    "hangs: start it again (%s)", q->path,
+			    q->wait_ms, advice.restart);
 	case EPROTOTYPE:
 		return is_foreign(q, -error, "connect", "it is a socket of "
 				  "another type");
@@ -165,9 +164,9 @@ static int answer_late(const struct request *q, bool inside)
 	return fail(q, EXIT_SILENT, -ETIMEDOUT, "answer", "tuntapd at %s %s "
 		    "within %d ms: it is just being started, has very "
 		    "much to do, or hangs. Ask again; if that stays so start "
-		    "it again " RESTART,
-		    q->path, inside ? "did not end its answer" :
-		    "did not answer", q->wait_ms);
+		    "it again (%s)", q->path,
+		    inside ? "did not end its answer" : "did not answer",
+		    q->wait_ms, advice.restart);
 }
 
 /* A header that no message of ours has; whose is it? */
