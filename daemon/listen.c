@@ -129,11 +129,15 @@ void listen_folder(const char *path, uid_t owner)
 		return;
 }
 
-/* Somebody answers there, or it is no socket at all: keep off. */
+/*
+ * Somebody has it, or it is no socket at all: keep off.  Asked by a socket of
+ * another type, as only that is told of what is there (EPROTOTYPE) and makes no
+ * connection: one that has no room for more, or does not listen yet, may look as
+ * if it were dead (macOS: unp_connect(), bsd/kern/uipc_usrreq.c).
+ */
 static bool is_served(const struct sockaddr_un *addr)
 {
-	/* Non-blocking: EAGAIN is a full backlog, of somebody. */
-	int fd = sys_socket(SOCK_STREAM, false);
+	int fd = sys_socket(SOCK_DGRAM, false);
 	bool dead = fd >= 0 && connect(fd, (const struct sockaddr *)addr,
 				       sizeof(*addr)) < 0 &&
 		    errno == ECONNREFUSED;

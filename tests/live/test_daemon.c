@@ -166,6 +166,51 @@ START_TEST(sockets_have_their_modes_and_go_at_the_end)
 }
 END_TEST
 
+/* What a daemon with its socket there says, if it ends. */
+static bool keeps_off(void)
+{
+	return sh_status("timeout 10 unshare --net %s --user " RIG_USER " "
+			 "--policy %s --socket %s --admin-socket %s 2>&1 | "
+			 "grep -q 'does another tuntapd run'",
+			 rig_built("tuntapd"), rig.policy, rig.socket,
+			 rig.admin) == 0;
+}
+
+/* That another has, whatever comes of connecting to it. */
+START_TEST(a_socket_of_somebody_else_stays_his)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int sock, waiting;
+	struct stat before, now;
+
+	rig_start(&rig, NULL);
+	rig_stop(&rig);
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", rig.socket);
+	sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	ck_assert_int_eq(bind(sock, (void *)&addr, sizeof(addr)), 0);
+	/* Or the daemon is not the one to ask. */
+	ck_assert_int_eq(chmod(rig.socket, 0666), 0);
+	ck_assert_int_eq(stat(rig.socket, &before), 0);
+	/* It does not listen yet, */
+	ck_assert(keeps_off());
+	/* has no room for one more, */
+	ck_assert_int_eq(listen(sock, 0), 0);
+	waiting = raw_connect(rig.socket);
+	ck_assert(keeps_off());
+	/* and has no connection of the daemon's that it would take for one. */
+	close(accept(sock, NULL, NULL));
+	ck_assert(keeps_off());
+	ck_assert_int_eq(fcntl(sock, F_SETFL, O_NONBLOCK), 0);
+	ck_assert_int_lt(accept(sock, NULL, NULL), 0);
+	ck_assert_int_eq(stat(rig.socket, &now), 0);
+	ck_assert_uint_eq(now.st_ino, before.st_ino);
+	close(waiting);
+	close(sock);
+	rig_daemon(&rig, NULL);
+	rig_end(&rig);
+}
+END_TEST
+
 /* Whoever is told to end as soon as it can be seen takes its sockets along. */
 START_TEST(ended_while_it_starts)
 {
@@ -573,6 +618,7 @@ int main(void)
 	tcase_add_test(t, a_limit_is_what_was_set);
 	tcase_add_test(t, a_second_daemon_keeps_off_a_served_socket);
 	tcase_add_test(t, sockets_have_their_modes_and_go_at_the_end);
+	tcase_add_test(t, a_socket_of_somebody_else_stays_his);
 	tcase_add_test(t, ended_while_it_starts);
 	tcase_add_test(t, a_second_signal_changes_nothing);
 	tcase_add_test(t, a_socket_in_its_place_stays);
