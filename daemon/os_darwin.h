@@ -66,7 +66,10 @@ int route_remove_all(unsigned ifindex);
 struct ifaddrs;
 /* The address, with its prefix length; false where it is none of IP. */
 bool watch_address(const struct ifaddrs *a, struct prefix *ret);
-/* Is there a route to exactly that by this interface?  1, 0, or -errno. */
+/*
+ * Is there a route to exactly that by this interface?  1, 0, or -errno.  One to
+ * a single host (RTF_HOST) is another for the kernel, and none of ours.
+ */
 int watch_has_route(unsigned ifindex, const struct prefix *dst);
 /*
  * Each static one by this interface, as the kernel tells it: how many there

@@ -109,12 +109,17 @@ int route_add(unsigned ifindex, const struct wire_route *route)
 
 int route_remove(unsigned ifindex, const struct wire_route *route)
 {
-	int has = watch_has_route(ifindex, &route->dst);
+	int has = watch_has_route(ifindex, &route->dst), error;
 
 	/* The kernel looks at the destination alone (rtrequest_common_locked()). */
 	if (has <= 0)
 		return has < 0 ? has : -ESRCH;
-	return tell(RTM_DELETE, ifindex, route);
+	error = tell(RTM_DELETE, ifindex, route);
+	if (error != -ESRCH)
+		return error;
+	/* Gone since; or it is there all the same, and must not be forgotten. */
+	has = watch_has_route(ifindex, &route->dst);
+	return has > 0 ? -EBUSY : has < 0 ? has : -ESRCH;
 }
 
 /*

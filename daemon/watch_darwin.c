@@ -202,13 +202,13 @@ static int tell_route(const void *message, size_t len, void *arg)
 	return 0;
 }
 
-/* 0, what `take` ends it with, or -errno. */
+/* 0, what `take` ends it with, or -errno: never as if there were no route. */
 static int each_route(int (*take)(const void *message, size_t len, void *arg),
 		      void *arg)
 {
 	int r = sysctl_dump(AF_UNSPEC, NET_RT_DUMP, take, arg);
 
-	return r == -EAGAIN ? -EBUSY : r;
+	return r == -EAGAIN || r == -ESRCH ? -EBUSY : r;
 }
 
 struct wanted {
@@ -218,11 +218,12 @@ struct wanted {
 
 static int is_wanted(const void *message, size_t len, void *arg)
 {
+	const struct rt_msghdr *h = message;
 	const struct wanted *w = arg;
 	struct os_route r;
 
-	return read_route(message, len, &r) && r.ifindex == w->ifindex &&
-	       prefix_equal(&r.dst, w->dst);
+	return read_route(message, len, &r) && !(h->rtm_flags & RTF_HOST) &&
+	       r.ifindex == w->ifindex && prefix_equal(&r.dst, w->dst);
 }
 
 int watch_has_route(unsigned ifindex, const struct prefix *dst)

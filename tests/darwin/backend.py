@@ -320,6 +320,42 @@ def changes(b):
     b.end()
 
 
+def knows_whether_a_route_is_gone(b):
+    """Told that there is none it looks: the change is not done, or it is."""
+    b.begin()
+    b.succeed("open")
+    before = sorted(b.leaks())
+    b.xnu.xnu_fail(b"RTM_DELETE", 1, ESRCH)
+    error = b.call("change", 0)
+    check(error == -EBUSY and "fd00:20::" in b.why(), f"{error}: {b.why()}")
+    check(sorted(b.leaks()) == before, f"{before} became {b.leaks()}")
+    b.xnu.xnu_fail(b"RTM_DELETE", 1, ESRCH)
+    b.xnu.xnu_fail(b"sysctl", 3, EIO)      # the look behind it
+    error = b.call("change", 0)
+    check(error == -EIO, f"where it cannot look: {error}")
+    check(sorted(b.leaks()) == before, f"{before} became {b.leaks()}")
+    b.xnu.xnu_fail(b"sysctl", 1, ESRCH)
+    error = b.call("change", 0)
+    check(error == -EBUSY, f"it cannot look at all: {error}")
+    check(sorted(b.leaks()) == before, f"{before} became {b.leaks()}")
+    b.succeed("change", 0)
+    b.end()
+
+
+def leaves_routes_of_single_hosts(b):
+    """That of an administrator is none of a lease's to one address."""
+    b.begin()
+    b.succeed("open")
+    give_route(b, "utun7", AF_INET, "10.20.0.9", RTF_HOST)
+    before = sorted(b.leaks())
+    error = b.call("remove_single")
+    check(error == -ESRCH, f"{error}")
+    check(sorted(b.leaks()) == before, f"{before} became {b.leaks()}")
+    check("RTM_DELETE" not in b.xnu.xnu_calls().decode(), "it was asked to go")
+    b.succeed("take_down")
+    b.end()
+
+
 def restores(b):
     """What somebody's down took away comes back."""
     b.begin()
@@ -1020,12 +1056,27 @@ def whole_device(b):
     return whole
 
 
+def routes_told(b):
+    """Those that the backend itself has made."""
+    return sorted(line for line in configured(b.leaks(), ("route",))
+                  if "static" in line)
+
+
+def changed_routes(b):
+    b.begin()
+    b.succeed("open")
+    b.succeed("change", 0)
+    changed = routes_told(b)
+    b.end()
+    return changed
+
+
 def fails_and_leaves_nothing(b, what, before=()):
     """Each error at each call of it; what is opened all the same is whole."""
     kinds = ("address", "route", "interface") if before else \
         ("address", "route")
     done = refused = 0
-    whole = whole_device(b)
+    whole, changed = whole_device(b), changed_routes(b)
     for at in range(1, CALLS_MOST):
         for error in ERRORS:
             b.begin()
@@ -1049,6 +1100,9 @@ def fails_and_leaves_nothing(b, what, before=()):
                       f"is {state(b)}")
                 check(b.call("own") >= 0, f"call {at}, error {error}: it is "
                       "not known")
+            elif what == "change":
+                check(routes_told(b) == changed, f"call {at}, error {error}: "
+                      f"{changed} are {routes_told(b)}")
             b.end()
     raise Failed("it never ends")
 
@@ -1072,7 +1126,8 @@ def restore_fails_and_leaves_it(b):
 
 TESTS = [opens, closes_on_exec, closes_what_it_was_started_with,
          hears_nothing_where_it_only_speaks, does_not_start_without, changes,
-         restores, routes_all_or_none, leaves_routes_of_others, is_taken_down,
+         knows_whether_a_route_is_gone, leaves_routes_of_single_hosts, restores,
+         routes_all_or_none, leaves_routes_of_others, is_taken_down,
          leaves_routes_of_others_when_taken_down, loses_each_static_route,
          goes_on_where_one_is_gone,
          is_tried_again_to_take_it_down, knows_who_has_it,

@@ -30,6 +30,7 @@ int standard_more_routes(void);
 int standard_down_by_others(void);
 int standard_address_by_others(void);
 int standard_route_by_others(void);
+int standard_remove_single(void);
 int standard_take_down(void);
 int standard_own(void);
 int standard_fd(void);
@@ -194,6 +195,14 @@ int standard_route_by_others(void)
 	int error = route_remove(device.ifindex, &route);
 
 	return error ? error : route_add(if_nametoindex("en0"), &route);
+}
+
+/* Of a lease's, to one address. */
+int standard_remove_single(void)
+{
+	const struct wire_route route = { .dst = ipv4(10, 20, 0, 9, 32) };
+
+	return route_remove(device.ifindex, &route);
 }
 
 int standard_take_down(void)
