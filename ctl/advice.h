@@ -11,7 +11,9 @@ struct advice {
 	const char *start_admin;	/* its admin socket */
 	const char *restart;		/* and what becomes of devices */
 	const char *make_group;
-	const char *have_guard;		/* NULL: there is none to be had */
+	/* NULL: there is none to be had, and that is no fault of the host. */
+	const char *have_guard;
+	const char *have_features;	/* likewise */
 };
 extern const struct advice advice;
 

@@ -10,6 +10,7 @@ const struct advice advice = {
 	.have_guard = "load the modules sch_ingress and cls_bpf, or, where "
 		      "every holder is trusted, let the rule say "
 		      "source-guard = off",
+	.have_features = "a newer kernel has it",
 };
 
 int advice_join(char *ret, size_t cap, const char *user)

@@ -123,10 +123,14 @@ static void look_kernel(const struct patient *p, struct finding *ret)
 			n += (size_t)snprintf(lacks + n, sizeof(lacks) - n,
 					      "%s%s", n ? "; " : "", f->name);
 	}
-	if (n)
+	if (n && advice.have_features)
 		found(ret, HEALTH_WARNING, "the kernel (%s) lacks %s: it works "
-		      "without; tuntapctl status says what follows, a newer "
-		      "kernel has it", p->state.kernel, lacks);
+		      "without; tuntapctl status says what follows, %s",
+		      p->state.kernel, lacks, advice.have_features);
+	else if (n)
+		found(ret, HEALTH_NOTE, "the kernel (%s) lacks %s: it works "
+		      "without; tuntapctl status says what follows",
+		      p->state.kernel, lacks);
 	else
 		found(ret, HEALTH_OK, "the kernel (%s) has all else that is "
 		      "used", p->state.kernel);
