@@ -2,6 +2,7 @@
 #ifndef TUNTAPD_TESTS_RINGS_H
 #define TUNTAPD_TESTS_RINGS_H
 
+#include <check.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -43,5 +44,33 @@ static inline bool have_rings(const char *test, bool tun)
 	fflush(stdout);
 	return false;
 }
+
+/*
+ * Begins a test of a tun or tap, and the same with rings.  That one has a name of
+ * its own: where there are no rings it is skipped, and the other one has run.
+ * `flags`, which the file has, are those of the options.
+ */
+#define START_TEST_AND_WITH_RINGS(test)					\
+	static void test##_by_flags(int _i);				\
+	START_TEST(test)						\
+	{								\
+		flags = 0;						\
+		test##_by_flags(_i);					\
+	}								\
+	END_TEST							\
+	START_TEST(test##_with_rings)					\
+	{								\
+		flags = TTD_IO_URING;					\
+		if (have_rings(#test "_with_rings", true))		\
+			test##_by_flags(_i);				\
+	}								\
+	END_TEST							\
+	static void test##_by_flags(int _i CK_ATTRIBUTE_UNUSED)
+
+/* Both of them, so many rounds each. */
+#define add_test_and_with_rings(tcase, test, rounds) do {		\
+	tcase_add_loop_test(tcase, test, 0, rounds);			\
+	tcase_add_loop_test(tcase, test##_with_rings, 0, rounds);	\
+} while (0)
 
 #endif

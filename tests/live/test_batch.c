@@ -172,29 +172,13 @@ static const struct {
 };
 #define N_KINDS 4
 
-/*
- * Each test of n rounds again, with rings.  False where there are none, which
- * has a name of its own: without them the test has run.
- */
-static bool choose(int i, int n, const char *test)
-{
-	char name[96];
-
-	snprintf(name, sizeof(name), "%s_with_rings", test);
-	flags = i / n ? TTD_IO_URING : 0;
-	return !flags || have_rings(name, true);
-}
-#define RINGS 2
-
-START_TEST(a_batch_comes_and_goes_back)
+START_TEST_AND_WITH_RINGS(a_batch_comes_and_goes_back)
 {
 	struct ttd_packet p[TTD_BATCH_MAX + 8];
 	unsigned n = 0, queue = 0;
 	int sock;
 
-	if (!choose(_i, N_KINDS, "a_batch_comes_and_goes_back"))
-		return;
-	begin(kinds[_i % N_KINDS].layer, kinds[_i % N_KINDS].offload);
+	begin(kinds[_i].layer, kinds[_i].offload);
 	sock = host_socket();
 	for (uint8_t i = 0; i < 10; i++)
 		host_sends(sock, &i, 1);
@@ -228,15 +212,13 @@ START_TEST(a_batch_comes_and_goes_back)
 END_TEST
 
 /* More than one call gives; what is lent stays as it is until the next. */
-START_TEST(what_is_lent_stays_until_the_next_call)
+START_TEST_AND_WITH_RINGS(what_is_lent_stays_until_the_next_call)
 {
 	struct ttd_packet p[TTD_BATCH_MAX + 8];
 	unsigned queue;
 	int sock;
 
-	if (!choose(_i, N_KINDS, "what_is_lent_stays_until_the_next_call"))
-		return;
-	begin(kinds[_i % N_KINDS].layer, kinds[_i % N_KINDS].offload);
+	begin(kinds[_i].layer, kinds[_i].offload);
 	sock = host_socket();
 	for (uint8_t i = 0; i < MANY; i++)
 		host_sends(sock, &i, 1);
@@ -266,13 +248,11 @@ START_TEST(what_is_lent_stays_until_the_next_call)
 END_TEST
 
 /* The header is the kernel's default one, and there where it was asked for. */
-START_TEST(fds_are_as_the_library_thinks)
+START_TEST_AND_WITH_RINGS(fds_are_as_the_library_thinks)
 {
-	bool pass = kinds[_i % N_KINDS].offload == TTD_OFFLOAD_PASS;
+	bool pass = kinds[_i].offload == TTD_OFFLOAD_PASS;
 
-	if (!choose(_i, N_KINDS, "fds_are_as_the_library_thinks"))
-		return;
-	begin(kinds[_i % N_KINDS].layer, kinds[_i % N_KINDS].offload);
+	begin(kinds[_i].layer, kinds[_i].offload);
 	for (unsigned i = 0; i < ttd_queues(dev); i++) {
 		struct ifreq ifr = { .ifr_flags = 0 };
 		int fd = ttd_fd(dev, i), size = 0;
@@ -288,7 +268,7 @@ START_TEST(fds_are_as_the_library_thinks)
 }
 END_TEST
 
-START_TEST(a_super_packet_comes_and_goes_back)
+START_TEST_AND_WITH_RINGS(a_super_packet_comes_and_goes_back)
 {
 	uint8_t sent[SEGMENT * SEGMENTS], got[SEGMENT + 1];
 	struct ttd_packet p[4];
@@ -300,9 +280,7 @@ START_TEST(a_super_packet_comes_and_goes_back)
 			  "this kernel has no USO (Linux 6.2)");
 		return;
 	}
-	if (!choose(_i, 2, "a_super_packet_comes_and_goes_back"))
-		return;
-	begin(kinds[_i % 2].layer, TTD_OFFLOAD_PASS);
+	begin(kinds[_i].layer, TTD_OFFLOAD_PASS);
 	sock = host_socket();
 	for (size_t i = 0; i < sizeof(sent); i++)
 		sent[i] = (uint8_t)(i * 7 + i / 256);
@@ -339,16 +317,14 @@ START_TEST(a_super_packet_comes_and_goes_back)
 END_TEST
 
 /* With offload PASS it has no unfinished sum; on IPv4, 0 is none at all. */
-START_TEST(a_finished_packet_is_sent_with_pass)
+START_TEST_AND_WITH_RINGS(a_finished_packet_is_sent_with_pass)
 {
 	struct ttd_packet p;
 	uint8_t *sum, got = 0;
 	unsigned queue;
 	int sock;
 
-	if (!choose(_i, 2, "a_finished_packet_is_sent_with_pass"))
-		return;
-	begin(kinds[_i % 2].layer, TTD_OFFLOAD_PASS);
+	begin(kinds[_i].layer, TTD_OFFLOAD_PASS);
 	sock = host_socket();
 	host_sends(sock, "x", 1);
 	ck_assert_int_eq(recv_any(&p, 1, &queue), 1);
@@ -371,7 +347,7 @@ static int ignore(void *arg, void *buf, size_t len)
 	return 0;
 }
 
-START_TEST(each_error_by_its_name)
+START_TEST_AND_WITH_RINGS(each_error_by_its_name)
 {
 	uint8_t bytes[64] = { 0x45 };
 	struct ttd_packet p[3] = {
@@ -380,8 +356,6 @@ START_TEST(each_error_by_its_name)
 		{ .data = bytes, .len = sizeof(bytes) },
 	};
 
-	if (!choose(_i, 1, "each_error_by_its_name"))
-		return;
 	begin(TTD_TUN, TTD_OFFLOAD_NONE);
 	ck_assert_int_eq(ttd_recv_batch(NULL, 0, p, 1, 0), -EINVAL);
 	ck_assert_int_eq(ttd_recv_batch(dev, 2, p, 1, 0), -EINVAL);
@@ -553,16 +527,13 @@ START_TEST(what_a_ring_was_given_is_all_tried)
 END_TEST
 
 /* One by one, in batches, with offload PASS or not: the same limit. */
-START_TEST(the_longest_packet_is_sent)
+START_TEST_AND_WITH_RINGS(the_longest_packet_is_sent)
 {
-	size_t max = kinds[_i % N_KINDS].layer == TTD_TAP ? 65535 + 14 + 8 :
-		     65535;
+	size_t max = kinds[_i].layer == TTD_TAP ? 65535 + 14 + 8 : 65535;
 	uint8_t *bytes = calloc(1, max + 1);
 	struct ttd_packet p = { .data = bytes };
 
-	if (!choose(_i, N_KINDS, "the_longest_packet_is_sent"))
-		return;
-	begin(kinds[_i % N_KINDS].layer, kinds[_i % N_KINDS].offload);
+	begin(kinds[_i].layer, kinds[_i].offload);
 	bytes[link_header] = 0x45;
 	p.len = (uint32_t)max;
 	ck_assert_int_eq(ttd_send_batch(dev, 0, &p, 1), 1);
@@ -579,15 +550,13 @@ START_TEST(the_longest_packet_is_sent)
 END_TEST
 
 /* The kernel looks whether a header fits its packet. */
-START_TEST(a_header_that_lies_is_refused)
+START_TEST_AND_WITH_RINGS(a_header_that_lies_is_refused)
 {
 	uint8_t bytes[64] = { 0x45 };
 	struct ttd_packet p = { .data = bytes, .len = sizeof(bytes),
 				.flags = TTD_PKT_NEEDS_CSUM, .csum_start = 60,
 				.csum_offset = 16 };
 
-	if (!choose(_i, 1, "a_header_that_lies_is_refused"))
-		return;
 	begin(TTD_TUN, TTD_OFFLOAD_PASS);
 	ck_assert_int_eq(ttd_send_batch(dev, 0, &p, 1), -EINVAL);
 	p.csum_start = 20;
@@ -614,12 +583,10 @@ static void *wait_for_batch(void *unused)
 	return NULL;
 }
 
-START_TEST(close_wakes_who_waits_for_a_batch)
+START_TEST_AND_WITH_RINGS(close_wakes_who_waits_for_a_batch)
 {
 	pthread_t t;
 
-	if (!choose(_i, 1, "close_wakes_who_waits_for_a_batch"))
-		return;
 	begin(TTD_TAP, TTD_OFFLOAD_NONE);
 	ck_assert_int_eq(pthread_create(&t, NULL, wait_for_batch, NULL), 0);
 	poll(NULL, 0, 50);
@@ -631,7 +598,7 @@ START_TEST(close_wakes_who_waits_for_a_batch)
 END_TEST
 
 /* The kernel says so to whoever reads or writes. */
-START_TEST(a_batch_of_one_that_was_deleted)
+START_TEST_AND_WITH_RINGS(a_batch_of_one_that_was_deleted)
 {
 	uint8_t bytes[2][TTD_HEADROOM + 64] = { { 0 } };
 	struct ttd_packet p[2], got[TTD_BATCH_MAX];
@@ -639,13 +606,11 @@ START_TEST(a_batch_of_one_that_was_deleted)
 	bool sends = _i % 2;
 	int r;
 
-	if (!choose(_i, 4, "a_batch_of_one_that_was_deleted"))
-		return;
 	for (int i = 0; i < 2; i++)
 		p[i] = (struct ttd_packet){ .data = bytes[i] + TTD_HEADROOM,
 					    .len = 64,
 					    .flags = TTD_PKT_HEADROOM };
-	begin(TTD_TUN, kinds[_i % 4].offload);
+	begin(TTD_TUN, kinds[_i].offload);
 	ck_assert_int_eq(sh_status("ip link del tt0"), 0);
 	r = sends ? ttd_send_batch(dev, 0, p, 2) :
 	    ttd_recv_batch(dev, 0, got, TTD_BATCH_MAX, SOON_MS);
@@ -697,7 +662,7 @@ END_TEST
 
 /* --- super-packets across ------------------------------------------------ */
 
-START_TEST(pass_goes_with_pass_alone)
+START_TEST_AND_WITH_RINGS(pass_goes_with_pass_alone)
 {
 	struct ttd_device *bare;
 	struct ttd_packet p;
@@ -705,13 +670,11 @@ START_TEST(pass_goes_with_pass_alone)
 	struct ttd_netdev d;
 	uint8_t byte;
 
-	if (!choose(_i, 2, "pass_goes_with_pass_alone"))
-		return;
-	begin(kinds[_i % 2].layer, TTD_OFFLOAD_PASS);
+	begin(kinds[_i].layer, TTD_OFFLOAD_PASS);
 	d = ttd_netdev(dev);
-	bare = open_device(&rig, kinds[_i % 2].layer, TTD_OFFLOAD_NONE, "tt1",
+	bare = open_device(&rig, kinds[_i].layer, TTD_OFFLOAD_NONE, "tt1",
 			   "10.9.1.1/24");
-	ck_assert_int_eq(ttd_pipe_new(kinds[_i % 2].layer, NULL, NULL, NULL,
+	ck_assert_int_eq(ttd_pipe_new(kinds[_i].layer, NULL, NULL, NULL,
 				      &pipe), 0);
 	ck_assert_int_eq(ttd_connect(d, ttd_netdev(bare)), -EOPNOTSUPP);
 	ck_assert_int_eq(ttd_connect(ttd_netdev(bare), d), -EOPNOTSUPP);
@@ -795,16 +758,14 @@ static int tcp_socket(bool listens)
 }
 
 /* A stream of TCP between two hosts; by batches and by a wire. */
-START_TEST(tcp_is_carried_in_super_packets)
+START_TEST_AND_WITH_RINGS(tcp_is_carried_in_super_packets)
 {
-	bool wired = _i / 2 % 2;
+	bool wired = _i / 2;
 	enum ttd_layer layer = kinds[_i % 2].layer;
 	struct rig far_rig;
 	pthread_t carriers[2], writer;
 	int here, there, home;
 
-	if (!choose(_i, 4, "tcp_is_carried_in_super_packets"))
-		return;
 	begin_rig(&rig);
 	home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
 	link_header = layer == TTD_TAP ? ETHER : 0;
@@ -852,29 +813,24 @@ int main(void)
 	TCase *t = tcase_create("live");
 
 	tcase_set_timeout(t, 30);
-	tcase_add_loop_test(t, a_batch_comes_and_goes_back, 0,
-			    RINGS * N_KINDS);
-	tcase_add_loop_test(t, what_is_lent_stays_until_the_next_call, 0,
-			    RINGS * N_KINDS);
-	tcase_add_loop_test(t, fds_are_as_the_library_thinks, 0,
-			    RINGS * N_KINDS);
-	tcase_add_loop_test(t, a_super_packet_comes_and_goes_back, 0,
-			    RINGS * 2);
-	tcase_add_loop_test(t, a_finished_packet_is_sent_with_pass, 0,
-			    RINGS * 2);
-	tcase_add_loop_test(t, each_error_by_its_name, 0, RINGS * 1);
+	add_test_and_with_rings(t, a_batch_comes_and_goes_back, N_KINDS);
+	add_test_and_with_rings(t, what_is_lent_stays_until_the_next_call,
+				N_KINDS);
+	add_test_and_with_rings(t, fds_are_as_the_library_thinks, N_KINDS);
+	add_test_and_with_rings(t, a_super_packet_comes_and_goes_back, 2);
+	add_test_and_with_rings(t, a_finished_packet_is_sent_with_pass, 2);
+	add_test_and_with_rings(t, each_error_by_its_name, 1);
 	tcase_add_loop_test(t, a_ring_goes_on_behind_a_bad_one, 0, 2);
 	tcase_add_loop_test(t, a_ring_is_forbidden_later, 0, 2);
 	tcase_add_loop_test(t, what_a_ring_was_given_is_all_tried, 0, 4);
-	tcase_add_loop_test(t, the_longest_packet_is_sent, 0, RINGS * N_KINDS);
-	tcase_add_loop_test(t, a_header_that_lies_is_refused, 0, RINGS * 1);
-	tcase_add_loop_test(t, close_wakes_who_waits_for_a_batch, 0,
-			    RINGS * 1);
-	tcase_add_loop_test(t, a_batch_of_one_that_was_deleted, 0, RINGS * 4);
+	add_test_and_with_rings(t, the_longest_packet_is_sent, N_KINDS);
+	add_test_and_with_rings(t, a_header_that_lies_is_refused, 1);
+	add_test_and_with_rings(t, close_wakes_who_waits_for_a_batch, 1);
+	add_test_and_with_rings(t, a_batch_of_one_that_was_deleted, 4);
 	tcase_add_test(t, no_ring_is_an_error);
 	tcase_add_test(t, a_header_is_what_it_was);
-	tcase_add_loop_test(t, pass_goes_with_pass_alone, 0, RINGS * 2);
-	tcase_add_loop_test(t, tcp_is_carried_in_super_packets, 0, RINGS * 4);
+	add_test_and_with_rings(t, pass_goes_with_pass_alone, 2);
+	add_test_and_with_rings(t, tcp_is_carried_in_super_packets, 4);
 	suite_add_tcase(s, t);
 	return live_main("batch", s);
 }

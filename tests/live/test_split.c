@@ -41,19 +41,17 @@ enum way { BY_RECV, BY_BATCH, BY_HANDLER, BY_WIRE, N_WAYS };
 static const struct {
 	enum ttd_layer layer;
 	bool v6;
-	uint32_t flags;
 } kinds[] = {
-	{ TTD_TUN, false, 0 }, { TTD_TUN, true, 0 },
-	{ TTD_TAP, false, 0 }, { TTD_TAP, true, 0 },
-	{ TTD_TUN, false, TTD_IO_URING },
+	{ TTD_TUN, false }, { TTD_TUN, true },
+	{ TTD_TAP, false }, { TTD_TAP, true },
 };
-#define N_KINDS	5
+#define N_KINDS	4
 
 static struct rig rigs[2];
 static struct ttd_device *devs[2];
 static int homes[2];
 static enum ttd_layer layer;
-static uint32_t flags;
+static uint32_t flags;		/* of the options; 0 or TTD_IO_URING */
 static bool v6;
 static enum way way;
 static pthread_t carriers[2];
@@ -101,7 +99,6 @@ static void begin(int kind, const char *with_policy)
 {
 	struct rig_options ro = { .policy = with_policy };
 
-	flags = kinds[kind].flags;
 	layer = kinds[kind].layer;
 	v6 = kinds[kind].v6;
 	rig_namespaces(NODE_CLOSED);
@@ -332,13 +329,10 @@ static void one_stream(void)
 	close(there);
 }
 
-START_TEST(tcp_is_split_and_joined)
+START_TEST_AND_WITH_RINGS(tcp_is_split_and_joined)
 {
 	unsigned long given, taken;
 
-	if (kinds[_i / N_WAYS].flags &&
-	    !have_rings("tcp_is_split_and_joined_with_rings", true))
-		return;
 	begin(_i / N_WAYS, policy);
 	start((enum way)(_i % N_WAYS));
 	one_stream();
@@ -366,15 +360,12 @@ START_TEST(tcp_is_split_and_joined)
 END_TEST
 
 /* Datagrams that the host sends and gets many at a time stay what they were. */
-START_TEST(udp_is_split_and_joined)
+START_TEST_AND_WITH_RINGS(udp_is_split_and_joined)
 {
 	static uint8_t sent[SEGMENTS * SEGMENT], got[SEGMENT + 1];
 	const int size = SEGMENT;
 	int there, here;
 
-	if (kinds[_i / N_WAYS].flags &&
-	    !have_rings("udp_is_split_and_joined_with_rings", true))
-		return;
 	begin(_i / N_WAYS, policy);
 	start((enum way)(_i % N_WAYS));
 	there = make_socket(1, SOCK_DGRAM, true);
@@ -456,7 +447,7 @@ START_TEST(what_is_left_of_a_super_packet_is_not_lost)
 END_TEST
 
 /* Of a super-packet that the program has read the first of. */
-START_TEST(what_is_left_goes_over_the_wire)
+START_TEST_AND_WITH_RINGS(what_is_left_goes_over_the_wire)
 {
 	static uint8_t sent[SEGMENTS * SEGMENT];
 	const int size = SEGMENT;
@@ -464,10 +455,7 @@ START_TEST(what_is_left_goes_over_the_wire)
 	int there, here;
 	ssize_t n;
 
-	if (_i && !have_rings("what_is_left_goes_over_the_wire_with_rings",
-			      true))
-		return;
-	begin(_i ? N_KINDS - 1 : 0, policy);
+	begin(0, policy);
 	there = make_socket(1, SOCK_DGRAM, true);
 	here = make_socket(0, SOCK_DGRAM, false);
 	for (int i = 0; i < SEGMENTS; i++)
@@ -604,9 +592,11 @@ int main(void)
 
 	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, tcp_is_split_and_joined, 0, N_KINDS * N_WAYS);
+	tcase_add_loop_test(t, tcp_is_split_and_joined_with_rings, 0, N_WAYS);
 	tcase_add_loop_test(t, udp_is_split_and_joined, 0, N_KINDS * N_WAYS);
+	tcase_add_loop_test(t, udp_is_split_and_joined_with_rings, 0, N_WAYS);
 	tcase_add_test(t, what_is_left_of_a_super_packet_is_not_lost);
-	tcase_add_loop_test(t, what_is_left_goes_over_the_wire, 0, 2);
+	add_test_and_with_rings(t, what_is_left_goes_over_the_wire, 1);
 	tcase_add_test(t, a_handler_and_who_pulls_are_kept_apart);
 	tcase_add_test(t, without_the_policys_word_packets_are_bare);
 	suite_add_tcase(s, t);
