@@ -46,8 +46,8 @@ static inline bool have_rings(const char *test, bool tun)
 }
 
 /*
- * Begins a test of a tun or tap, and the same with rings.  That one has a name of
- * its own: where there are no rings it is skipped, and the other one has run.
+ * Begins a test of a tun or tap, and the same with rings.  That one has a name
+ * of its own: where there are no rings it is skipped, and the other one has run.
  * `flags`, which the file has, are those of the options.
  */
 #define START_TEST_AND_WITH_RINGS(test)					\

@@ -30,6 +30,7 @@
 #define SEGMENTS	20
 #define PACKET_LONGEST	65557
 #define PATIENCE_S	5
+#define SOON_MS		1000
 
 static const char policy[] =
 	"[rule root]\naction = allow\nuser = 0\nkind = tun, tap\nname = tt*\n"
@@ -315,6 +316,27 @@ static int make_socket(int host, int type, bool bound)
 	return sock;
 }
 
+/* What is sent to it at once, to the other host, is cut into SEGMENTs. */
+static int cutting_socket(void)
+{
+	const int size = SEGMENT;
+	int sock = make_socket(0, SOCK_DGRAM, false);
+
+	ck_assert_int_eq(setsockopt(sock, IPPROTO_UDP, UDP_SEGMENT, &size,
+				    sizeof(size)), 0);
+	return sock;
+}
+
+/* A super-packet by that; the last byte of each of its packets is its number. */
+static void send_numbered(int sock)
+{
+	static uint8_t sent[SEGMENTS * SEGMENT];
+
+	for (int i = 1; i <= SEGMENTS; i++)
+		sent[i * SEGMENT - 1] = (uint8_t)i;
+	ck_assert_int_eq(send(sock, sent, sizeof(sent), 0), (int)sizeof(sent));
+}
+
 static void one_stream(void)
 {
 	int there = make_socket(1, SOCK_STREAM, true), here;
@@ -363,15 +385,12 @@ END_TEST
 START_TEST_AND_WITH_RINGS(udp_is_split_and_joined)
 {
 	static uint8_t sent[SEGMENTS * SEGMENT], got[SEGMENT + 1];
-	const int size = SEGMENT;
 	int there, here;
 
 	begin(_i / N_WAYS, policy);
 	start((enum way)(_i % N_WAYS));
 	there = make_socket(1, SOCK_DGRAM, true);
-	here = make_socket(0, SOCK_DGRAM, false);
-	ck_assert_int_eq(setsockopt(here, IPPROTO_UDP, UDP_SEGMENT, &size,
-				    sizeof(size)), 0);
+	here = cutting_socket();
 	for (size_t i = 0; i < sizeof(sent); i++)
 		sent[i] = stream_byte(i);
 	/* The last is shorter. */
@@ -394,15 +413,34 @@ START_TEST_AND_WITH_RINGS(udp_is_split_and_joined)
 }
 END_TEST
 
-static size_t lengths[SEGMENTS + 1];
-static atomic_uint n_lengths;
+#define NUMBERED	(SEGMENT + 28)	/* bytes, with IP's and UDP's headers */
+
+/* Of a super-packet that the host sends the program reads the first, alone. */
+static int begin_a_super_packet(void)
+{
+	int sock = cutting_socket();
+	uint8_t buf[2048];
+	ssize_t n;
+
+	send_numbered(sock);
+	/* The host has something of its own to say before, perhaps. */
+	do
+		n = ttd_recv(devs[0], buf, sizeof(buf), SOON_MS);
+	while (n > 0 && n != NUMBERED);
+	ck_assert_int_eq(n, NUMBERED);
+	ck_assert_uint_eq(buf[n - 1], 1);
+	return sock;
+}
+
+static uint8_t numbers[SEGMENTS + 1];
+static atomic_uint n_numbers;
 
 static int note(void *arg, void *buf, size_t len)
 {
 	(void)arg;
 	/* The host's own chatter is shorter, or longer. */
-	if (len > SEGMENT && len < SEGMENT + 60 && n_lengths <= SEGMENTS)
-		lengths[n_lengths++] = ((uint8_t *)buf)[len - 1];
+	if (len == NUMBERED && n_numbers <= SEGMENTS)
+		numbers[n_numbers++] = ((uint8_t *)buf)[len - 1];
 	return 0;
 }
 
@@ -412,65 +450,41 @@ static int note(void *arg, void *buf, size_t len)
  */
 START_TEST(what_is_left_of_a_super_packet_is_not_lost)
 {
-	static uint8_t sent[SEGMENTS * SEGMENT];
-	const int size = SEGMENT;
-	uint8_t buf[2048];
+	uint8_t buf[SEGMENT];
 	struct ttd_packet p[5];
-	ssize_t n;
 	int here;
 
 	begin(0, policy);
-	here = make_socket(0, SOCK_DGRAM, false);
-	for (int i = 0; i < SEGMENTS; i++)
-		sent[(i + 1) * SEGMENT - 1] = (uint8_t)(i + 1);
-	setsockopt(here, IPPROTO_UDP, UDP_SEGMENT, &size, sizeof(size));
-	ck_assert_int_eq(send(here, sent, sizeof(sent), 0), (int)sizeof(sent));
-	do
-		n = ttd_recv(devs[0], buf, sizeof(buf), 1000);
-	while (n > 0 && n != SEGMENT + 28);
-	ck_assert_int_eq(n, SEGMENT + 28);
-	ck_assert_uint_eq(buf[n - 1], 1);
-	ck_assert_int_eq(ttd_recv(devs[0], buf, SEGMENT, 0), -EMSGSIZE);
+	here = begin_a_super_packet();
+	ck_assert_int_eq(ttd_recv(devs[0], buf, sizeof(buf), 0), -EMSGSIZE);
 	ck_assert_int_eq(ttd_recv_batch(devs[0], 0, p, 5, 0), 5);
 	for (unsigned i = 0; i < 5; i++)
 		ck_assert_uint_eq(((uint8_t *)p[i].data)[p[i].len - 1], i + 3);
 	ck_assert_int_eq(ttd_set_handler(devs[0], note, NULL), 0);
-	for (int i = 0; i < 1000 && n_lengths < SEGMENTS - 7; i++)
+	for (int i = 0; i < 1000 && n_numbers < SEGMENTS - 7; i++)
 		sleep_ms(2);
 	ck_assert_int_eq(ttd_set_handler(devs[0], NULL, NULL), 0);
-	ck_assert_uint_eq(n_lengths, SEGMENTS - 7);
+	ck_assert_uint_eq(n_numbers, SEGMENTS - 7);
 	for (unsigned i = 0; i < SEGMENTS - 7; i++)
-		ck_assert_uint_eq(lengths[i], i + 8);
+		ck_assert_uint_eq(numbers[i], i + 8);
 	close(here);
 	end();
 }
 END_TEST
 
-/* Of a super-packet that the program has read the first of. */
 START_TEST_AND_WITH_RINGS(what_is_left_goes_over_the_wire)
 {
-	static uint8_t sent[SEGMENTS * SEGMENT];
-	const int size = SEGMENT;
-	uint8_t buf[2048];
+	uint8_t buf[SEGMENT + 1];
 	int there, here;
-	ssize_t n;
 
 	begin(0, policy);
 	there = make_socket(1, SOCK_DGRAM, true);
-	here = make_socket(0, SOCK_DGRAM, false);
-	for (int i = 0; i < SEGMENTS; i++)
-		sent[(i + 1) * SEGMENT - 1] = (uint8_t)(i + 1);
-	setsockopt(here, IPPROTO_UDP, UDP_SEGMENT, &size, sizeof(size));
-	ck_assert_int_eq(send(here, sent, sizeof(sent), 0), (int)sizeof(sent));
-	do
-		n = ttd_recv(devs[0], buf, sizeof(buf), 1000);
-	while (n > 0 && n != SEGMENT + 28);
-	ck_assert_int_eq(n, SEGMENT + 28);
+	here = begin_a_super_packet();
 	ck_assert_int_eq(ttd_connect(ttd_netdev(devs[0]), ttd_netdev(devs[1])),
 			 0);
-	for (int i = 1; i < SEGMENTS; i++) {
+	for (int i = 2; i <= SEGMENTS; i++) {
 		ck_assert_int_eq(recv(there, buf, sizeof(buf), 0), SEGMENT);
-		ck_assert_int_eq(buf[SEGMENT - 1], i + 1);
+		ck_assert_int_eq(buf[SEGMENT - 1], i);
 	}
 	ck_assert_int_eq(ttd_netdev_set_handler(ttd_netdev(devs[0]), NULL,
 						NULL), 0);
@@ -495,7 +509,7 @@ static int count_one(void *arg, void *buf, size_t len)
 
 	(void)arg;
 	/* What else the host says is no longer than a header. */
-	if (len == SEGMENT + 28 && number <= SEGMENTS)
+	if (len == NUMBERED && number <= SEGMENTS)
 		came[number]++;
 	return 0;
 }
@@ -529,24 +543,18 @@ static bool all_came(void *unused)
 /* Each packet comes to one of them, once, and as it was. */
 START_TEST(a_handler_and_who_pulls_are_kept_apart)
 {
-	static uint8_t sent[SEGMENTS * SEGMENT];
-	const int size = SEGMENT;
 	pthread_t puller;
 	void *wrong;
 	int here;
 
 	begin(0, policy);
-	here = make_socket(0, SOCK_DGRAM, false);
-	for (int i = 0; i < SEGMENTS; i++)
-		sent[(i + 1) * SEGMENT - 1] = (uint8_t)(i + 1);
-	setsockopt(here, IPPROTO_UDP, UDP_SEGMENT, &size, sizeof(size));
+	here = cutting_socket();
 	pthread_create(&puller, NULL, pull, devs[0]);
 	for (int i = 0; i < MEETINGS; i++) {
 		/* Some while there is a handler, some while there is none. */
 		ck_assert_int_eq(ttd_set_handler(devs[0], i % 2 ? count_one :
 						 NULL, NULL), 0);
-		ck_assert_int_eq(send(here, sent, sizeof(sent), 0),
-				 (int)sizeof(sent));
+		send_numbered(here);
 		if (i % 4 > 1)
 			sleep_ms(1);
 	}
