@@ -103,18 +103,23 @@ static void end(void)
 	rig_end(&rig);
 }
 
-/* A socket of the host's on the device. */
-static int host_socket(void)
+/* A socket of the host's on its device, which has that address. */
+static int socket_at(const char *address)
 {
 	struct sockaddr_in me = { .sin_family = AF_INET,
 				  .sin_port = htons(PORT) };
 	struct timeval patience = { .tv_sec = SOON_MS / 1000 };
 	int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
-	inet_pton(AF_INET, HERE, &me.sin_addr);
+	inet_pton(AF_INET, address, &me.sin_addr);
 	ck_assert_int_eq(bind(sock, (struct sockaddr *)&me, sizeof(me)), 0);
 	setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 	return sock;
+}
+
+static int host_socket(void)
+{
+	return socket_at(HERE);
 }
 
 static void host_sends(int sock, const void *buf, size_t len)
@@ -807,6 +812,62 @@ START_TEST_AND_WITH_RINGS(tcp_is_carried_in_super_packets)
 }
 END_TEST
 
+/* How many the far host's device was given while it was down. */
+static unsigned tried_in_vain(void)
+{
+	char *text = sh("ip -j -s link show dev tt0 | "
+			"grep -o '\"rx\":{[^}]*}' | "
+			"grep -o '\"dropped\":[0-9]*' | cut -d: -f2");
+	unsigned n = (unsigned)strtoul(text, NULL, 10);
+
+	free(text);
+	return n;
+}
+
+static bool all_tried(void *unused)
+{
+	(void)unused;
+	return tried_in_vain() >= MANY;
+}
+
+/*
+ * What comes for a device that is down is lost, after one try; the wire stays, and
+ * carries what comes when it is up.
+ */
+START_TEST_AND_WITH_RINGS(a_wire_outlives_a_far_end_that_is_down)
+{
+	enum ttd_offload offload = kinds[2 * _i].offload;
+	struct rig far_rig;
+	int here, there;
+	uint8_t got = 0;
+
+	begin(TTD_TUN, offload);
+	here = host_socket();
+	ck_assert_int_eq(unshare(CLONE_NEWNET), 0);
+	begin_rig(&far_rig);
+	far_dev = open_device(&far_rig, TTD_TUN, offload, "tt0", THERE "/24");
+	there = socket_at(THERE);
+	ck_assert_int_eq(ttd_set_up(far_dev, 0, NULL), 0);
+	/* They wait, so that they go as batches. */
+	for (uint8_t i = 0; i < MANY; i++)
+		host_sends(here, &i, 1);
+	ck_assert_int_eq(ttd_connect(ttd_netdev(dev), ttd_netdev(far_dev)), 0);
+	ck_assert(eventually(all_tried, NULL));
+	ck_assert_int_eq(ttd_set_up(far_dev, 1, NULL), 0);
+	host_sends(here, "x", 1);
+	ck_assert_int_eq(recv(there, &got, 1, 0), 1);
+	ck_assert_uint_eq(got, 'x');
+	ck_assert_uint_eq(tried_in_vain(), MANY);
+	ck_assert_int_eq(ttd_netdev_set_handler(ttd_netdev(dev), NULL, NULL),
+			 0);
+	close(there);
+	close(here);
+	ttd_free(far_dev);
+	rig_end(&far_rig);
+	end();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("batch");
@@ -831,6 +892,7 @@ int main(void)
 	tcase_add_test(t, a_header_is_what_it_was);
 	add_test_and_with_rings(t, pass_goes_with_pass_alone, 2);
 	add_test_and_with_rings(t, tcp_is_carried_in_super_packets, 4);
+	add_test_and_with_rings(t, a_wire_outlives_a_far_end_that_is_down, 2);
 	suite_add_tcase(s, t);
 	return live_main("batch", s);
 }
