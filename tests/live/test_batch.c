@@ -831,8 +831,8 @@ static bool all_tried(void *unused)
 }
 
 /*
- * What comes for a device that is down is lost, after one try; the wire stays, and
- * carries what comes when it is up.
+ * What comes for a device that is down is lost, after one try; the wire stays,
+ * and carries what comes when it is up.
  */
 START_TEST_AND_WITH_RINGS(a_wire_outlives_a_far_end_that_is_down)
 {

@@ -331,7 +331,7 @@ static pid_t iperf3_server(void)
 	return pid;
 }
 
-static const struct {
+static const struct wire {
 	const char *name, *option, *address, *protocol;
 	int family;
 } wires[] = {
@@ -343,39 +343,41 @@ static const struct {
 	{ "pass TCP IPv6", "--pass", "fd09::2", "", AF_INET6 },
 	{ "pass UDP IPv4", "--pass", "10.9.0.2", "--udp -b 100M", AF_INET },
 	{ "pass UDP IPv6", "--pass", "fd09::2", "--udp -b 100M", AF_INET6 },
+}, wires_with_rings[] = {
 	{ "io_uring TCP IPv4", "--io-uring", "10.9.0.2", "", AF_INET },
 	{ "io_uring UDP IPv6", "--io-uring", "fd09::2", "--udp -b 100M",
 	  AF_INET6 },
 };
-#define N_WIRES (sizeof(wires) / sizeof(*wires))
+#define COUNT(array)	(sizeof(array) / sizeof(*(array)))
 
-START_TEST(tun_wire_carries_iperf3)
+static bool have_iperf3(const char *test)
+{
+	if (sh_status("command -v iperf3 >/dev/null") == 0)
+		return true;
+	live_skip(test, "there is no iperf3");
+	return false;
+}
+
+static void carry_iperf3(const struct wire *wire)
 {
 	pid_t server, client, iperf3;
 	struct client c;
 	char *received;
 
-	if (sh_status("command -v iperf3 >/dev/null") != 0) {
-		live_skip("tun_wire_carries_iperf3", "there is no iperf3");
-		return;
-	}
-	if (wires[_i].option && strcmp(wires[_i].option, "--io-uring") == 0 &&
-	    !have_rings("tun_wire_with_rings", true))
-		return;
 	begin();
-	join(&c, "tun-wire", wires[_i].option);
-	server = stream_server(wires[_i].family);
-	client = stream_client(wires[_i].family);
+	join(&c, "tun-wire", wire->option);
+	server = stream_server(wire->family);
+	client = stream_client(wire->family);
 	iperf3 = iperf3_server();
 	/* The receiver's sum: bytes have arrived at the other end. */
 	received = sh("timeout %u iperf3 --client %s %s --time %u --json | "
 		      "tr -d ' \\n\\t' | sed -n 's/.*\"sum_received\":{[^}]*"
 		      "\"bytes\":\\([0-9]*\\).*/\\1/p; t; "
 		      "s/.*\"sum\":{[^}]*\"bytes\":\\([0-9]*\\).*/\\1/p'",
-		      wire_seconds() + 15, wires[_i].address,
-		      wires[_i].protocol, wire_seconds());
+		      wire_seconds() + 15, wire->address,
+		      wire->protocol, wire_seconds());
 	ck_assert_msg(strtoull(received, NULL, 10) > 0, "%s: received `%s`",
-		      wires[_i].name, received);
+		      wire->name, received);
 	free(received);
 	exits_well(iperf3, "iperf3");
 	kill(client, SIGTERM);
@@ -383,6 +385,21 @@ START_TEST(tun_wire_carries_iperf3)
 	exits_well(server, "receiver of the stream");
 	ck_assert_int_eq(finish(&c), 0);
 	end();
+}
+
+START_TEST(tun_wire_carries_iperf3)
+{
+	if (have_iperf3("tun_wire_carries_iperf3"))
+		carry_iperf3(&wires[_i]);
+}
+END_TEST
+
+START_TEST(tun_wire_carries_iperf3_with_rings)
+{
+	const char *name = "tun_wire_carries_iperf3_with_rings";
+
+	if (have_iperf3(name) && have_rings(name, true))
+		carry_iperf3(&wires_with_rings[_i]);
 }
 END_TEST
 
@@ -515,7 +532,9 @@ int main(void)
 	tcase_add_test(live, seed_api_rows);
 	suite_add_tcase(s, live);
 	tcase_set_timeout(wire, 60);
-	tcase_add_loop_test(wire, tun_wire_carries_iperf3, 0, N_WIRES);
+	tcase_add_loop_test(wire, tun_wire_carries_iperf3, 0, COUNT(wires));
+	tcase_add_loop_test(wire, tun_wire_carries_iperf3_with_rings, 0,
+			    COUNT(wires_with_rings));
 	suite_add_tcase(s, wire);
 	return live_main("examples", s);
 }
