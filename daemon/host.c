@@ -37,7 +37,9 @@ static int check_shadows(const struct wire_address *a, unsigned ifindex,
 			 const struct policy_terms *terms,
 			 struct wire_refused *why)
 {
-	int error = check_shadow(&a->local, "address", ifindex, terms, why);
+	/* However wide what it opens is, the host would be that one itself. */
+	const struct prefix own = prefix_host(&a->local);
+	int error = check_shadow(&own, "address", ifindex, terms, why);
 
 	if (!error && a->peer.family)
 		error = check_shadow(&a->peer, "address", ifindex, terms, why);

@@ -473,7 +473,9 @@ static const char *const shadows[][2] = {
 	{ "--address", "10.9.0.1/24" },	/* the same network */
 	{ "--address", "10.9.0.1/30" },	/* its broadcast address is a host's */
 	{ "--address", "10.9.0.1/32" },
+	{ "--address", "10.9.0.1/16" },	/* a wider one: the host would be it */
 	{ "--address", "fd09::1/64" },
+	{ "--address", "fd09::1/48" },
 	{ "--route", "10.9.0.0/25" },
 	{ "--route", "10.9.0.33/32" },
 	{ "--route", "fd09::/80" },
