@@ -281,7 +281,9 @@ static struct address *new_address(const struct os_address *os)
 	a->own.ifindex = a->onlink.ifindex = os->ifindex;
 	a->own.serial = a->onlink.serial = new_serial();
 	a->onlink.kind = NET_ADDRESS;
-	if (!prefix_is_full(far) && !net_is_link_local(far))
+	/* Of full length a far end is one too, but no address by itself. */
+	if ((os->peer.family || !prefix_is_full(far)) &&
+	    !net_is_link_local(far))
 		a->onlink.prefix = prefix_network(far);
 	return a;
 }

@@ -476,6 +476,8 @@ static const char *onlink(const char *text)
 
 START_TEST(mirror_knows_whose_network_a_prefix_is_in)
 {
+	struct os_address ppp = { .ifindex = 3 };
+
 	mirror_start(&listener, NULL);
 	link_is(3, "eth0", false);
 	address_is(3, "10.1.2.3/24", false);
@@ -493,6 +495,15 @@ START_TEST(mirror_knows_whose_network_a_prefix_is_in)
 	ck_assert_str_eq(onlink("fd00::2/128"), "eth0");
 	address_is(3, "fd00::1/64", true);
 	ck_assert_ptr_null(onlink("fd00::2/128"));
+	/* Whatever its length, a far end is one. */
+	ck_assert_int_eq(prefix_parse("10.8.0.5/32", &ppp.local, NULL), 0);
+	ck_assert_int_eq(prefix_parse("10.8.0.6/32", &ppp.peer, NULL), 0);
+	tell.address(tell.arg, &ppp, false);
+	ck_assert_str_eq(onlink("10.8.0.6/32"), "eth0");
+	ck_assert_ptr_null(onlink("10.8.0.5/32"));
+	ck_assert_ptr_null(onlink("10.8.0.6/31"));
+	tell.address(tell.arg, &ppp, true);
+	ck_assert_ptr_null(onlink("10.8.0.6/32"));
 	mirror_stop();
 	ck_assert_ptr_null(onlink("10.1.2.0/24"));
 }
