@@ -255,9 +255,12 @@ static void end_all(struct conn *c)
 		/* Its name may change before it is gone. */
 		if (c->close.lease[0])
 			memcpy(c->close.lease, lease->id, sizeof(lease->id));
-		lease_revoke(held_of(lease), "it was closed by %s (uid %u)",
-			     c->peer.admin ? "an administrator" : "its user",
-			     c->peer.uid);
+		if (c->peer.admin)
+			lease_revoke(held_of(lease), "it was closed by an "
+				     "administrator (uid %u)", c->peer.uid);
+		else
+			lease_forfeit(held_of(lease), "it was closed by its "
+				      "user (uid %u)", c->peer.uid);
 	}
 	c->told = c->closing;
 }

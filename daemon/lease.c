@@ -110,6 +110,24 @@ static void log_failure(const struct held *held, int error)
 			 strerror(-error));
 }
 
+/*
+ * What its holder did he can do again and again: that is a line of his.  What
+ * root or the policy did is there whatever he has in the log besides.
+ */
+static void log_end(const struct held *held, bool his_doing, int level,
+		    const char *how)
+{
+#define LINE "lease %s: %s of uid %u %s%s"
+	const struct lease *l = &held->lease;
+
+	if (his_doing)
+		log_line_of(l->uid, level, LINE, l->id, l->name, l->uid, how,
+			    held->why);
+	else
+		log_line(level, LINE, l->id, l->name, l->uid, how, held->why);
+#undef LINE
+}
+
 /* The device is no more, its holder is still there. */
 static void revoked(struct held *held)
 {
@@ -190,9 +208,8 @@ static void on_linger(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	if (held->conn) {
-		log_line(LOG_WARNING, "lease %s: %s of uid %u %s",
-			 held->lease.id, held->lease.name, held->lease.uid,
-			 held->why);
+		/* Who closes all of its fds has it deleted, too. */
+		log_end(held, !held->moved, LOG_WARNING, "");
 		lease_tell_end(held, WIRE_NOTICE_DELETED, held->why);
 		held->news.ended = WIRE_ENDED_DELETED;
 		conn_wake(held->conn);
@@ -226,19 +243,15 @@ static bool bears_mark(const struct held *held)
 	return now && strcmp(now->alias, held->alias) == 0;
 }
 
-void lease_revoke(struct held *held, const char *fmt, ...)
+__attribute__((format(printf, 3, 0)))
+static void take_back(struct held *held, bool his_doing, const char *fmt,
+		      va_list args)
 {
-	va_list args;
-
 	/* It is on its way out already. */
 	if (held->revoked || held->working || !held->lease.counted)
 		return;
-	va_start(args, fmt);
 	vsnprintf(held->why, sizeof(held->why), fmt, args);
-	va_end(args);
-	/* Whatever its holder has in the log besides. */
-	log_line(LOG_NOTICE, "lease %s: %s of uid %u is taken back: %s",
-		 held->lease.id, held->lease.name, held->lease.uid, held->why);
+	log_end(held, his_doing, LOG_NOTICE, "is taken back: ");
 	lease_tell_end(held, WIRE_NOTICE_REVOKED, held->why);
 	/* The answer that says so is not out, and cannot be taken back. */
 	if (held->conn && held->job.n_fds > 0) {
@@ -254,6 +267,24 @@ void lease_revoke(struct held *held, const char *fmt, ...)
 		conn_tell(held->conn);
 	event_del(&held->linger);
 	lease_do_away(held);
+}
+
+void lease_revoke(struct held *held, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	take_back(held, false, fmt, args);
+	va_end(args);
+}
+
+void lease_forfeit(struct held *held, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	take_back(held, true, fmt, args);
+	va_end(args);
 }
 
 /* Nobody has it but the daemon: it goes when that closes its copy. */
@@ -317,6 +348,7 @@ void lease_device_gone(const struct os_link *link, struct server *server)
 	if (held->conn) {
 		snprintf(held->why, sizeof(held->why), "%s",
 			 goings[link->going]);
+		held->moved = link->going == OS_GOING_MOVED;
 		/* A client that dies may lose its socket a little later. */
 		lease->state = WIRE_LEASE_DELETED;
 		lease_wait(held, LIMIT_LINGER_MS);

@@ -77,6 +77,7 @@ struct held {
 	bool up;
 	unsigned restore;	/* how often the kernel forgot some of it */
 	bool revoked;		/* taken back, see lease_revoke() */
+	bool moved;		/* its device, which root alone can do */
 	bool over;		/* that it ends is told */
 	unsigned tampered;	/* OS_TAMPER_* that were noticed */
 	struct event changed;	/* something of the device is another */
@@ -104,6 +105,9 @@ struct held *lease_held(struct lease *lease);
  * why.  May end his connection, if that has not taken the fds yet.
  */
 void lease_revoke(struct held *held, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+/* The same for what its holder did himself: its line in the log is his. */
+void lease_forfeit(struct held *held, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 /* Some device of the host has gone. */
 void lease_device_gone(const struct os_link *link, struct server *server);

@@ -43,7 +43,7 @@ static void look_for_tampering(struct held *held, const struct os_link *now)
 		monitor_lease(WIRE_NOTICE_TAMPERED, &held->lease, "%s",
 			      tampers[i].how);
 		if (held->source.tamper_revokes)
-			lease_revoke(held, "%s", tampers[i].how);
+			lease_forfeit(held, "%s", tampers[i].how);
 	}
 }
 
@@ -52,8 +52,8 @@ void watch_storm(unsigned ifindex, struct server *server)
 	struct lease *lease = registry_find(&server->registry, ifindex);
 
 	if (lease)
-		lease_revoke(held_of(lease), "it changed more than %d times in "
-			     "a second", LIMIT_LINK_EVENTS);
+		lease_forfeit(held_of(lease), "it changed more than %d times in "
+			      "a second", LIMIT_LINK_EVENTS);
 }
 
 /* --- what the kernel forgot --------------------------------------------- */
@@ -80,9 +80,9 @@ static void restore(struct held *held)
 		remake_begin(held);
 	if (os_device_restore(held->lease.ifindex, held->connected_metric, &is,
 			      &why))
-		log_line(LOG_WARNING, "lease %s: %s was set up again, but not "
-			 "all that it had came back: %s", held->lease.id,
-			 held->lease.name, why.text);
+		log_line_of(held->lease.uid, LOG_WARNING, "lease %s: %s was "
+			    "set up again, but not all that it had came back: "
+			    "%s", held->lease.id, held->lease.name, why.text);
 }
 
 /*

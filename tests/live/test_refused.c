@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -17,6 +18,7 @@
 #include <unistd.h>
 
 #include <linux/capability.h>
+#include <linux/if_tun.h>
 
 #include "harness.h"
 
@@ -786,6 +788,107 @@ START_TEST(leases_do_not_fill_the_log)
 }
 END_TEST
 
+#define MANY_ENDS		15
+#define SEVERAL_LINGERS_MS	200
+
+static void close_by(int sock)
+{
+	struct wire_message m = { .type = WIRE_CLOSE,
+				  .close = { .uid = WIRE_UID_ANY } };
+
+	raw_send(sock, &m);
+	raw_receive(sock, &m);
+	ck_assert_uint_eq(m.type, WIRE_CLOSED);
+	close(sock);
+}
+
+static void holder_closes(struct ttd_device *dev)
+{
+	(void)dev;
+	close_by(rig_connect_as(&rig, NOBODY));
+}
+
+static void root_closes(struct ttd_device *dev)
+{
+	(void)dev;
+	close_by(raw_connect(rig.admin));
+}
+
+static void holder_tampers(struct ttd_device *dev)
+{
+	ck_assert_int_eq(ioctl(ttd_fd(dev, 0), TUNSETPERSIST, 1), 0);
+}
+
+/* His connection stays: that counts as a device that was deleted. */
+static void holder_closes_its_fd(struct ttd_device *dev)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	ck_assert_int_eq(dup2(null, ttd_fd(dev, 0)), ttd_fd(dev, 0));
+	close(null);
+}
+
+/* Ends of a lease, and the line that the log then has. */
+static const struct end {
+	void (*bring_about)(struct ttd_device *dev);
+	const char *line;
+	unsigned lines;			/* of each such lease */
+	bool by_root;
+} ends[] = {
+	{ holder_closes, "is taken back: it was closed by its user", 3, false },
+	{ holder_tampers, "is taken back: it was made persistent", 4, false },
+	{ holder_closes_its_fd, "was deleted", 3, false },
+	{ root_closes, "is taken back: it was closed by an administrator", 3,
+	  true },
+};
+
+static void begin_and_end(const struct end *end)
+{
+	struct ttd_options o = TTD_OPTIONS_INIT(TTD_TUN);
+	struct ttd_device *dev;
+	struct ttd_error e;
+
+	o.socket_path = rig.socket;
+	o.name = "tt0";
+	ck_assert_int_eq(seteuid(NOBODY), 0);
+	ck_assert_msg(ttd_open(&o, &dev, &e) == 0, "%s", e.text);
+	ck_assert_int_eq(seteuid(0), 0);
+	end->bring_about(dev);
+	link_goes("tt0");
+	/* The daemon may wait with its line, to see if the client ends, too. */
+	sleep_ms(SEVERAL_LINGERS_MS);
+	ttd_free(dev);
+}
+
+/* What a holder brings about are lines of his; what root does is told always. */
+START_TEST(ends_by_their_holder_do_not_fill_the_log)
+{
+	struct rig_options o = { .limits = { "log-lines=1" } };
+	const struct end *end = &ends[_i];
+	unsigned fds, told, left_out, lines;
+	char *log;
+
+	rig_start(&rig, &o);
+	fds = rig_fds_at_rest(&rig);
+	for (int i = 0; i < MANY_ENDS; i++)
+		begin_and_end(end);
+	rig_fds_return_to(&rig, fds);
+	rig_stop(&rig);
+	log = rig_log(&rig);
+	told = count_lines(log, end->line);
+	left_out = count_left_out(log);
+	lines = count_lines(log, "for uid 65534 pid") +
+		count_lines(log, "of uid 65534 ");
+	free(log);
+	ck_assert_uint_eq(lines + left_out, end->lines * MANY_ENDS);
+	ck_assert_uint_gt(left_out, MANY_ENDS);
+	if (end->by_root)
+		ck_assert_uint_eq(told, MANY_ENDS);
+	else
+		ck_assert_uint_lt(told, MANY_ENDS);
+}
+END_TEST
+
 /* --- whose turn it is --------------------------------------------------- */
 
 #define BURST	20		/* requests at once; then one a second */
@@ -1136,6 +1239,8 @@ int main(void)
 	tcase_add_test(t, reload_takes_effect_or_changes_nothing);
 	tcase_add_test(t, refusals_do_not_fill_the_log);
 	tcase_add_test(t, leases_do_not_fill_the_log);
+	tcase_add_loop_test(t, ends_by_their_holder_do_not_fill_the_log, 0,
+			    sizeof(ends) / sizeof(*ends));
 	tcase_add_test(t, who_asks_too_much_waits);
 	tcase_add_test(t, a_long_request_counts_as_several);
 	tcase_add_test(t, one_request_a_turn);
