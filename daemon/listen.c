@@ -24,7 +24,6 @@
 
 #define PUBLIC_MODE	0666
 #define ADMIN_MODE	0600
-#define FOLDER_MODE	0755
 #define PAUSE_MS	100		/* when there is no fd to accept with */
 
 struct listener {
@@ -111,23 +110,6 @@ int listen_passed(struct listeners *l, struct wire_refused *why)
 }
 
 /* --- made here ---------------------------------------------------------- */
-
-void listen_folder(const char *path, uid_t owner)
-{
-	char folder[sizeof(((struct sockaddr_un *)0)->sun_path)];
-	char *slash;
-
-	snprintf(folder, sizeof(folder), "%s", path);
-	slash = strrchr(folder, '/');
-	if (!slash || slash == folder)
-		return;
-	*slash = '\0';
-	/* If it cannot be made, or be given away, bind(2) says why. */
-	if (mkdir(folder, FOLDER_MODE) == 0 &&
-	    (chmod(folder, FOLDER_MODE) < 0 ||
-	     chown(folder, owner, (gid_t)-1) < 0))
-		return;
-}
 
 /*
  * Somebody has it, or it is no socket at all: keep off.  Asked by a socket of

@@ -6,7 +6,6 @@
 #define TUNTAPD_LISTEN_H
 
 #include <stdbool.h>
-#include <sys/types.h>
 
 #include "../proto/wire.h"
 #include "server.h"
@@ -26,12 +25,6 @@ struct listeners {
 void listen_close_others(void);
 /* Takes the passed sockets.  How many, or -errno; with any none are made. */
 int listen_passed(struct listeners *l, struct wire_refused *why);
-
-/*
- * Makes the last folder of a socket's path, 0755, if it is missing, and gives
- * it to this user: who makes and removes files in there.
- */
-void listen_folder(const char *path, uid_t owner);
 
 /*
  * Binds and listens.  A socket file that nobody serves is replaced, one that

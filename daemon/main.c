@@ -19,6 +19,7 @@
 #include "conn.h"
 #include "fault.h"
 #include "files.h"
+#include "folder.h"
 #include "lease.h"
 #include "limits.h"
 #include "listen.h"
@@ -140,10 +141,11 @@ static void raise_priority(void)
 /* While we may; who passes sockets has made theirs. */
 static void make_folders(const struct options *o, const struct run_as *as)
 {
-	if (passed_any())
-		return;
-	listen_folder(o->socket, as->uid);
-	listen_folder(o->admin_socket, as->uid);
+	struct wire_refused why;
+
+	if (!passed_any() && (folder_make(o->socket, as->uid, &why) ||
+			      folder_make(o->admin_socket, as->uid, &why)))
+		fail(&why);
 }
 
 static void restrict_files(const struct options *o)
