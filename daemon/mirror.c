@@ -179,6 +179,7 @@ static bool same_link(const struct os_link *a, const struct os_link *b)
 	       memcmp(a->mac, b->mac, sizeof(a->mac)) == 0 &&
 	       a->persist == b->persist && a->has_owner == b->has_owner &&
 	       a->owner == b->owner && a->has_group == b->has_group &&
+	       a->queues == b->queues &&
 	       strcmp(a->alias, b->alias) == 0;
 }
 

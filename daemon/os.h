@@ -88,7 +88,8 @@ struct os_state {
 /*
  * Brings a device from one state to another: addresses, routes, MTU, up or
  * down, and its guard.  All, or it is as before: 0, or -errno with *why filled.
- * One whose link type is another than it was made with is not set up.
+ * One that has another link type than it was made with, or more queues, is not
+ * set up.
  */
 int os_device_change(unsigned ifindex, uint32_t connected_metric,
 		     const struct os_state *from, const struct os_state *to,
@@ -109,8 +110,8 @@ int os_device_add_routes(unsigned ifindex, const struct wire_route *routes,
 int os_device_guard(unsigned ifindex, const struct guard_program *guard,
 		    struct wire_refused *why);
 /*
- * Makes anew what the kernel dropped of a device that is up, but for one whose
- * link type is another than it was made with.
+ * Makes anew what the kernel dropped of a device that is up, but for one that
+ * os_device_change() would not set up.
  */
 int os_device_restore(unsigned ifindex, uint32_t connected_metric,
 		      const struct wire_open *is, struct wire_refused *why);
@@ -171,7 +172,8 @@ struct os_link {
 	uint8_t layer;		/* enum wire_layer */
 	bool persist, vnet_hdr, has_owner, has_group;
 	uint32_t owner;		/* uid */
-	uint32_t queues;	/* of a device that takes several, else 0 */
+	/* Of a device that takes several, disabled ones too; else 0. */
+	uint32_t queues;
 	uint32_t txqueuelen;
 	uint32_t link_group;	/* IFLA_GROUP; has_group is about gids */
 };
@@ -246,8 +248,9 @@ int os_watch_again(void);
 #define OS_TAMPER_GROUP		4u
 #define OS_TAMPER_TYPE		8u
 #define OS_TAMPER_MAC		16u
+#define OS_TAMPER_QUEUES	32u	/* more; each may be closed */
 unsigned os_link_tampered(const struct os_link *link, uint8_t layer,
-			  const uint8_t mac[6]);
+			  unsigned queues, const uint8_t mac[6]);
 
 /* A device that bears a mark of ours, as a daemon before us left it. */
 struct os_found {

@@ -13,19 +13,29 @@
 #include "rtnl.h"
 
 /*
- * While a device is down its holder may make an Ethernet device of a TUN
- * (TUNSETLINK), and once it is up that cannot be undone.
+ * While a device is down the kernel tells nothing of what its holder does to it.
+ * He may make an Ethernet device of a TUN (TUNSETLINK), which cannot be undone
+ * once it is up; or be its owner for a moment (TUNSETOWNER), and attach queues.
  */
-static int check_type(const struct wire_open *to, const struct os_link *link,
+static int check_made(const struct wire_open *to, const struct os_link *link,
 		      struct wire_refused *why)
 {
 	uint16_t type = to->layer == WIRE_TUN ? ARPHRD_NONE : ARPHRD_ETHER;
 
-	if (to->flags & WIRE_OPEN_DOWN || link->type == type)
+	if (to->flags & WIRE_OPEN_DOWN)
 		return 0;
-	return refuse(why, WIRE_E_BUSY, "up", "its link type was changed to "
-		      "%u while it was down, which no lease may do; close the "
-		      "device and open another", link->type);
+	if (link->type != type)
+		return refuse(why, WIRE_E_BUSY, "up", "its link type was "
+			      "changed to %u while it was down, which no lease "
+			      "may do; close the device and open another",
+			      link->type);
+	if (link->queues > to->queues)
+		return refuse(why, WIRE_E_BUSY, "up", "it has %u queues, and "
+			      "was made with %u: others were attached while it "
+			      "was down, which no lease may do; close the "
+			      "device and open another", link->queues,
+			      to->queues);
+	return 0;
 }
 
 /* Sends what is in the batch (ended by this) and reads the link back. */
@@ -57,7 +67,7 @@ static int check_before(const struct rtnl_move *m, struct wire_refused *why)
 	if (rtnl_batch_init(&batch))
 		return refuse(why, WIRE_E_NO_MEMORY, "change", "out of memory");
 	error = commit_and_look(&batch, m->ifindex, &link, why);
-	return error ? error : check_type(m->to, &link, why);
+	return error ? error : check_made(m->to, &link, why);
 }
 
 /* had: there is a guard, which this one replaces. */
@@ -113,7 +123,7 @@ int os_device_change(unsigned ifindex, uint32_t connected_metric,
 	error = move_device(&go, to->guard, from->guard, &link, why);
 	/* Again: its holder may have been in time. */
 	if (!error)
-		error = check_type(to->open, &link, why);
+		error = check_made(to->open, &link, why);
 	if (!error || !undo(&back, from->guard, &link, &second))
 		return error;
 	/* Others set it down meanwhile: what it lacks comes back with up. */
@@ -169,7 +179,7 @@ int os_device_guard(unsigned ifindex, const struct guard_program *guard,
 }
 
 unsigned os_link_tampered(const struct os_link *link, uint8_t layer,
-			  const uint8_t mac[6])
+			  unsigned queues, const uint8_t mac[6])
 {
 	uint16_t type = layer == WIRE_TUN ? ARPHRD_NONE : ARPHRD_ETHER;
 	unsigned bits = 0;
@@ -184,5 +194,7 @@ unsigned os_link_tampered(const struct os_link *link, uint8_t layer,
 		bits |= OS_TAMPER_TYPE;
 	if (layer == WIRE_TAP && memcmp(link->mac, mac, sizeof(link->mac)) != 0)
 		bits |= OS_TAMPER_MAC;
+	if (link->queues > queues)
+		bits |= OS_TAMPER_QUEUES;
 	return bits;
 }

@@ -400,10 +400,11 @@ bool os_link_doomed(const struct os_link *link)
 
 /* Of what a holder may do to an utun by its fd nothing is tampering. */
 unsigned os_link_tampered(const struct os_link *link, uint8_t layer,
-			  const uint8_t mac[6])
+			  unsigned queues, const uint8_t mac[6])
 {
 	(void)link;
 	(void)layer;
+	(void)queues;
 	(void)mac;
 	return 0;
 }

@@ -23,12 +23,14 @@ static const struct {
 	{ OS_TAMPER_GROUP, "it was given a group (TUNSETGROUP)" },
 	{ OS_TAMPER_TYPE, "its link type was changed (TUNSETLINK)" },
 	{ OS_TAMPER_MAC, "its MAC address was changed" },
+	{ OS_TAMPER_QUEUES, "queues were attached to it (TUNSETIFF)" },
 };
 
 /* A device that is not as it was made, in a way that its rule does not allow. */
 static void look_for_tampering(struct held *held, const struct os_link *now)
 {
-	unsigned bits = os_link_tampered(now, held->lease.layer, held->mac);
+	unsigned bits = os_link_tampered(now, held->lease.layer,
+					 held->lease.queues, held->mac);
 
 	if (held->source.mac_chosen)
 		bits &= ~OS_TAMPER_MAC;

@@ -6,6 +6,7 @@
  * rights.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/if_arp.h>
 #include <linux/if_tun.h>
 #include <pthread.h>
@@ -692,6 +693,61 @@ START_TEST(a_changed_link_type_never_comes_up)
 }
 END_TEST
 
+/* One more queue of tt0, by the right to configure the host. */
+static int attach_queue(void)
+{
+	struct ifreq ifr = { .ifr_name = "tt0", .ifr_flags =
+			     IFF_TUN | IFF_NO_PI | IFF_MULTI_QUEUE };
+	int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(ioctl(fd, TUNSETIFF, &ifr), 0);
+	return fd;
+}
+
+static void disable_queue(int fd)
+{
+	struct ifreq ifr = { .ifr_flags = IFF_DETACH_QUEUE };
+
+	ck_assert_int_eq(ioctl(fd, TUNSETQUEUE, &ifr), 0);
+}
+
+/* _i: it is disabled, and can be enabled as soon as nobody looks. */
+START_TEST(a_queue_too_many_never_comes_up)
+{
+	struct ttd_options o = TTD_OPTIONS_INIT(TTD_TUN);
+	struct ttd_error e;
+	int own, other;
+
+	begin_with(lenient, false);
+	o.offload = TTD_OFFLOAD_NONE;
+	o.socket_path = rig.socket;
+	o.name = "tt0";
+	o.flags = TTD_DOWN;
+	o.queues = 2;
+	ck_assert_msg(ttd_open(&o, &dev, &e) == 0, "%s", e.text);
+	own = ttd_take_fd(dev, 1);
+	other = attach_queue();
+	if (_i)
+		disable_queue(other);
+	ck_host("{ ip -o monitor link > /run/monitor & } ; sleep 0.3");
+	ck_assert_int_eq(ttd_set_up(dev, 1, &e), -EBUSY);
+	ck_assert_ptr_nonnull(strstr(e.text, "3 queues"));
+	ck_host("ip link show dev tt0 | grep -q 'state DOWN'");
+	ck_host("ip link set lo mtu 60000");
+	ck_assert(eventually(monitor_has, "60000"));
+	ck_host(NO("grep -q 'tt0.*[<,]UP' /run/monitor"));
+	/* The kernel tells something of it, if not that. */
+	ck_host("ip link set tt0 txqueuelen 600");
+	expect(TTD_EVENT_TAMPERED, 0, "queues");
+	/* Which ones they are is his affair. */
+	close(own);
+	ck_assert_int_eq(ttd_set_up(dev, 1, &e), 0);
+	close(other);
+	end();
+}
+END_TEST
+
 static void expect_revoked(const char *why)
 {
 	struct ttd_event ev = TTD_EVENT_INIT;
@@ -1357,6 +1413,7 @@ static void of_others(TCase *t)
 			    N_KINDS);
 	tcase_add_test(t, a_changed_link_type_never_comes_up);
 	tcase_add_test(t, a_changed_link_type_ends_the_lease);
+	tcase_add_loop_test(t, a_queue_too_many_never_comes_up, 0, 2);
 	tcase_add_test(t, a_changed_mac_ends_the_lease);
 	tcase_add_loop_test(t, others_doings_are_told, 0, N_KINDS);
 	tcase_add_test(t, others_doings_are_told_after_a_request);

@@ -34,15 +34,33 @@ struct order {
 	enum ttd_layer layer;
 	const char *name;
 	uint32_t flags;			/* of the open */
-	enum { SOME, EVERYTHING, NONE } has;	/* addresses and routes */
+	/* Addresses and routes; or none, but two queues. */
+	enum { SOME, EVERYTHING, NONE, TWO_QUEUES } has;
 };
 
 /* What may be done to a device by who has its fd. */
-enum tamper { NOTHING, PERSIST, OWNER, GROUP, MAC, LINK_TYPE, N_TAMPERS };
+enum tamper { NOTHING, PERSIST, OWNER, GROUP, MAC, LINK_TYPE, QUEUES,
+	      N_TAMPERS };
 static const char *const tamper_causes[] = {
 	[PERSIST] = "persistent", [OWNER] = "owner", [GROUP] = "group",
-	[MAC] = "MAC", [LINK_TYPE] = "link type",
+	[MAC] = "MAC", [LINK_TYPE] = "link type", [QUEUES] = "queues",
 };
+
+/*
+ * As its owner for a moment, of which the kernel tells nothing while a device is
+ * down.  The queue lasts as long as this process.
+ */
+static int add_queue(int fd)
+{
+	struct ifreq ifr = { 0 };
+	int queue = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+	int r = -1;
+
+	if (queue >= 0 && ioctl(fd, TUNGETIFF, &ifr) == 0 &&
+	    ioctl(fd, TUNSETOWNER, geteuid()) == 0)
+		r = ioctl(queue, TUNSETIFF, &ifr);
+	return ioctl(fd, TUNSETOWNER, 0) == 0 ? r : -1;
+}
 
 static int tamper(int fd, struct ttd_device *dev, enum tamper how)
 {
@@ -62,6 +80,13 @@ static int tamper(int fd, struct ttd_device *dev, enum tamper how)
 		/* Only while it is down. */
 		ttd_set_up(dev, 0, NULL);
 		return ioctl(fd, TUNSETLINK, ARPHRD_PPP);
+	case QUEUES:
+		ttd_set_up(dev, 0, NULL);
+		if (add_queue(fd))
+			return -1;
+		/* Now the kernel tells something. */
+		ttd_set_mtu(dev, 1400, NULL);
+		return 0;
 	default:
 		return 0;
 	}
@@ -111,7 +136,7 @@ static void say_event(struct ttd_device *dev)
 		printf("%s %u %s\n", said[ev.type], ev.value, ev.text);
 }
 
-static const size_t counts[][2] = { { 2, 1 }, { 4, 7 }, { 0, 0 } };
+static const size_t counts[][2] = { { 2, 1 }, { 4, 7 }, { 0, 0 }, { 0, 0 } };
 
 static int open_as_ordered(const struct order *order, struct ttd_device **dev)
 {
@@ -130,6 +155,7 @@ static int open_as_ordered(const struct order *order, struct ttd_device **dev)
 	o.offload = TTD_OFFLOAD_NONE;
 	o.socket_path = rig.socket;
 	o.name = order->name;
+	o.queues = order->has == TWO_QUEUES ? 2 : 1;
 	o.flags = order->flags;
 	o.timeout_ms = 1000;	/* the daemon may be away */
 	o.addrs = a;
@@ -239,18 +265,27 @@ static const char *told(struct holder *h, const char *event)
 
 static const struct order tun = { TTD_TUN, "tt0", 0, SOME };
 static const struct order tap = { TTD_TAP, "tt0", 0, SOME };
+static const struct order several = { TTD_TUN, "tt0", 0, TWO_QUEUES };
 static const struct order all_of_it = { TTD_TUN, "tt0", 0, EVERYTHING };
 
 static const struct order *order_for(enum tamper how)
 {
-	return how == MAC ? &tap : &tun;
+	switch (how) {
+	case MAC:
+		return &tap;
+	case QUEUES:
+		return &several;
+	default:
+		return &tun;
+	}
 }
 
 /* --- tampering ---------------------------------------------------------- */
 
 START_TEST(tampering_ends_the_lease)
 {
-	const struct rig_options o = { .policy = revokes };
+	const struct rig_options o = { .policy = revokes,
+				       .node_mode = NODE_OPEN };
 	enum tamper how = (enum tamper)_i;
 	struct holder h;
 	const char *line;
@@ -276,7 +311,8 @@ END_TEST
 /* It is told once of each, and the device still goes with the lease. */
 START_TEST(tampering_may_be_told_alone)
 {
-	const struct rig_options o = { .policy = logs };
+	const struct rig_options o = { .policy = logs,
+				       .node_mode = NODE_OPEN };
 	enum tamper how = (enum tamper)_i;
 	struct holder h;
 	const char *line;
@@ -343,7 +379,8 @@ static void start_all(void)
 		snprintf(name, sizeof(name), "tt%d", i);
 		start(&holders[i], &(struct order){
 			i == MAC ? TTD_TAP : TTD_TUN, name, 0,
-			i == 0 ? EVERYTHING : NONE
+			i == 0 ? EVERYTHING :
+			i == QUEUES ? TWO_QUEUES : NONE
 		});
 	}
 }
@@ -376,7 +413,8 @@ static void kill_all(int sig)
  */
 START_TEST(nothing_stays_behind)
 {
-	const struct rig_options o = { .policy = logs, .grace = "1" };
+	const struct rig_options o = { .policy = logs, .grace = "1",
+				       .node_mode = NODE_OPEN };
 	char *before;
 	unsigned fds;
 
