@@ -139,6 +139,10 @@ static int check_mtu(struct change *ch)
 /* What is asked for is more than the device has. */
 static int grow(struct change *ch)
 {
+	const struct lease *lease = &ch->held->lease;
+	const struct host_asker by = { .registry = &ch->c->server->registry,
+				       .uid = lease->uid,
+				       .ifindex = lease->ifindex };
 	struct policy_terms terms;
 	int error = judge(ch, &terms);
 
@@ -146,8 +150,7 @@ static int grow(struct change *ch)
 		error = check_mtu(ch);
 	if (!error)
 		error = host_check(&ch->to, &ch->from, &ch->held->routes,
-				   ch->held->lease.ifindex,
-				   ch->held->connected_metric, &terms,
+				   &by, ch->held->connected_metric, &terms,
 				   &ch->why);
 	if (!error)
 		error = follow_room(ch->held, ch->to.routes, ch->come,

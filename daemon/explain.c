@@ -18,6 +18,8 @@ int explain_open(struct server *server, const struct peer *peer,
 {
 	static const struct routes none;
 	struct policy_usage usage = { .name_taken = mirror_name_taken };
+	const struct host_asker by = { .registry = &server->registry,
+				       .uid = peer->uid };
 	const bool if_can = ask->vnet_hdr == WIRE_VNET_IF_ALLOWED;
 	int error = mirror_update();
 
@@ -39,8 +41,9 @@ int explain_open(struct server *server, const struct peer *peer,
 	}
 	if (if_can && !os_has_offload())
 		ret_open->vnet_hdr = WIRE_VNET_NO;
-	return host_check(ret_open, NULL, &none, 0, ret_decision->terms.metric,
-			  &ret_decision->terms, why);
+	return host_check(ret_open, NULL, &none, &by,
+			  ret_decision->terms.metric, &ret_decision->terms,
+			  why);
 }
 
 /* --- one request -------------------------------------------------------- */

@@ -5,13 +5,30 @@
 #include "mirror.h"
 #include "refuse.h"
 
+/* Is it a network to him who asks? */
+static bool counts(const void *arg, const struct net *net)
+{
+	const struct host_asker *by = arg;
+	const struct lease *lease;
+
+	if (!net->ifindex)
+		return true;
+	if (net->ifindex == by->ifindex)
+		return false;
+	lease = registry_find(by->registry, net->ifindex);
+	if (lease && by->serial && lease->serial > by->serial)
+		return false;
+	return net->kind != NET_LEASE || (lease && lease->uid != by->uid);
+}
+
 /*
- * What is or lies in an on-link prefix of another device would take packets
- * from there, whatever its metric; an address does so by its broadcast route
- * too, which the kernel makes.
+ * What is or lies in a network of another device would take packets from there,
+ * whatever its metric; an address does so by its broadcast route too, which the
+ * kernel makes.
  */
 static int check_shadow(const struct prefix *p, const char *what,
-			unsigned ifindex, const struct policy_terms *terms,
+			const struct host_asker *by,
+			const struct policy_terms *terms,
 			struct wire_refused *why)
 {
 	char text[PREFIX_TEXT_MAX], theirs[PREFIX_TEXT_MAX];
@@ -21,7 +38,7 @@ static int check_shadow(const struct prefix *p, const char *what,
 
 	if (terms->shadow)
 		return 0;
-	owner = mirror_onlink_owner(p, ifindex, &net);
+	owner = mirror_network_owner(p, counts, by, &net);
 	if (!owner)
 		return 0;
 	error = refuse(why, WIRE_E_EXISTS, what, "%s lies in %s, which is the "
@@ -33,16 +50,17 @@ static int check_shadow(const struct prefix *p, const char *what,
 	return error;
 }
 
-static int check_shadows(const struct wire_address *a, unsigned ifindex,
+static int check_shadows(const struct wire_address *a,
+			 const struct host_asker *by,
 			 const struct policy_terms *terms,
 			 struct wire_refused *why)
 {
 	/* However wide what it opens is, the host would be that one itself. */
 	const struct prefix own = prefix_host(&a->local);
-	int error = check_shadow(&own, "address", ifindex, terms, why);
+	int error = check_shadow(&own, "address", by, terms, why);
 
 	if (!error && a->peer.family)
-		error = check_shadow(&a->peer, "address", ifindex, terms, why);
+		error = check_shadow(&a->peer, "address", by, terms, why);
 	return error;
 }
 
@@ -115,7 +133,7 @@ static bool network_of(const struct wire_address *a, struct prefix *ret)
 
 /* Of the same prefix the smallest metric counts, whoever came first. */
 static int check_rank(const struct prefix *dst, uint32_t metric,
-		      const char *what, unsigned ifindex,
+		      const char *what, const struct host_asker *by,
 		      const struct policy_terms *terms,
 		      struct wire_refused *why)
 {
@@ -125,8 +143,8 @@ static int check_rank(const struct prefix *dst, uint32_t metric,
 
 	for (unsigned i = 0; i < n; i++) {
 		uint32_t theirs;
-		const char *owner = mirror_outranked(&part[i], ifindex, metric,
-						     &theirs);
+		const char *owner = mirror_outranked(&part[i], by->ifindex,
+						     metric, &theirs);
 		int error;
 
 		if (!owner)
@@ -191,8 +209,9 @@ static int check_besides(const struct wire_address *a,
 }
 
 static int check_address(const struct wire_address *a,
-			 const struct wire_open *has, unsigned ifindex,
-			 uint32_t metric, const struct policy_terms *terms,
+			 const struct wire_open *has,
+			 const struct host_asker *by, uint32_t metric,
+			 const struct policy_terms *terms,
 			 struct wire_refused *why)
 {
 	struct prefix net;
@@ -201,16 +220,16 @@ static int check_address(const struct wire_address *a,
 	if (!is_own(has, a))
 		error = check_owner(a, why);
 	if (!error)
-		error = check_shadows(a, ifindex, terms, why);
+		error = check_shadows(a, by, terms, why);
 	if (!error && network_of(a, &net))
-		error = check_rank(&net, metric, "address", ifindex, terms,
-				   why);
+		error = check_rank(&net, metric, "address", by, terms, why);
 	return error;
 }
 
 int host_check(const struct wire_open *open, const struct wire_open *has,
-	       const struct routes *besides, unsigned ifindex, uint32_t metric,
-	       const struct policy_terms *terms, struct wire_refused *why)
+	       const struct routes *besides, const struct host_asker *by,
+	       uint32_t metric, const struct policy_terms *terms,
+	       struct wire_refused *why)
 {
 	int error = 0;
 
@@ -219,7 +238,7 @@ int host_check(const struct wire_open *open, const struct wire_open *has,
 
 		if (had_address(has, a))
 			continue;
-		error = check_address(a, has, ifindex, metric, terms, why);
+		error = check_address(a, has, by, metric, terms, why);
 		if (!error)
 			error = check_besides(a, besides, metric, why);
 	}
@@ -229,27 +248,27 @@ int host_check(const struct wire_open *open, const struct wire_open *has,
 		error = check_own(open, metric, r, why);
 		if (error || had_route(besides, r))
 			continue;
-		error = check_shadow(&r->dst, "route", ifindex, terms, why);
+		error = check_shadow(&r->dst, "route", by, terms, why);
 		if (!error)
-			error = check_rank(&r->dst, r->metric, "route", ifindex,
-					   terms, why);
+			error = check_rank(&r->dst, r->metric, "route", by, terms,
+					   why);
 	}
 	return error;
 }
 
 int host_check_again(const struct wire_open *has,
-		     const struct routes *besides, unsigned ifindex,
+		     const struct routes *besides, const struct host_asker *by,
 		     const struct policy_terms *terms,
 		     struct wire_refused *why)
 {
 	int error = 0;
 
 	for (unsigned i = 0; i < has->n_addresses && !error; i++)
-		error = check_shadows(&has->addresses[i], ifindex, terms, why);
+		error = check_shadows(&has->addresses[i], by, terms, why);
 	for (uint32_t i = 0; i < besides->n && !error; i++) {
 		struct wire_route r = routes_get(besides, i);
 
-		error = check_shadow(&r.dst, "route", ifindex, terms, why);
+		error = check_shadow(&r.dst, "route", by, terms, why);
 	}
 	return error;
 }

@@ -401,9 +401,11 @@ static enum net_kind kind_of(const struct os_route *os)
 		return NET_LOCAL;
 	if (os->to == OS_ROUTE_TO_NOWHERE)
 		return NET_NOWHERE;
-	return os->direct && !os->ours && !net_is_short(&os->dst) &&
-	       !net_is_link_local(&os->dst) ?
-	       NET_DIRECT : NET_ROUTE;
+	if (net_is_short(&os->dst) || net_is_link_local(&os->dst))
+		return NET_ROUTE;
+	if (os->ours)
+		return NET_LEASE;
+	return os->direct ? NET_DIRECT : NET_ROUTE;
 }
 
 static void on_route(void *arg, const struct os_route *os, bool gone)

@@ -85,14 +85,17 @@ void mirror_readdress(unsigned ifindex,
 /* The name of the link that has this address (of any length), or NULL. */
 const char *mirror_address_owner(const struct prefix *address);
 /*
- * The name of a link, other than `except`, that has an on-link prefix which is
- * or contains this one, and that prefix in *ret; or NULL.  On-link is what an
- * address opens, and what a route without a gateway leads to, unless a daemon
- * of ours made it or it is so short that it is a default route.  Link-local
- * ones are each link's own.  Of several links at once: "another interface".
+ * The name of a link that has a network which is or contains this prefix, and
+ * that network in *ret; or NULL.  One is what an address opens, what a route
+ * without a gateway leads to, and what any route leads to that a daemon of ours
+ * made; not what is so short that it is a default route.  Link-local ones are
+ * each link's own.  Those count of which `counts` says so.  Of several links at
+ * once: "another interface".
  */
-const char *mirror_onlink_owner(const struct prefix *p, unsigned except,
-				struct prefix *ret);
+const char *mirror_network_owner(const struct prefix *p,
+				 bool (*counts)(const void *arg,
+						const struct net *net),
+				 const void *arg, struct prefix *ret);
 /*
  * The name of a link, other than `except`, that the main table has a route to
  * just this prefix for, of this metric or a larger one (then in *ret_metric);

@@ -18,34 +18,35 @@ const char *mirror_address_owner(const struct prefix *address)
 	return link ? link->name : NULL;
 }
 
-/* Whose it is, unless it is this link's. */
-static const char *other_name(const struct net *net, unsigned except)
+static const char *name_of(const struct net *net)
 {
 	const struct os_link *link;
 
 	if (!net->ifindex)
 		return "another interface";
-	link = net->ifindex == except ? NULL : mirror_link(net->ifindex);
+	link = mirror_link(net->ifindex);
 	return link ? link->name : NULL;
 }
 
-static bool onlink_above(const struct prefix *p, int len, struct prefix *ret)
+static bool network_above(const struct prefix *p, int len, struct prefix *ret)
 {
-	return nets_above(mirror_nets(), NET_ADDRESS, NET_DIRECT, p, len, ret);
+	return nets_above(mirror_nets(), NET_ADDRESS, NET_LEASE, p, len, ret);
 }
 
-const char *mirror_onlink_owner(const struct prefix *p, unsigned except,
-				struct prefix *ret)
+const char *mirror_network_owner(const struct prefix *p,
+				 bool (*counts)(const void *arg,
+						const struct net *net),
+				 const void *arg, struct prefix *ret)
 {
 	struct prefix net;
 	const char *name;
 
 	/* From itself to ever wider ones, as far as there are any. */
-	for (bool more = onlink_above(p, p->len, &net); more;
-	     more = onlink_above(&net, net.len - 1, &net))
+	for (bool more = network_above(p, p->len, &net); more;
+	     more = network_above(&net, net.len - 1, &net))
 		for (struct net *n = nets_of(mirror_nets(), &net, NET_ADDRESS);
-		     n && n->kind <= NET_DIRECT; n = nets_next(n)) {
-			name = other_name(n, except);
+		     n && n->kind <= NET_LEASE; n = nets_next(n)) {
+			name = counts(arg, n) ? name_of(n) : NULL;
 			if (!name)
 				continue;
 			*ret = net;
@@ -62,8 +63,11 @@ const char *mirror_outranked(const struct prefix *p, unsigned except,
 
 	for (struct net *n = nets_of(mirror_nets(), &net, NET_DIRECT);
 	     n && n->kind <= NET_ROUTE; n = nets_next(n)) {
-		name = n->metric < metric ? NULL : other_name(n, except);
-		if (!name || n->table != OS_TABLE_MAIN)
+		if (n->metric < metric || n->table != OS_TABLE_MAIN ||
+		    (n->ifindex && n->ifindex == except))
+			continue;
+		name = name_of(n);
+		if (!name)
 			continue;
 		*ret_metric = n->metric;
 		return name;

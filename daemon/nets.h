@@ -20,6 +20,7 @@ enum net_kind {
 	NET_LOCAL,		/* a route whose addresses are all the host's */
 	NET_ADDRESS,		/* on-link: what an address opens */
 	NET_DIRECT,		/* on-link: a route of the host's without gateway */
+	NET_LEASE,		/* a route of ours, with a gateway or without */
 	NET_ROUTE,		/* another route */
 	NET_NOWHERE		/* one that drops: blackhole and the like */
 };

@@ -143,6 +143,12 @@ static bool would_give(const struct held *held, unsigned devices,
 	struct policy_usage usage = { .devices = devices,
 				      .all_devices = all_devices };
 	struct policy_decision decision = { .code = 0 };
+	const struct lease *lease = &held->lease;
+	/* As if it was opened anew: what younger ones have is not there yet. */
+	const struct host_asker by = { .registry = &held->server->registry,
+				       .uid = lease->uid,
+				       .ifindex = lease->ifindex,
+				       .serial = lease->serial };
 	struct wire_refused why;
 	uint32_t looked;		/* not his doing */
 
@@ -153,8 +159,7 @@ static bool would_give(const struct held *held, unsigned devices,
 		return would_end(held, "the routes to the networks of its "
 				 "addresses have a metric that its rule does "
 				 "not allow", decision.rule);
-	if (host_check_again(&ask, &held->routes, held->lease.ifindex,
-			     &decision.terms, &why))
+	if (host_check_again(&ask, &held->routes, &by, &decision.terms, &why))
 		return would_end(held, why.text, why.rule);
 	return true;
 }

@@ -1,8 +1,9 @@
 /*
- * What leads to one device leads to no other: networks of addresses, and their
- * far ends.
+ * What leads to the device of one user leads to no other's: networks of
+ * addresses and their far ends, and routes.
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -20,6 +21,7 @@
 	"max-devices = 8\n" more
 
 static const char kept_apart[] = POLICY("");
+static const char shadowing[] = POLICY("shadow = yes\n");
 
 static struct rig rig;
 
@@ -178,6 +180,225 @@ START_TEST(a_far_end_is_the_hosts)
 }
 END_TEST
 
+/* --- routes ------------------------------------------------------------- */
+
+static const struct {
+	struct wish theirs, wish;
+} routes[] = {
+	{ { .route = "10.60.0.0/16" }, { .route = "10.60.1.0/24" } },
+	{ { .route = "10.60.0.0/16" },
+	  { .route = "10.60.0.0/16", .metric = LARGE_METRIC } },
+	{ { .route = "10.60.0.0/16" }, { .address = "10.60.1.9/32" } },
+	{ { .route = "10.60.0.0/16" }, { .address = "10.60.1.1/24" } },
+	{ { .route = "10.60.0.0/16" },
+	  { .address = "10.9.1.1/32", .peer = "10.60.1.9/32" } },
+	{ { .route = "fd60::/32" }, { .route = "fd60:0:1::/48" } },
+	{ { .route = "fd60::/32" }, { .address = "fd60:0:1::1/64" } },
+	/* Of a lease also what it reaches by a gateway. */
+	{ { .address = "10.9.1.1/24", .route = "10.60.0.0/16",
+	    .gateway = "10.9.1.2" }, { .route = "10.60.1.0/24" } },
+};
+
+START_TEST(a_route_is_its_users)
+{
+	const struct wish *theirs = &routes[_i].theirs, *w = &routes[_i].wish;
+	struct ttd_device *dev, *plain, *own;
+
+	start(kept_apart);
+	dev = opened(NOBODY, theirs);
+	refused(NEIGHBOUR, w, theirs->route, "tt0");
+	/* What is asked for later likewise. */
+	plain = opened(NEIGHBOUR, &(struct wish){ .route = NULL });
+	if (w->route) {
+		struct ttd_route r = { .dst = prefix(w->route),
+				       .metric = w->metric };
+		struct ttd_error e;
+
+		ck_assert_int_eq(ttd_add_routes(plain, &r, 1, &e), -EEXIST);
+		refused_for(&e, theirs->route, "tt0");
+	}
+	/* His own devices may share it out. */
+	own = opened(NOBODY, w);
+	ttd_free(own);
+	ttd_free(dev);
+	link_goes("tt0");
+	ttd_free(opened(NEIGHBOUR, w));
+	ttd_free(plain);
+	rig_end(&rig);
+}
+END_TEST
+
+/* Around it, and beside default routes, others may have theirs. */
+START_TEST(a_route_takes_no_more_than_itself)
+{
+	static const struct wish wider = { .route = "10.0.0.0/8" };
+	static const struct wish all = { .route = "0.0.0.0/0" };
+	static const struct wish one = { .route = "10.60.0.0/16" };
+	struct ttd_device *devs[3];
+
+	start(kept_apart);
+	devs[0] = opened(NOBODY, &all);
+	devs[1] = opened(NEIGHBOUR, &one);
+	devs[2] = opened(0, &wider);
+	leads_to("10.60.1.1", "tt1");
+	leads_to("10.61.1.1", "tt2");
+	leads_to("11.0.0.1", "tt0");
+	for (size_t i = 0; i < COUNT(devs); i++)
+		ttd_free(devs[i]);
+	rig_end(&rig);
+}
+END_TEST
+
+START_TEST(others_routes_may_be_shadowed)
+{
+	static const struct wish theirs = { .address = "10.9.1.1/32",
+					    .peer = "10.9.1.2/32",
+					    .route = "10.60.0.0/16" };
+	static const struct wish w = { .address = "10.9.1.2/32",
+				       .route = "10.60.1.0/24" };
+	struct ttd_device *dev, *other;
+
+	start(shadowing);
+	dev = opened(NOBODY, &theirs);
+	other = opened(NEIGHBOUR, &w);
+	leads_to("10.60.1.1", "tt1");
+	ttd_free(other);
+	ttd_free(dev);
+	rig_end(&rig);
+}
+END_TEST
+
+/* --- what is there already ---------------------------------------------- */
+
+static void policy_is(const char *text)
+{
+	struct wire_message m = { .type = WIRE_RELOAD, .id = 1 };
+	char path[sizeof(rig.policy) + sizeof("/10-test.conf")];
+	int sock = raw_connect(rig.admin);
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/10-test.conf", rig.policy);
+	f = fopen(path, "we");
+	ck_assert_ptr_nonnull(f);
+	fputs(text, f);
+	fclose(f);
+	raw_send(sock, &m);
+	raw_receive(sock, &m);
+	ck_assert_int_eq(m.type, WIRE_RELOADED);
+	close(sock);
+}
+
+static unsigned ended_by_enforcing(void)
+{
+	struct wire_message m = { .type = WIRE_RELOAD, .id = 2,
+				  .reload.enforce = true };
+	int sock = raw_connect(rig.admin);
+
+	raw_send(sock, &m);
+	raw_receive(sock, &m);
+	ck_assert_int_eq(m.type, WIRE_RELOADED);
+	close(sock);
+	return m.reloaded.ended;
+}
+
+static const struct {
+	struct wish first, second;
+	unsigned ended;
+} enforced[] = {
+	{ { .route = "10.60.0.0/16" }, { .route = "10.60.1.0/24" }, 1 },
+	{ { .route = "10.60.1.0/24" }, { .route = "10.60.0.0/16" }, 0 },
+	{ { .address = "10.60.1.1/32", .peer = "10.60.1.2/32" },
+	  { .address = "10.60.1.2/32" }, 1 },
+	{ { .address = "10.60.1.2/32" }, { .address = "10.60.2.1/32",
+	    .peer = "10.60.1.2/32" }, 0 },
+	{ { .address = "10.60.1.2/32" }, { .address = "10.60.1.1/24" }, 0 },
+};
+
+/* What a user asks for later ends nobody's lease that was there before. */
+START_TEST(the_older_lease_stays)
+{
+	struct ttd_device *first, *second;
+
+	start(shadowing);
+	first = opened(NOBODY, &enforced[_i].first);
+	second = opened(NEIGHBOUR, &enforced[_i].second);
+	policy_is(kept_apart);
+	ck_assert_uint_eq(ended_by_enforcing(), enforced[_i].ended);
+	ck_assert(link_exists("tt0"));
+	if (enforced[_i].ended)
+		link_goes("tt1");
+	else
+		ck_assert(link_exists("tt1"));
+	ttd_free(second);
+	ttd_free(first);
+	rig_end(&rig);
+}
+END_TEST
+
+static int hold(void *wish)
+{
+	struct ttd_addr a;
+	struct ttd_route r;
+	struct ttd_options o = options_of(wish, &a, &r);
+	struct ttd_event ev = TTD_EVENT_INIT;
+	struct ttd_device *dev;
+	struct ttd_error e;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (ttd_open(&o, &dev, &e)) {
+		puts(e.text);
+		return 1;
+	}
+	puts("opened");
+	while (ttd_next_event(dev, &ev, TTD_FOREVER) == 0)
+		if (ev.type == TTD_EVENT_DAEMON_BACK)
+			puts("back");
+	ttd_free(dev);
+	return 0;
+}
+
+static void back(struct ttd_device *dev)
+{
+	struct ttd_event ev = TTD_EVENT_INIT;
+
+	do
+		ck_assert_int_eq(ttd_next_event(dev, &ev, DEADLINE_MS), 0);
+	while (ev.type != TTD_EVENT_DAEMON_BACK);
+}
+
+/* A daemon that starts knows whose routes are whose, and takes none away. */
+START_TEST(apart_after_a_restart)
+{
+	static struct wish theirs = { .route = "10.60.0.0/16" };
+	static const struct wish inside = { .route = "10.60.1.0/24" };
+	static const struct wish more = { .route = "10.60.2.0/24" };
+	struct client c = { .pid = -1 };
+	struct ttd_addr a;
+	struct ttd_route r;
+	struct ttd_options o = options_of(&inside, &a, &r);
+	struct ttd_device *dev;
+	struct ttd_error e;
+
+	start(shadowing);
+	client_start(&c, hold, &theirs);
+	client_line(&c, "opened");
+	ck_assert_msg(ttd_open(&o, &dev, &e) == 0, "%s", e.text);
+	policy_is(kept_apart);
+	rig_kill(&rig, SIGKILL);
+	rig_daemon(&rig, NULL);
+	client_line(&c, "back");
+	back(dev);
+	/* Judged anew, with what it has. */
+	ck_assert_msg(ttd_set_mtu(dev, 1400, &e) == 0, "%s", e.text);
+	leads_to("10.60.1.1", "tt1");
+	refused(NEIGHBOUR, &more, theirs.route, "tt0");
+	ttd_free(dev);
+	client_kill(&c, SIGKILL);
+	link_goes("tt0");
+	rig_end(&rig);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("apart");
@@ -186,6 +407,11 @@ int main(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, a_far_end_is_its_devices, 0, COUNT(far_ends));
 	tcase_add_loop_test(t, a_far_end_is_the_hosts, 0, COUNT(far_ends));
+	tcase_add_loop_test(t, a_route_is_its_users, 0, COUNT(routes));
+	tcase_add_test(t, a_route_takes_no_more_than_itself);
+	tcase_add_test(t, others_routes_may_be_shadowed);
+	tcase_add_loop_test(t, the_older_lease_stays, 0, COUNT(enforced));
+	tcase_add_test(t, apart_after_a_restart);
 	suite_add_tcase(s, t);
 	return live_main("apart", s);
 }

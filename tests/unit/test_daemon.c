@@ -466,12 +466,19 @@ START_TEST(mirror_tells_far_ends_apart)
 }
 END_TEST
 
+static bool all_count(const void *unused, const struct net *net)
+{
+	(void)unused;
+	(void)net;
+	return true;
+}
+
 static const char *onlink(const char *text)
 {
 	struct prefix p, net;
 
 	ck_assert_int_eq(prefix_parse(text, &p, NULL), 0);
-	return mirror_onlink_owner(&p, 0, &net);
+	return mirror_network_owner(&p, all_count, NULL, &net);
 }
 
 START_TEST(mirror_knows_whose_network_a_prefix_is_in)
@@ -541,7 +548,7 @@ START_TEST(mirror_knows_networks_by_their_routes)
 	route_is(3, "10.1.0.0/16", true);
 	route_is(3, "10.1.0.0/16", true);
 	ck_assert_ptr_null(onlink("10.1.2.0/24"));
-	/* Default routes, others' gateways, our own leases' routes. */
+	/* Default routes, others' gateways; but any route of a lease's. */
 	route_is(3, "0.0.0.0/0", false);
 	route_is(3, "10.0.0.0/7", false);
 	route_is(3, "fd00::/15", false);
@@ -552,8 +559,17 @@ START_TEST(mirror_knows_networks_by_their_routes)
 	r = a_route(3, "10.4.0.0/16");
 	r.ours = true;
 	tell.route(tell.arg, &r, false);
+	r = a_route(3, "10.5.0.0/16");
+	r.ours = true;
+	r.direct = false;
+	tell.route(tell.arg, &r, false);
+	r = a_route(3, "96.0.0.0/3");
+	r.ours = true;
+	tell.route(tell.arg, &r, false);
 	ck_assert_ptr_null(onlink("10.3.0.0/16"));
-	ck_assert_ptr_null(onlink("10.4.0.0/16"));
+	ck_assert_str_eq(onlink("10.4.0.0/16"), "eth0");
+	ck_assert_str_eq(onlink("10.5.7.0/24"), "eth0");
+	ck_assert_ptr_null(onlink("100.64.0.0/24"));
 	ck_assert_ptr_null(onlink("fd01::/64"));
 	ck_assert_ptr_null(onlink("fe80::/64"));
 	route_is(3, "10.0.0.0/8", false);
@@ -562,6 +578,17 @@ START_TEST(mirror_knows_networks_by_their_routes)
 	ck_assert_ptr_null(onlink("10.3.0.0/16"));
 }
 END_TEST
+
+static bool is_of_another(const void *except, const struct net *net)
+{
+	return net->ifindex != *(const unsigned *)except;
+}
+
+static const char *other_owner(const struct prefix *p, unsigned except,
+			       struct prefix *ret)
+{
+	return mirror_network_owner(p, is_of_another, &except, ret);
+}
 
 START_TEST(mirror_finds_another_owner_of_a_network)
 {
@@ -573,14 +600,14 @@ START_TEST(mirror_finds_another_owner_of_a_network)
 	address_is(3, "10.1.0.1/24", false);
 	address_is(3, "10.1.0.2/24", false);
 	ck_assert_int_eq(prefix_parse("10.1.0.0/25", &p, NULL), 0);
-	ck_assert_ptr_null(mirror_onlink_owner(&p, 3, &net));
-	ck_assert_str_eq(mirror_onlink_owner(&p, 4, &net), "tt0");
+	ck_assert_ptr_null(other_owner(&p, 3, &net));
+	ck_assert_str_eq(other_owner(&p, 4, &net), "tt0");
 	address_is(4, "10.1.0.7/24", false);
-	ck_assert_str_eq(mirror_onlink_owner(&p, 3, &net), "eth0");
+	ck_assert_str_eq(other_owner(&p, 3, &net), "eth0");
 	ck_assert_uint_eq(net.len, 24);
 	address_is(4, "10.1.0.7/24", true);
 	route_is(4, "10.0.0.0/8", false);
-	ck_assert_str_eq(mirror_onlink_owner(&p, 3, &net), "eth0");
+	ck_assert_str_eq(other_owner(&p, 3, &net), "eth0");
 	ck_assert_uint_eq(net.len, 8);
 	mirror_stop();
 }
