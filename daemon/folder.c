@@ -76,7 +76,7 @@ static int give(int above, const char *name, uid_t owner)
 
 int folder_make(const char *socket, uid_t owner, struct wire_refused *why)
 {
-	struct folder f;
+	struct folder f = { .name = NULL };
 	int above, error;
 
 	if (!find(socket, &f))
