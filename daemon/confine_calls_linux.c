@@ -69,6 +69,10 @@ static const int allowed[] = {
 static const unsigned long ioctls[] = {
 	TUNSETIFF, TUNGETIFF, TUNSETOWNER, SIOCGIFINDEX, FIONREAD,
 	SIOCOUTQ,
+	/* os_birth_linux.c */
+	TUNSETOFFLOAD, TUNDETACHFILTER, TUNSETSTEERINGEBPF, TUNSETFILTEREBPF,
+	TUNSETVNETHDRSZ, TUNSETVNETLE, TUNSETVNETBE, TUNSETSNDBUF,
+	TUNSETCARRIER, TUNSETTXFILTER,
 };
 
 /* What no fault of ours does, but somebody who has taken us over. */

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #define NUMBERS_MAX 64		/* bytes */
+#define WAIT "wait "
 #define NO_SUCH_KIND "no-such-kind"
 
 static int file = -1, shared = -1;
@@ -52,11 +53,36 @@ static bool count_down(void)
 	return left == 1;
 }
 
+/* Is the file's first word "wait", and its second one this? */
+static bool is_waited_for(const char *numbers, const char *step)
+{
+	size_t len = strlen(WAIT);
+
+	return strncmp(numbers, WAIT, len) == 0 &&
+	       strncmp(numbers + len, step, strlen(step)) == 0 &&
+	       numbers[len + strlen(step)] == ' ';
+}
+
+/* No call but pread(2): the filter allows no other here. */
+static void wait_for_other_words(const char *step)
+{
+	char first[NUMBERS_MAX] = "", now[NUMBERS_MAX];
+
+	if (pread(file, first, sizeof(first) - 1, 0) <= 0 ||
+	    !is_waited_for(first, step))
+		return;
+	do {
+		memset(now, 0, sizeof(now));
+	} while (pread(file, now, sizeof(now) - 1, 0) >= 0 &&
+		 strcmp(now, first) == 0);
+}
+
 bool fault_here(const char *step)
 {
 	static unsigned long steps;
 
 	fprintf(stderr, "fault: step %lu %s\n", ++steps, step);
+	wait_for_other_words(step);
 	return count_down();
 }
 

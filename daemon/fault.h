@@ -25,7 +25,8 @@ void fault_try_stop(void);
  * life of the process), and says whether the caller is to make it fail: the
  * file holds how many steps from now that is; it is
  * counted down in there, and empty when it has come.  Of several numbers each
- * begins when the one before it has come.
+ * begins when the one before it has come.  If the file says "wait STEP ...", the
+ * daemon waits at each step of that name until the file says something else.
  */
 bool fault_here(const char *step);
 /*

@@ -53,6 +53,11 @@ void limits_print(FILE *to);
 /* Connections of root on the public socket, beyond those of all. */
 #define LIMIT_CONNECTIONS_ROOT	16
 #define LIMIT_GROUPS		4096	/* of a peer; who has more is refused */
+/*
+ * As often a device is made anew, each time for some 20 ms, if somebody attached
+ * himself to it before it had an owner.
+ */
+#define LIMIT_BIRTHS		5
 #define LIMIT_BACKLOG		128	/* listen(2); the kernel caps it too */
 #define LIMIT_ACCEPTS_A_TURN	16	/* before others are served again */
 

@@ -33,6 +33,16 @@ int os_ioctls(void);
 int os_commit(struct rtnl_batch *batch, struct os_link *ret_link,
 	      struct wire_refused *why);
 
+/* os_birth_linux.c */
+
+/*
+ * A device that has its owner and all its queues, is down, has no mark and no
+ * name yet, and is as the kernel makes it, whoever was there before the owner.  0
+ * or -errno with *why filled; dev may have fds then, and a device.
+ */
+int os_birth(const struct wire_open *open, struct os_device *dev,
+	     struct wire_refused *why);
+
 /* os_process_linux.c */
 
 /*

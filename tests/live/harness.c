@@ -365,6 +365,21 @@ void rig_fail_step(const struct rig *rig, unsigned k)
 	write_file(rig->fault, k ? text : "");
 }
 
+void rig_wait_at(const struct rig *rig, const char *step)
+{
+	static unsigned times;
+	char text[64] = { 0 };
+	int fd = open(rig->fault, O_WRONLY | O_CLOEXEC);
+
+	/* In one piece: the daemon may be reading. */
+	if (step)
+		snprintf(text, sizeof(text), "wait %s %u", step, ++times);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(pwrite(fd, text, sizeof(text), 0),
+			 (ssize_t)sizeof(text));
+	close(fd);
+}
+
 void rig_share(const struct rig *rig, bool shared)
 {
 	write_file(rig->shared, shared ? "1" : "0");

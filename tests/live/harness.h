@@ -61,6 +61,11 @@ void rig_daemon(struct rig *rig, const struct rig_options *options);
 void rig_fail_step(const struct rig *rig, unsigned k);
 /* Several: "3 2", the third, and the second after that. */
 void rig_fail_steps(const struct rig *rig, const char *steps);
+/*
+ * Makes it wait where the next step of that name is; of the step that it waits at
+ * now it lets go.  NULL: at none any more.
+ */
+void rig_wait_at(const struct rig *rig, const char *step);
 /* Of o.copies: has somebody else one of each? */
 void rig_share(const struct rig *rig, bool shared);
 /* It has come to it, to all of them. */

@@ -18,6 +18,8 @@ enum {
 		+ 3	/* the guard: qdisc and two filters */
 	      + QUEUES * 2	/* TUNGETIFF, SIOCGIFINDEX */
 	      + 1		/* TUNSETOWNER */
+	      + 1		/* whose queues it has */
+	      + 10		/* what somebody else may have changed */
 	      + 5		/* alias, name, MAC, MTU, txqueuelen */
 	      + 1		/* promote_secondaries */
 	      + 3		/* addresses */
