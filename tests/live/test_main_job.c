@@ -463,10 +463,10 @@ static void make_lan(void)
 				   " ip addr add fd09::200/64 dev lan0 nodad &&"
 				   " ip link set lan0 up && ip link set lan1 up &&"
 				   " ip route add default via 10.9.0.254"), 0);
-	/* Link-local addresses of the pair leave "tentative" meanwhile. */
-	ck_assert_int_eq(sh_status("for i in $(seq 50); do ip -6 addr show "
-				   "tentative | grep -q . || exit 0; sleep 0.1;"
-				   " done; exit 1"), 0);
+	/* Link-local addresses of the pair come, and leave "tentative". */
+	ck_assert_int_eq(sh_status("for i in $(seq 50); do test $(ip -6 -o addr "
+				   "show scope link -tentative | wc -l) -eq 2 "
+				   "&& exit 0; sleep 0.1; done; exit 1"), 0);
 }
 
 static const char *const shadows[][2] = {
