@@ -12,9 +12,9 @@
 #include "../proto/prefix.h"
 #include "rates.h"
 
-/* What tuntapd marks its interfaces with: "tuntapd:1:<lease id>:<uid>". */
+/* What tuntapd marks its interfaces with begins "tuntapd:1:<lease id>:<uid>". */
 #define LINK_MARK	"tuntapd:1:"
-#define LINK_MARK_MAX	64	/* a whole one with its NUL fits */
+#define LINK_MARK_MAX	80	/* a whole one with its NUL fits */
 
 struct link_now {
 	unsigned ifindex;

@@ -102,12 +102,17 @@ const struct link_now *links_find(const struct links *links, unsigned ifindex,
 {
 	const struct link_now key = { .ifindex = ifindex }, *found;
 	char mark[LINK_MARK_MAX];
+	size_t len;
 
 	if (!links->n)
 		return NULL;
 	snprintf(mark, sizeof(mark), LINK_MARK "%s:%u", lease, (unsigned)uid);
+	len = strlen(mark);
 	found = bsearch(&key, links->all, links->n, sizeof(key), by_index);
-	return found && strcmp(found->mark, mark) == 0 ? found : NULL;
+	if (!found || strncmp(found->mark, mark, len) != 0)
+		return NULL;
+	/* What it was made with may follow. */
+	return !found->mark[len] || found->mark[len] == ':' ? found : NULL;
 }
 
 void links_free(struct links *links)

@@ -2,8 +2,6 @@
  * Leases that a daemon before this one gave: their devices are there, each with
  * its mark, and wait for their clients.  And leases that are ended from here.
  */
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,37 +19,6 @@
 
 /* --- the beginning ------------------------------------------------------ */
 
-/* Reads a mark.  False if it is none that we write. */
-static bool read_mark(const char *alias, char id[WIRE_LEASE_ID_LEN + 1],
-		      uid_t *ret_uid)
-{
-	const char *at = alias + strlen(OS_ALIAS);
-	unsigned long uid;
-	char *end;
-
-	if (strncmp(alias, OS_ALIAS, strlen(OS_ALIAS)) != 0 ||
-	    strspn(at, "0123456789abcdef") != WIRE_LEASE_ID_LEN ||
-	    at[WIRE_LEASE_ID_LEN] != ':')
-		return false;
-	memcpy(id, at, WIRE_LEASE_ID_LEN);
-	id[WIRE_LEASE_ID_LEN] = '\0';
-	at += WIRE_LEASE_ID_LEN + 1;
-	if (*at < '0' || *at > '9')
-		return false;
-	errno = 0;
-	uid = strtoul(at, &end, 10);
-	*ret_uid = (uid_t)uid;
-	return !*end && !errno && uid < UINT32_MAX;
-}
-
-bool adopt_is_mark(const char *alias)
-{
-	char id[WIRE_LEASE_ID_LEN + 1];
-	uid_t uid;
-
-	return read_mark(alias, id, &uid);
-}
-
 /*
  * Requests never lead there: others gave it some that look as ours do.  What a
  * description has no room for no guard, no request and no flap would know of.
@@ -67,22 +34,25 @@ static bool is_too_much(const struct os_found *f, const struct held *held)
  * unless the host gets or loses something inside of what leads to it: then it
  * is what that leaves (`source = auto`).
  */
-static bool adopt(void *arg, const struct os_found *f)
+static bool adopt(void *arg, struct os_found *f)
 {
+	/* Whether he may choose the MAC address his rule says. */
 	static const struct policy_terms nobodys = {
-		.automatic = true, .tamper_revokes = true,
+		.automatic = true, .tamper_revokes = true, .mac_chosen = true,
 	};
 	struct server *server = arg;
-	char id[WIRE_LEASE_ID_LEN + 1];
 	struct held *held;
-	uid_t uid;
+	struct mark mark;
 
-	if (!read_mark(f->link.alias, id, &uid)) {
+	if (!mark_read(f->link.alias, &mark)) {
 		log_line(LOG_WARNING, "%s bears the mark `%s`, which is none "
 			 "of ours; left alone", f->link.name, f->link.alias);
 		return true;
 	}
-	held = lease_new(server, &f->is, f->routes, f->n_routes, id, uid);
+	if (mark.queues)
+		f->is.queues = mark.queues;
+	held = lease_new(server, &f->is, f->routes, f->n_routes, mark.id,
+			 mark.uid);
 	if (!held || source_set(held, &nobodys) ||
 	    registry_adopt(&server->registry, &held->lease,
 			   f->link.ifindex)) {
@@ -97,7 +67,9 @@ static bool adopt(void *arg, const struct os_found *f)
 	held->connected_metric = f->connected_metric;
 	/* That stays, whatever the rule says now; its client makes it follow. */
 	held->source.guarded = f->guarded;
-	memcpy(held->mac, f->link.mac, sizeof(held->mac));
+	memcpy(held->alias, f->link.alias, sizeof(held->alias));
+	memcpy(held->mac, mark.has_mac ? mark.mac : f->link.mac,
+	       sizeof(held->mac));
 	held->mtu = f->link.mtu;
 	held->up = f->link.up;
 	if (is_too_much(f, held)) {
@@ -186,6 +158,8 @@ static void take(struct conn *c, struct held *held, const struct os_link *now)
 	held->lease.state = WIRE_LEASE_HELD;
 	held->judged = 0;	/* for this one it is still to be */
 	watch_told(held, now);
+	/* By the rule of now, which is known now. */
+	event_active(&held->changed, EV_TIMEOUT, 0);
 	memcpy(m.reclaimed.name, now->name, sizeof(m.reclaimed.name));
 	m.reclaimed.ifindex = now->ifindex;
 	if (held->lease.layer == WIRE_TAP)

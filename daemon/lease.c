@@ -397,7 +397,6 @@ struct held *lease_new(struct server *server, const struct wire_open *open,
 	held->lease.queues = open->queues;
 	memcpy(held->lease.id, id, sizeof(held->lease.id));
 	memcpy(held->lease.name, open->name, sizeof(held->lease.name));
-	snprintf(held->alias, sizeof(held->alias), OS_ALIAS "%s:%u", id, uid);
 	evtimer_assign(&held->linger, server->base, on_linger, held);
 	evtimer_assign(&held->changed, server->base, watch_changed, held);
 	evtimer_assign(&held->went_down, server->base, watch_went_down, held);

@@ -85,7 +85,7 @@ struct held {
 	struct lease_news news;
 	char why[WIRE_EVENT_TEXT_MAX + 1];	/* it ended, for its holder */
 	struct held *prev, *next;	/* whose guards are to be made anew */
-	char alias[OS_ALIAS_MAX];
+	char alias[MARK_MAX];	/* of the device, once it is made */
 	int fds[];		/* job.n_fds of them, not handed over yet */
 };
 
@@ -206,8 +206,6 @@ void remake_stop(struct held *held);
 
 /* Takes over the devices that are there.  0 or -errno with *why filled. */
 int adopt_all(struct server *server, struct wire_refused *why);
-/* Is this a mark that we write? */
-bool adopt_is_mark(const char *alias);
 /* A connection has come for a lease that waits; answers it. */
 void adopt_reclaim(struct conn *c, const struct wire_reclaim *reclaim);
 /* Ends leases, and answers when their devices are gone. */

@@ -105,15 +105,19 @@ static int make(struct held *held, const struct wire_open *open,
 {
 	const struct guard_program *guard;
 	static const struct routes none;
+	struct mark mark = { .uid = held->lease.uid, .queues = open->queues };
 	int error = source_program(&held->source, open, &none, 0, 0, &guard,
 				   why);
 
+	memcpy(mark.id, held->lease.id, sizeof(mark.id));
 	if (!error)
-		error = os_device_open(open, held->alias,
-				       held->connected_metric, guard, dev, why);
-	if (!error)
-		source_in_force(&held->source, guard);
-	return error;
+		error = os_device_open(open, &mark, held->connected_metric,
+				       guard, dev, why);
+	if (error)
+		return error;
+	mark_write(&mark, held->alias);
+	source_in_force(&held->source, guard);
+	return 0;
 }
 
 void lease_open(struct conn *c, const struct wire_open *open,

@@ -10,10 +10,7 @@
 #include "../policy/policy.h"
 #include "../proto/wire.h"
 #include "guard.h"
-
-/* "tuntapd:1:<lease id>:<uid>", the mark of ours on a device. */
-#define OS_ALIAS	"tuntapd:1:"
-#define OS_ALIAS_MAX	64
+#include "mark.h"
 
 /* A device that was made.  Begin with OS_DEVICE_INIT. */
 struct os_device {
@@ -64,15 +61,16 @@ bool os_has_offload(void);
 
 /*
  * Makes the device that `open` describes (a policy_decide() result: names and
- * metrics are settled), marks it with the alias, puts the guard (NULL: none)
- * before it, configures it, and makes the connected routes of its addresses
- * with the given metric.  0 or -errno with *why filled.
+ * metrics are settled), marks it (NULL: it gets no mark), puts the guard (NULL:
+ * none) before it, configures it, and makes the connected routes of its
+ * addresses with the given metric.  What is known of a device only once it is
+ * made is put into the mark.  0 or -errno with *why filled.
  *
  * On failure *dev may hold fds: the half-made device hangs on them, and
  * closing the last one takes the kernel about 20 ms.  The caller has them
  * closed by the worker.
  */
-int os_device_open(const struct wire_open *open, const char *alias,
+int os_device_open(const struct wire_open *open, struct mark *mark,
 		   uint32_t connected_metric, const struct guard_program *guard,
 		   struct os_device *dev, struct wire_refused *why);
 
@@ -161,7 +159,7 @@ enum os_going {
 struct os_link {
 	unsigned ifindex;
 	char name[WIRE_NAME_MAX + 1];
-	char alias[OS_ALIAS_MAX];
+	char alias[MARK_MAX];
 	bool up;
 	uint32_t mtu;
 	uint8_t mac[6];
@@ -267,7 +265,7 @@ struct os_found {
  * ends it.  0 or -errno.  Not described are
  * flags and routes that the kernel forgets of a device that is down.
  */
-int os_devices_find(bool (*found)(void *arg, const struct os_found *f),
+int os_devices_find(bool (*found)(void *arg, struct os_found *f),
 		    void *arg);
 
 /*

@@ -237,7 +237,7 @@ static int keep_copy(struct os_device *dev, int fd, struct wire_refused *why)
 		      strerror(-error));
 }
 
-int os_device_open(const struct wire_open *open, const char *alias,
+int os_device_open(const struct wire_open *open, struct mark *mark,
 		   uint32_t connected_metric, const struct guard_program *guard,
 		   struct os_device *dev, struct wire_refused *why)
 {
@@ -245,7 +245,7 @@ int os_device_open(const struct wire_open *open, const char *alias,
 	int error = check_open(open, guard, why);
 	int fd = error ? -1 : utun_make(open->name, &dev->ifindex, why);
 
-	(void)alias;
+	(void)mark;
 	(void)connected_metric;
 	if (fd < 0)
 		return error ? error : fd;
@@ -410,7 +410,7 @@ unsigned os_link_tampered(const struct os_link *link, uint8_t layer,
 }
 
 /* Devices bear no mark: none is known to be of a daemon before this one. */
-int os_devices_find(bool (*found)(void *arg, const struct os_found *f),
+int os_devices_find(bool (*found)(void *arg, struct os_found *f),
 		    void *arg)
 {
 	(void)found;

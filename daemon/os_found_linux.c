@@ -39,7 +39,8 @@ static void on_link(void *arg, const struct os_link *link, bool gone)
 	struct device *d;
 
 	(void)gone;
-	if (!link->layer || strncmp(link->alias, OS_ALIAS, strlen(OS_ALIAS)) != 0)
+	if (!link->layer ||
+	    strncmp(link->alias, MARK_BEGINS, strlen(MARK_BEGINS)) != 0)
 		return;
 	d = calloc(1, sizeof(*d));
 	if (!d) {
@@ -218,7 +219,7 @@ static int describe(const struct device *d, struct os_found *ret)
 	return describe_routes(d, ret);
 }
 
-int os_devices_find(bool (*found)(void *arg, const struct os_found *f),
+int os_devices_find(bool (*found)(void *arg, struct os_found *f),
 		    void *arg)
 {
 	static struct os_found one;	/* large; used up before we return */

@@ -1,7 +1,11 @@
 /* Devices that are made, and whose they are. */
 #include <errno.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
+
+#include <linux/if.h>
+#include <linux/sockios.h>
 
 #include "fault.h"
 #include "os.h"
@@ -31,42 +35,70 @@ int os_has_owner(struct wire_refused *why)
 #define MAC_LOCAL	0x02	/* in the first byte (IEEE 802) */
 #define MAC_GROUP	0x01
 
-/*
- * The one that was asked for; and a new one where somebody may have changed what
- * the kernel gave (os_birth()).
- */
-static int set_mac(struct rtnl_batch *b, const struct wire_open *open,
-		   unsigned ifindex)
+/* The one that the kernel gave it.  0 or -errno. */
+static int read_mac(const struct os_device *dev, uint8_t ret[6])
 {
-	uint8_t mac[sizeof(open->mac)];
+	struct ifreq ifr = { 0 };
 
-	if (open->flags & WIRE_OPEN_MAC_SET) {
-		rtnl_set_mac(b, ifindex, open->mac);
-	} else if (open->layer == WIRE_TAP && open->queues > 1) {
-		if (getentropy(mac, sizeof(mac)) < 0)
-			return -errno;
-		mac[0] = (uint8_t)((mac[0] | MAC_LOCAL) & ~MAC_GROUP);
-		rtnl_set_mac(b, ifindex, mac);
-	}
+	if (fault_here("SIOCGIFHWADDR"))
+		return -EIO;
+	if (ioctl(dev->fds[0], SIOCGIFHWADDR, &ifr) < 0)
+		return -errno;
+	memcpy(ret, ifr.ifr_hwaddr.sa_data, sizeof(dev->mac));
 	return 0;
 }
 
-/* What no later request changes.  0 or -errno. */
-static int describe(struct rtnl_batch *b, const struct wire_open *open,
-		     const char *alias, const struct os_device *dev)
+/*
+ * The one that was asked for, and a new one where somebody may have changed what
+ * the kernel gave (os_birth()).  It is known here, as it goes into the mark: who
+ * changes it after that has tampered with it.  0 or -errno.
+ */
+static int choose_mac(const struct wire_open *open, struct os_device *dev)
 {
+	if (open->layer != WIRE_TAP)
+		return 0;
+	if (open->flags & WIRE_OPEN_MAC_SET) {
+		memcpy(dev->mac, open->mac, sizeof(dev->mac));
+		return 0;
+	}
+	if (open->queues == 1)
+		return read_mac(dev, dev->mac);
+	if (getentropy(dev->mac, sizeof(dev->mac)) < 0)
+		return -errno;
+	dev->mac[0] = (uint8_t)((dev->mac[0] | MAC_LOCAL) & ~MAC_GROUP);
+	return 0;
+}
+
+static void set_mark(struct rtnl_batch *b, const struct wire_open *open,
+		     const struct os_device *dev, struct mark *mark)
+{
+	char alias[MARK_MAX];
+
+	mark->has_mac = open->layer == WIRE_TAP;
+	memcpy(mark->mac, dev->mac, sizeof(mark->mac));
+	mark_write(mark, alias);
 	rtnl_set_alias(b, dev->ifindex, alias);
+}
+
+/* What no later request changes. */
+static void describe(struct rtnl_batch *b, const struct wire_open *open,
+		     const struct os_device *dev, struct mark *mark)
+{
+	if (mark)
+		set_mark(b, open, dev, mark);
 	rtnl_keep_addresses(b, dev->ifindex);
 	rtnl_set_name(b, dev->ifindex, open->name);
 	if (open->txqueuelen)
 		rtnl_set_txqueuelen(b, dev->ifindex, open->txqueuelen);
-	return set_mac(b, open, dev->ifindex);
+	if (open->flags & WIRE_OPEN_MAC_SET ||
+	    (open->layer == WIRE_TAP && open->queues > 1))
+		rtnl_set_mac(b, dev->ifindex, dev->mac);
 }
 
 /* A device as it is made. */
 static const struct wire_open bare = { .flags = WIRE_OPEN_DOWN };
 
-int os_device_open(const struct wire_open *open, const char *alias,
+int os_device_open(const struct wire_open *open, struct mark *mark,
 		   uint32_t connected_metric, const struct guard_program *guard,
 		   struct os_device *dev, struct wire_refused *why)
 {
@@ -77,14 +109,13 @@ int os_device_open(const struct wire_open *open, const char *alias,
 
 	if (error)
 		return error;
+	error = choose_mac(open, dev);
+	if (error)
+		return refuse(why, WIRE_E_FAILED, "create", "making %s: its "
+			      "MAC address: %s", open->name, strerror(-error));
 	if (rtnl_batch_init(&batch))
 		return refuse(why, WIRE_E_NO_MEMORY, "create", "out of memory");
-	error = describe(&batch, open, alias, dev);
-	if (error) {
-		rtnl_batch_free(&batch);
-		return refuse(why, WIRE_E_FAILED, "create", "making %s: %s",
-			      open->name, strerror(-error));
-	}
+	describe(&batch, open, dev, mark);
 	/* Before the device is up, and long before its holder has it. */
 	if (guard)
 		rtnl_add_guard(&batch, dev->ifindex, guard);
@@ -98,8 +129,6 @@ int os_device_open(const struct wire_open *open, const char *alias,
 		return refuse(why, WIRE_E_FAILED, "read back",
 			      "the kernel told nothing of %s", open->name);
 	memcpy(dev->name, link.name, sizeof(dev->name));
-	if (open->layer == WIRE_TAP)
-		memcpy(dev->mac, link.mac, sizeof(dev->mac));
 	dev->mtu = link.mtu;
 	dev->own = fault_copy(dev->fds[0]);
 	return 0;

@@ -19,7 +19,6 @@
 
 /* Nobody's; of the form that managers of interfaces leave alone. */
 #define PROBE_NAME	"tt-000000000000"
-#define PROBE_ALIAS	"tuntapd:probe"
 
 /* Linux 6.2; older headers do not have them. */
 #ifndef TUN_F_USO4
@@ -52,7 +51,7 @@ static void probe_device(void)
 	};
 	struct os_device dev = OS_DEVICE_INIT;
 	struct wire_refused why;
-	int error = os_device_open(&open, PROBE_ALIAS, 0, &lets_nothing_in,
+	int error = os_device_open(&open, NULL, 0, &lets_nothing_in,
 				   &dev, &why);
 	bool guard = error && strcmp(why.step, "guard") == 0;
 

@@ -18,7 +18,7 @@ struct stray {
 	struct server *server;
 	struct event due;		/* to be looked at */
 	struct worker_job job;
-	char alias[OS_ALIAS_MAX], name[WIRE_NAME_MAX + 1];
+	char alias[MARK_MAX], name[WIRE_NAME_MAX + 1];
 	struct stray *prev, *next;
 };
 
@@ -82,9 +82,10 @@ static void on_due(evutil_socket_t fd, short what, void *arg)
  */
 void stray_came(const struct os_link *link, struct server *server)
 {
+	struct mark mark;
 	struct stray *s;
 
-	if (!link->layer || !adopt_is_mark(link->alias))
+	if (!link->layer || !mark_read(link->alias, &mark))
 		return;
 	s = calloc(1, sizeof(*s));
 	if (!s) {

@@ -138,7 +138,7 @@ int standard_open(void)
 {
 	device = OS_DEVICE_INIT;
 	is = standard();
-	return os_device_open(&is, "tuntapd:1:x:0", 1000, NULL, &device, &why);
+	return os_device_open(&is, NULL, 1000, NULL, &device, &why);
 }
 
 static int change_to(const struct wire_open *to)
@@ -285,7 +285,7 @@ int standard_refused(int which)
 	default:
 		break;
 	}
-	return os_device_open(&open, "", 1000, which == 5 ? &guard : NULL,
+	return os_device_open(&open, NULL, 1000, which == 5 ? &guard : NULL,
 			      &device, &why);
 }
 
@@ -323,7 +323,7 @@ int standard_bare(void)
 {
 	device = OS_DEVICE_INIT;
 	is = (struct wire_open){ .layer = WIRE_TUN, .name = NAME, .queues = 1 };
-	return os_device_open(&is, "", 1000, NULL, &device, &why);
+	return os_device_open(&is, NULL, 1000, NULL, &device, &why);
 }
 
 /* --- what the host has -------------------------------------------------- */

@@ -25,6 +25,7 @@
 
 static const char revokes[] = POLICY("");
 static const char logs[] = POLICY("on-tamper = log\n");
+static const char chooses[] = POLICY("mac = chosen\n");
 
 static struct rig rig;
 
@@ -171,7 +172,7 @@ static int open_as_ordered(const struct order *order, struct ttd_device **dev)
 /*
  * Opens, takes the bare fd, and then does what each byte of its stdin says:
  * a digit: that tamper; s: a storm; h: a hidden one; n: a third of one; e: tell
- * events; c: close, and keep the fd; q: close and end.
+ * events; x: close his second queue; c: close, and keep the fd; q: close and end.
  */
 static int hold(void *arg)
 {
@@ -200,6 +201,8 @@ static int hold(void *arg)
 			nudge(fd);
 			printf("nudged\n");
 		}
+		if (c == 'x')
+			printf("shut %d\n", close(ttd_take_fd(dev, 1)));
 		if (c == 'c') {
 			ttd_close(dev);
 			printf("left\n");
@@ -365,6 +368,8 @@ END_TEST
 
 /* --- every order of endings --------------------------------------------- */
 
+#define SOON_MS 300
+
 enum { CLIENT_KILLED = 1, DAEMON_KILLED = 2, DAEMON_FIRST = 4,
        TAMPERED_LATE = 8, N_ORDERS = 16 };
 
@@ -448,6 +453,92 @@ START_TEST(nothing_stays_behind)
 	host_unchanged(before);
 	rig_fds_return_to(&rig, fds);
 	kill_all(SIGKILL);
+	rig_end(&rig);
+}
+END_TEST
+
+/* --- done while there is no daemon ---------------------------------------- */
+
+/* Whoever comes back finds what the lease was given, and not what there is. */
+START_TEST(tampering_meanwhile_ends_the_lease)
+{
+	const struct rig_options o = { .policy = revokes,
+				       .node_mode = NODE_OPEN };
+	enum tamper how = (enum tamper)_i;
+	struct holder h;
+	char *log;
+
+	rig_start(&rig, &o);
+	start(&h, order_for(how));
+	rig_kill(&rig, SIGKILL);
+	told(&h, "lost");
+	if (how == LINK_TYPE)
+		ck_sh("ip link set tt0 down");
+	tell(&h, (char)('0' + how));
+	ck_assert_str_eq(client_line(&h.c, "did"), "did 0");
+	rig_daemon(&rig, &o);
+	told(&h, "ended");
+	link_goes("tt0");
+	log = rig_log(&rig);
+	ck_assert_msg(strstr(log, tamper_causes[how]) != NULL, "%s", log);
+	free(log);
+	client_kill(&h.c, SIGKILL);
+	rig_end(&rig);
+}
+END_TEST
+
+/* As it was before it told what the device was made with. */
+#define OLDER_MARK "ip link set tt0 alias $(ip -o link show dev tt0 | " \
+	"sed -n 's/.*alias \\(tuntapd:1:[0-9a-f]*:[0-9]*\\).*/\\1/p')"
+
+/* What he does is told so, as in hold(). */
+static const struct {
+	const char *policy;
+	const struct order *order;
+	const char *admin;
+	char doing;
+	const char *done;
+} allowed[] = {
+	{ revokes, &tap, "true", '0' + NOTHING, "did 0" },
+	{ chooses, &tap, "true", '0' + MAC, "did 0" },
+	{ revokes, &tap, OLDER_MARK, '0' + MAC, "did 0" },
+	{ revokes, &several, OLDER_MARK, '0' + NOTHING, "did 0" },
+	{ revokes, &several, "true", 'x', "shut 0" },
+};
+
+START_TEST(what_he_may_do_meanwhile_stays)
+{
+	const struct rig_options o = { .policy = allowed[_i].policy };
+	struct holder h;
+	char *before, *after;
+
+	rig_start(&rig, &o);
+	start(&h, allowed[_i].order);
+	rig_kill(&rig, SIGKILL);
+	told(&h, "lost");
+	ck_sh("%s", allowed[_i].admin);
+	tell(&h, allowed[_i].doing);
+	ck_assert_str_eq(client_line(&h.c, allowed[_i].done), allowed[_i].done);
+	before = sh("ip -d link show dev tt0");
+	rig_daemon(&rig, &o);
+	told(&h, "back");
+	/* Once more, by a daemon to which it was no new one. */
+	rig_kill(&rig, SIGKILL);
+	told(&h, "lost");
+	rig_daemon(&rig, &o);
+	told(&h, "back");
+	sleep_ms(SOON_MS);
+	tell(&h, 'e');
+	ck_assert_str_eq(client_line(&h.c, "status"), "status 0");
+	after = sh("ip -d link show dev tt0");
+	ck_assert_str_eq(after, before);
+	/* By its mark. */
+	tell(&h, 'c');
+	client_line(&h.c, "left");
+	link_goes("tt0");
+	client_kill(&h.c, SIGKILL);
+	free(before);
+	free(after);
 	rig_end(&rig);
 }
 END_TEST
@@ -1358,6 +1449,10 @@ static const struct {
 	{ "tuntapd:1:00112233445566778899aabbccddeeffa:1000", false },
 	{ "tuntapd:1:00112233445566778899AABBCCDDEEFF:1000", false },
 	{ "tuntapd:2:00112233445566778899aabbccddeeff:1000", false },
+	{ "tuntapd:1:00112233445566778899aabbccddeeff:1000:64", true },
+	{ "tuntapd:1:00112233445566778899aabbccddeeff:1000:65", false },
+	{ "tuntapd:1:00112233445566778899aabbccddeeff:1000:2:"
+	  "02:00:00:00:00:0a", true },
 	{ "somebody's", false },
 };
 
@@ -2022,6 +2117,13 @@ int main(void)
 	tcase_add_loop_test(t, a_closer_is_told_of_anybodys_deletion, 0, 2);
 	tcase_add_test(t, a_close_and_a_deletion_at_once);
 	tcase_add_test(t, a_closer_waits_for_what_he_meant);
+	suite_add_tcase(s, t);
+	t = tcase_create("meanwhile");
+	tcase_set_timeout(t, 60);
+	tcase_add_loop_test(t, tampering_meanwhile_ends_the_lease, PERSIST,
+			    N_TAMPERS);
+	tcase_add_loop_test(t, what_he_may_do_meanwhile_stays, 0,
+			    sizeof(allowed) / sizeof(*allowed));
 	suite_add_tcase(s, t);
 	t = tcase_create("lasts");
 	tcase_set_timeout(t, 60);

@@ -216,7 +216,7 @@ static char *elsewhere(unsigned index, const char *alias,
 
 /* The last one as another lease of the same user has it. */
 static const char *const strangers[] = {
-	"none", "tuntapd:1:00112233445566778899aabbccddeeff:65534",
+	"none", "tuntapd:1:00112233445566778899aabbccddeeff:65534:1",
 };
 
 START_TEST(another_namespace_has_no_figures)

@@ -1328,7 +1328,7 @@ START_TEST(rtnl_batch_holds_the_largest_open_and_says_when_full)
 					.peer = prefix_of("fd00::2/64") };
 	const struct wire_route r = { .dst = prefix_of("fd02::/16"),
 				      .gateway = prefix_of("fd00::9") };
-	char alias[OS_ALIAS_MAX];
+	char alias[MARK_MAX];
 	struct wire_refused why;
 	struct rtnl none = { 0 };
 	struct rtnl_batch b;

@@ -13,7 +13,7 @@
 #include "../../daemon/mirror.h"
 #include "../../daemon/stray.h"
 
-#define MARK "tuntapd:1:0123:7"
+#define MARK "tuntapd:1:00112233445566778899aabbccddeeff:7:1"
 
 static struct server server;
 static struct os_link link_now;		/* as the mirror has it */
@@ -28,11 +28,6 @@ int mirror_update(void)
 const struct os_link *mirror_link(unsigned ifindex)
 {
 	return link_now.ifindex == ifindex ? &link_now : NULL;
-}
-
-bool adopt_is_mark(const char *alias)
-{
-	return strcmp(alias, MARK) == 0;
 }
 
 void worker_do(struct worker_job *j)
