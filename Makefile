@@ -10,6 +10,9 @@
 
 VERSION	:= 0.1.0
 B	?= build
+# The same folder by the same name, whoever names it: objects know by it what they
+# depend on.
+override B := $(patsubst $(CURDIR)/%,%,$(B))
 ifeq ($(origin CC),default)
 CC	= gcc
 endif
