@@ -261,9 +261,9 @@ struct os_found {
 	bool guarded;
 };
 /*
- * Hands over each of them, which is the caller's no longer than that; false
- * ends it.  0 or -errno.  Not described are
- * flags and routes that the kernel forgets of a device that is down.
+ * Hands over each of them, the oldest first, which is the caller's no longer than
+ * that; false ends it.  0 or -errno.  Not described are flags and routes that the
+ * kernel forgets of a device that is down.
  */
 int os_devices_find(bool (*found)(void *arg, struct os_found *f),
 		    void *arg);

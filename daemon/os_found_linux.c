@@ -200,6 +200,13 @@ static int describe_routes(const struct device *d, struct os_found *ret)
 	return 0;
 }
 
+/* The younger, the larger: the kernel counts up for each new one. */
+static int by_ifindex(const struct device *a, const struct device *b)
+{
+	return a->link.ifindex < b->link.ifindex ? -1 :
+	       a->link.ifindex > b->link.ifindex;
+}
+
 /* 0 or -ENOMEM; its routes are to be freed. */
 static int describe(const struct device *d, struct os_found *ret)
 {
@@ -238,6 +245,8 @@ int os_devices_find(bool (*found)(void *arg, struct os_found *f),
 	rtnl_close(&rtnl);
 	if (!error)
 		error = f.error;
+	/* Linux before 6.9 dumps links by their indexes modulo 256. */
+	HASH_SORT(f.devices, by_ifindex);
 	HASH_ITER(hh, f.devices, d, next) {
 		bool more;
 
