@@ -26,7 +26,8 @@ void fault_try_stop(void);
  * file holds how many steps from now that is; it is
  * counted down in there, and empty when it has come.  Of several numbers each
  * begins when the one before it has come.  If the file says "wait STEP ...", the
- * daemon waits at each step of that name until the file says something else.
+ * daemon waits at each step of that name, and spins, until the file says something
+ * else.
  */
 bool fault_here(const char *step);
 /*

@@ -4,6 +4,7 @@
 
 #include "../proto/sys.h"
 #include "lease.h"
+#include "limits.h"
 #include "log.h"
 #include "mirror.h"
 #include "monitor.h"
@@ -146,6 +147,9 @@ void lease_open(struct conn *c, const struct wire_open *open,
 	}
 	c->held = held;
 	error = make(held, open, &dev, &why);
+	if (dev.births > 1)
+		registry_owe(&c->server->registry, c->peer.uid,
+			     (dev.births - 1) * LIMIT_BIRTH_REQUESTS);
 	memcpy(held->fds, dev.fds, dev.n_fds * sizeof(int));
 	held->job.n_fds = dev.n_fds;
 	held->job.own = dev.own;

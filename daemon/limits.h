@@ -54,10 +54,12 @@ void limits_print(FILE *to);
 #define LIMIT_CONNECTIONS_ROOT	16
 #define LIMIT_GROUPS		4096	/* of a peer; who has more is refused */
 /*
- * As often a device is made anew, each time for some 20 ms, if somebody attached
- * himself to it before it had an owner.
+ * As often a device is made, if each time somebody attached himself to it before
+ * it had an owner; to take one away again takes some 20 ms, and counts as so many
+ * requests of him who asked.
  */
-#define LIMIT_BIRTHS		5
+#define LIMIT_BIRTHS		3
+#define LIMIT_BIRTH_REQUESTS	8
 #define LIMIT_BACKLOG		128	/* listen(2); the kernel caps it too */
 #define LIMIT_ACCEPTS_A_TURN	16	/* before others are served again */
 

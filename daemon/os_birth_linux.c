@@ -117,9 +117,9 @@ static int index_of(int fd, unsigned *ret)
 
 /*
  * Until a device has an owner, any uid may attach a queue of its own to it if
- * it takes several (TUNSETIFF asks for the owner only where there is one).  Nobody
- * can know this name before the kernel tells it, but then who listens can be in
- * time.  os_birth() deals with what he may have done.
+ * it takes several (TUNSETIFF asks for the owner only where there is one).  For
+ * that he must know its name.  This one is told to all by the kernel, and not
+ * before; os_birth() deals with who was fast enough.
  *
  * Those with one queue are named so as well: udev hears of a device when it is
  * born, which may be before its alias is there.  By this name, or by the alias
@@ -141,7 +141,7 @@ static int create(const struct wire_open *open, struct os_device *dev,
 		  struct wire_refused *why)
 {
 	char name[WIRE_NAME_MAX + 1];
-	int error = birth_name(name);
+	int error = birth_name(name), unseen;
 
 	if (!error)
 		error = attach_queue(open, name, dev, why);
@@ -149,8 +149,10 @@ static int create(const struct wire_open *open, struct os_device *dev,
 		return error;
 	error = step_ioctl(dev->fds[0], TUNSETOWNER, "TUNSETOWNER",
 			   (void *)(uintptr_t)DEVICE_OWNER);
+	/* Also if that went wrong: by its index it can be taken away. */
+	unseen = index_of(dev->fds[0], &dev->ifindex);
 	if (!error)
-		error = index_of(dev->fds[0], &dev->ifindex);
+		error = unseen;
 	if (error)
 		return refuse(why, refuse_kernel_code(-error), "create",
 			      "making %s: %s", open->name, strerror(-error));
@@ -170,78 +172,69 @@ static int create(const struct wire_open *open, struct os_device *dev,
 	return 0;
 }
 
-/* Is nobody attached but we, with the owner set so that nobody can come? */
-static int see_whether_alone(const struct wire_open *open,
-			     const struct os_device *dev, bool *ret,
-			     struct wire_refused *why)
+/* The device, as the kernel tells of it.  0 or -errno. */
+static int look_at(const struct os_device *dev, struct os_link *ret,
+		   struct wire_refused *why)
 {
 	struct rtnl_batch batch;
-	struct os_link link = { 0 };
-	int error;
 
 	if (rtnl_batch_init(&batch))
 		return refuse(why, WIRE_E_NO_MEMORY, "create", "out of memory");
 	rtnl_get_link(&batch, dev->ifindex);
-	error = os_commit(&batch, &link, why);
-	*ret = link.ifindex == dev->ifindex && link.queues == dev->n_fds &&
-	       !os_link_tampered(&link, open->layer, dev->n_fds, link.mac);
-	return error;
+	return os_commit(&batch, ret, why);
 }
 
-/* An ioctl of a tun that takes an int by its address. */
+/* What an attached fd changes by an ioctl, and what it is at first. */
 struct as_made {
 	unsigned long request;
 	const char *name;
 	int value;
-	bool tap;		/* of a TAP alone */
-	bool may_lack;		/* EINVAL: this kernel has nothing like it */
+	enum {
+		BY_VALUE = 1,	/* else by its address */
+		OF_TAP = 2,	/* alone */
+		MAY_LACK = 4	/* EINVAL: this kernel has nothing like it */
+	} how;
 };
 #define AS_MADE(request, ...) { request, #request, __VA_ARGS__ }
 
 /*
- * All that an attached fd changes in the device itself (drivers/net/tun.c,
- * __tun_chr_ioctl) and that os_link_tampered() does not see; but for the MAC
- * address, which os_device_open() gives anew.
+ * All that stays in the device (drivers/net/tun.c, __tun_chr_ioctl) and that
+ * os_link_tampered() does not see; but for the MAC address, which
+ * os_device_open() gives anew.
  */
 static const struct as_made as_made[] = {
-	AS_MADE(TUNSETSTEERINGEBPF, -1, false, true),
-	AS_MADE(TUNSETFILTEREBPF, -1, false, true),
-	AS_MADE(TUNSETVNETHDRSZ, sizeof(struct virtio_net_hdr), false, false),
-	AS_MADE(TUNSETVNETLE, 0, false, false),
-	AS_MADE(TUNSETVNETBE, 0, false, true),
-	AS_MADE(TUNSETSNDBUF, INT_MAX, false, false),
-	AS_MADE(TUNSETCARRIER, 1, false, true),
+	AS_MADE(TUNSETOFFLOAD, 0, BY_VALUE),
+	AS_MADE(TUNSETDEBUG, 0, BY_VALUE | MAY_LACK),
+	AS_MADE(TUNSETSTEERINGEBPF, -1, MAY_LACK),
+	AS_MADE(TUNSETFILTEREBPF, -1, MAY_LACK),
+	AS_MADE(TUNSETVNETHDRSZ, sizeof(struct virtio_net_hdr), 0),
+	AS_MADE(TUNSETVNETLE, 0, 0),
+	AS_MADE(TUNSETVNETBE, 0, MAY_LACK),
+	AS_MADE(TUNSETSNDBUF, INT_MAX, 0),
+	AS_MADE(TUNSETCARRIER, 1, MAY_LACK),
+	AS_MADE(TUNDETACHFILTER, 0, OF_TAP),
 	/* A struct tun_filter of no flags and no addresses: none. */
-	AS_MADE(TUNSETTXFILTER, 0, true, false),
+	AS_MADE(TUNSETTXFILTER, 0, OF_TAP),
 };
 
 static int make_as_made(const struct wire_open *open,
 			const struct os_device *dev, struct wire_refused *why)
 {
-	bool tap = open->layer == WIRE_TAP;
-	const char *name = "TUNSETOFFLOAD";
-	int error = step_ioctl(dev->fds[0], TUNSETOFFLOAD, name, NULL);
+	for (size_t i = 0; i < sizeof(as_made) / sizeof(*as_made); i++) {
+		const struct as_made *a = &as_made[i];
+		int value = a->value, error;
 
-	if (!error && tap) {
-		name = "TUNDETACHFILTER";
-		error = step_ioctl(dev->fds[0], TUNDETACHFILTER, name, NULL);
-	}
-	for (size_t i = 0; !error && i < sizeof(as_made) / sizeof(*as_made);
-	     i++) {
-		int value = as_made[i].value;
-
-		if (as_made[i].tap && !tap)
+		if (a->how & OF_TAP && open->layer != WIRE_TAP)
 			continue;
-		name = as_made[i].name;
-		error = step_ioctl(dev->fds[0], as_made[i].request, name,
-				   &value);
-		if (error == -EINVAL && as_made[i].may_lack)
-			error = 0;
+		error = step_ioctl(dev->fds[0], a->request, a->name,
+				   a->how & BY_VALUE ?
+				   (void *)(uintptr_t)value : &value);
+		if (error && !(error == -EINVAL && a->how & MAY_LACK))
+			return refuse(why, refuse_kernel_code(-error),
+				      "create", "making %s: %s: %s", open->name,
+				      a->name, strerror(-error));
 	}
-	if (!error)
-		return 0;
-	return refuse(why, refuse_kernel_code(-error), "create",
-		      "making %s: %s: %s", open->name, name, strerror(-error));
+	return 0;
 }
 
 /* However many are attached to it. */
@@ -265,28 +258,28 @@ static int unmake(struct os_device *dev, struct wire_refused *why)
 int os_birth(const struct wire_open *open, struct os_device *dev,
 	     struct wire_refused *why)
 {
-	for (unsigned births = 1;; births++) {
+	while (dev->births++ < LIMIT_BIRTHS) {
+		struct os_link link = { 0 };
 		struct wire_refused other;
-		bool alone = false;
 		int error = create(open, dev, why), unseen;
 
 		if (open->queues == 1 || !dev->ifindex)
 			return error;
-		unseen = see_whether_alone(open, dev, &alone,
-					   error ? &other : why);
-		if (error && (unseen || alone))
+		unseen = look_at(dev, &link, error ? &other : why);
+		/* Who came too many may be why it went wrong. */
+		if (error && (unseen || link.queues <= dev->n_fds))
 			return error;
 		if (unseen)
 			return unseen;
-		if (alone)
+		/* With the owner set nobody comes any more. */
+		if (link.queues == dev->n_fds &&
+		    !os_link_tampered(&link, open->layer, dev->n_fds, link.mac))
 			return make_as_made(open, dev, why);
-		if (births == LIMIT_BIRTHS)
-			return refuse(why, WIRE_E_BUSY, "create", "another "
-				      "process attached itself to %s each of "
-				      "the %u times that it was made; try again",
-				      open->name, births);
 		error = unmake(dev, why);
 		if (error)
 			return error;
 	}
+	return refuse(why, WIRE_E_BUSY, "create", "another process attached "
+		      "itself to %s each of the %d times that it was made; try "
+		      "again", open->name, LIMIT_BIRTHS);
 }

@@ -5,9 +5,10 @@
 # A Debian root with that kernel's package in it becomes the whole of a machine
 # that qemu boots, emulated where there is no KVM; what is in BUILD runs there,
 # by tests/run.sh, the hostile clients, and tests/systemd.sh with a systemd that
-# boots inside.  Then once more without cls_bpf, of which the guard is made.  A program in which a test failed runs a second time by
-# itself, as the emulated processors wait for each other at times: both runs are
-# shown, and the second one counts.
+# boots inside.  Then once more without cls_bpf, of which the guard is made.  A
+# program in which a test failed runs a second time by itself, as the emulated
+# processors wait for each other at times: both runs are shown, and the second one
+# counts.
 #
 #	KERNEL_SECONDS	for all of a machine's tests (1500)
 #	KERNEL_MACHINES	at a time (2); each wants a processor, as tests have
@@ -165,6 +166,7 @@ await() {
 	# shellcheck disable=SC2086 # words
 	set -- $machines
 	wait "${1%%:*}" || :
+	rm "$work/${1#*:}.initrd"
 	running=$((running - 1)) ended=${1#*:}
 	shift
 	machines=$*

@@ -19,7 +19,7 @@ enum {
 	      + QUEUES * 2	/* TUNGETIFF, SIOCGIFINDEX */
 	      + 1		/* TUNSETOWNER */
 	      + 1		/* whose queues it has */
-	      + 10		/* what somebody else may have changed */
+	      + 11		/* what somebody else may have changed */
 	      + 5		/* alias, name, MAC, MTU, txqueuelen */
 	      + 1		/* promote_secondaries */
 	      + 3		/* addresses */
