@@ -18,7 +18,12 @@
 #define PATH_BYTES	96
 #define ALL_BITS	07777
 
-static char root[] = "/tmp/tuntapd-folder-XXXXXX";
+#define IN_ALL		"/XXXXXX"	/* mkdtemp(3) writes over it */
+#define PASSABLE	0711
+
+/* The folder of all tests, and the one in it of this test. */
+static char all[] = "/tmp/tuntapd-folder-XXXXXX";
+static char root[sizeof(all) + sizeof(IN_ALL)];
 
 /* What the other does as soon as the folder is there; or NULL. */
 static void (*exchange)(void);
@@ -56,18 +61,26 @@ static uid_t owner(void)
 	return geteuid() == 0 ? OWNER : geteuid();
 }
 
-static void set_up(void)
+/* Outside of the tests, as one that fails does not come to its end. */
+static void set_up_all(void)
 {
-	ck_assert_ptr_nonnull(mkdtemp(root));
-	exchange = NULL;
+	ck_assert_ptr_nonnull(mkdtemp(all));
+	ck_assert_int_eq(chmod(all, PASSABLE), 0);
 }
 
-static void tear_down(void)
+static void tear_down_all(void)
 {
 	char command[PATH_BYTES];
 
-	snprintf(command, sizeof(command), "rm -r %s", root);
+	snprintf(command, sizeof(command), "rm -r %s", all);
 	ck_assert_int_eq(system(command), 0);
+}
+
+static void set_up(void)
+{
+	snprintf(root, sizeof(root), "%s" IN_ALL, all);
+	ck_assert_ptr_nonnull(mkdtemp(root));
+	exchange = NULL;
 }
 
 static void make(const char *name)
@@ -216,7 +229,8 @@ int main(void)
 	SRunner *sr;
 	int failed;
 
-	tcase_add_checked_fixture(t, set_up, tear_down);
+	tcase_add_unchecked_fixture(t, set_up_all, tear_down_all);
+	tcase_add_checked_fixture(t, set_up, NULL);
 	tcase_add_test(t, it_is_made_and_given);
 	tcase_add_test(t, a_path_may_be_short);
 	tcase_add_test(t, what_is_there_stays);
