@@ -51,7 +51,7 @@ static bool find(const char *socket, struct folder *ret)
 /* Not by chmod(2) afterwards, as that might be another's by then. */
 static int make(int above, const char *name)
 {
-	mode_t old = umask(0777 & ~FOLDER_MODE);
+	mode_t old = umask(ACCESSPERMS & ~FOLDER_MODE);
 	int error = mkdirat(above, name, FOLDER_MODE) < 0 ? -errno : 0;
 
 	umask(old);

@@ -132,8 +132,8 @@ static bool is_served(const struct sockaddr_un *addr)
 
 static int bind_at(int fd, const struct sockaddr_un *addr, bool admin)
 {
-	/* bind(2) makes the file with 0777 less the umask. */
-	mode_t old = umask(0777 & ~(admin ? ADMIN_MODE : PUBLIC_MODE));
+	/* bind(2) makes the file with all rights less the umask. */
+	mode_t old = umask(ACCESSPERMS & ~(admin ? ADMIN_MODE : PUBLIC_MODE));
 	int error = 0;
 
 	if (bind(fd, (const struct sockaddr *)addr, sizeof(*addr)) < 0)
