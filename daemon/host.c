@@ -21,6 +21,15 @@ static bool counts(const void *arg, const struct net *net)
 	return net->kind != NET_LEASE || (lease && lease->uid != by->uid);
 }
 
+/* An address alone as such: of 10.0.0.1/24 nobody typed a 10.0.0.1/32. */
+static const char *text_of(const struct prefix *p, char *text)
+{
+	prefix_format(p, text);
+	if (prefix_is_full(p))
+		*strchr(text, '/') = '\0';
+	return text;
+}
+
 /*
  * What is or lies in a network of another device would take packets from there,
  * whatever its metric; an address does so by its broadcast route too, which the
@@ -43,7 +52,7 @@ static int check_shadow(const struct prefix *p, const char *what,
 		return 0;
 	error = refuse(why, WIRE_E_EXISTS, what, "%s lies in %s, which is the "
 		       "network of %s; ask for one that does not, or have the "
-		       "rule say `shadow = yes`", prefix_format(p, text),
+		       "rule say `shadow = yes`", text_of(p, text),
 		       prefix_format(&net, theirs), owner);
 	if (why)
 		memcpy(why->rule, terms->shadow_rule, sizeof(why->rule));

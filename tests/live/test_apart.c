@@ -13,6 +13,8 @@
 #define COUNT(a)	(sizeof(a) / sizeof(*(a)))
 #define NEIGHBOUR	1000
 #define LARGE_METRIC	9000
+#define IPV4_BITS	32
+#define IPV6_BITS	128
 
 #define POLICY(more) \
 	"[rule all]\naction = allow\nuser = 0, 1000, 65534\nkind = tun\n" \
@@ -91,14 +93,26 @@ static struct ttd_device *opened(uid_t uid, const struct wish *w)
 	return dev;
 }
 
-static void refused_for(const struct ttd_error *e, const char *network,
-			const char *owner)
+/* As it was asked for: an address has no length then that nobody gave it. */
+static const char *asked_for(const struct wish *w, char *text)
 {
-	char says[128];
+	const char *it = w->peer ? w->peer : w->address ? w->address : w->route;
+	const struct ttd_prefix p = prefix(it);
+	const unsigned full = p.family == 4 ? IPV4_BITS : IPV6_BITS;
+	const char *end = it == w->address || p.len == full ? "/" : "";
 
-	snprintf(says, sizeof(says), "lies in %s, which is the network of %s;",
-		 network, owner);
-	ck_assert_msg(strstr(e->text, says) != NULL, "%s", e->text);
+	snprintf(text, TTD_PREFIX_TEXT_MAX, "%.*s", (int)strcspn(it, end), it);
+	return text;
+}
+
+static void refused_for(const struct ttd_error *e, const struct wish *w,
+			const char *network, const char *owner)
+{
+	char says[192], asked[TTD_PREFIX_TEXT_MAX];
+
+	snprintf(says, sizeof(says), "%s lies in %s, which is the network of "
+		 "%s;", asked_for(w, asked), network, owner);
+	ck_assert_msg(strstr(e->text, says) == e->text, "%s", e->text);
 	ck_assert_ptr_nonnull(strstr(e->text, "shadow = yes"));
 	ck_assert_ptr_nonnull(strstr(e->rule, "10-test.conf:"));
 }
@@ -110,7 +124,7 @@ static void refused(uid_t uid, const struct wish *w, const char *network,
 	struct ttd_error e;
 
 	ck_assert_int_eq(try_open(uid, w, &dev, &e), -EEXIST);
-	refused_for(&e, network, owner);
+	refused_for(&e, w, network, owner);
 }
 
 /* Where the host sends packets to that address. */
@@ -128,6 +142,7 @@ static const struct wish far_ends[] = {
 	{ .address = "10.9.1.7/32", .peer = "10.9.1.2/32" },
 	{ .route = "10.9.1.2/32", .metric = LARGE_METRIC },
 	{ .address = "fd09::2/128" },
+	{ .address = "fd09::2/64" },
 	{ .address = "fd09::7/128", .peer = "fd09::2/128" },
 	{ .route = "fd09::2/128", .metric = LARGE_METRIC },
 };
@@ -215,7 +230,7 @@ START_TEST(a_route_is_its_users)
 		struct ttd_error e;
 
 		ck_assert_int_eq(ttd_add_routes(plain, &r, 1, &e), -EEXIST);
-		refused_for(&e, theirs->route, "tt0");
+		refused_for(&e, w, theirs->route, "tt0");
 	}
 	/* His own devices may share it out. */
 	own = opened(NOBODY, w);
