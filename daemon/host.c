@@ -16,7 +16,8 @@ static bool counts(const void *arg, const struct net *net)
 	if (net->ifindex == by->ifindex)
 		return false;
 	lease = registry_find(by->registry, net->ifindex);
-	if (lease && by->serial && lease->serial > by->serial)
+	if (lease && by->serial && (lease->serial > by->serial ||
+				    lease->state == WIRE_LEASE_ENDING))
 		return false;
 	return net->kind != NET_LEASE || (lease && lease->uid != by->uid);
 }

@@ -17,7 +17,8 @@ struct host_asker {
 	const struct registry *registry;
 	uid_t uid;
 	unsigned ifindex;	/* of the device; 0: it is not made yet */
-	uint64_t serial;	/* younger leases do not count; 0: all do */
+	uint64_t serial;	/* younger leases, and those that end, do not
+				   count; 0: all do */
 };
 
 /*

@@ -350,6 +350,28 @@ START_TEST(the_older_lease_stays)
 }
 END_TEST
 
+#define NO_MORE(uid)	"[rule gone]\naction = deny\nuser = " uid "\n"
+
+/* What is taken back has been there no more than what was never given. */
+START_TEST(a_lease_that_ends_takes_no_other_along)
+{
+	static const struct wish wide = { .route = "10.60.0.0/16" };
+	static const struct wish inside = { .route = "10.60.1.0/24" };
+	struct ttd_device *first, *second;
+
+	start(shadowing);
+	first = opened(NOBODY, &wide);
+	second = opened(NEIGHBOUR, &inside);
+	policy_is(NO_MORE("65534") POLICY(""));
+	ck_assert_uint_eq(ended_by_enforcing(), 1);
+	link_goes("tt0");
+	ck_assert(link_exists("tt1"));
+	ttd_free(second);
+	ttd_free(first);
+	rig_end(&rig);
+}
+END_TEST
+
 static int hold(void *wish)
 {
 	struct ttd_addr a;
@@ -426,6 +448,7 @@ int main(void)
 	tcase_add_test(t, a_route_takes_no_more_than_itself);
 	tcase_add_test(t, others_routes_may_be_shadowed);
 	tcase_add_loop_test(t, the_older_lease_stays, 0, COUNT(enforced));
+	tcase_add_test(t, a_lease_that_ends_takes_no_other_along);
 	tcase_add_test(t, apart_after_a_restart);
 	suite_add_tcase(s, t);
 	return live_main("apart", s);
