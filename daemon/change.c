@@ -136,6 +136,17 @@ static int check_mtu(struct change *ch)
 	return 0;
 }
 
+/* Routes that are more than a batch are looked at where they are made. */
+static int check_back(struct change *ch)
+{
+	static struct wire_open all;	/* large; used up before we return */
+
+	all = ch->to;
+	lease_add_routes(ch->held, &all);
+	return change_check_back(ch->held, &ch->from, &ch->to, &ch->terms,
+				 &all, &ch->why);
+}
+
 /* What is asked for is more than the device has. */
 static int grow(struct change *ch)
 {
@@ -143,15 +154,16 @@ static int grow(struct change *ch)
 	const struct host_asker by = { .registry = &ch->c->server->registry,
 				       .uid = lease->uid,
 				       .ifindex = lease->ifindex };
-	struct policy_terms terms;
-	int error = judge(ch, &terms);
+	int error = judge(ch, &ch->terms);
 
 	if (!error)
 		error = check_mtu(ch);
 	if (!error)
 		error = host_check(&ch->to, &ch->from, &ch->held->routes,
-				   &by, ch->held->connected_metric, &terms,
+				   &by, ch->held->connected_metric, &ch->terms,
 				   &ch->why);
+	if (!error)
+		error = check_back(ch);
 	if (!error)
 		error = follow_room(ch->held, ch->to.routes, ch->come,
 				    &ch->why);
@@ -160,7 +172,7 @@ static int grow(struct change *ch)
 	/* The same policy gives it the same terms. */
 	if (!is_new_to(ch) && change_is_about_routes(ch))
 		return change_carry_out(ch);
-	if (source_with(&ch->held->source, &terms, &ch->source))
+	if (source_with(&ch->held->source, &ch->terms, &ch->source))
 		return refuse(&ch->why, WIRE_E_NO_MEMORY, "change",
 			      "out of memory");
 	ch->judged = true;

@@ -21,6 +21,7 @@ struct change {
 	bool sets_mtu;
 	bool repairs;		/* and brings back what others took away */
 	bool judged;		/* anew: it has other terms from now on */
+	struct policy_terms terms;
 	struct source source;	/* of these */
 	struct wire_refused why;
 };
@@ -34,6 +35,17 @@ void change_add(struct conn *c, const struct wire_add *add);
 void change_remove(struct conn *c, const struct wire_remove *remove);
 void change_replace(struct conn *c, const struct wire_replace *replace);
 void change_set(struct conn *c, const struct wire_set *set);
+
+/* change_back.c */
+
+/*
+ * May what comes back on the way be there, of this part of the device, beside
+ * what others have by now?  Leaves in *what only that.  0, or -errno with *why.
+ */
+int change_check_back(const struct held *held, const struct wire_open *from,
+		      const struct wire_open *to,
+		      const struct policy_terms *terms, struct wire_open *what,
+		      struct wire_refused *why);
 
 /* change_carry_out.c */
 

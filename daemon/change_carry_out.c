@@ -216,6 +216,10 @@ static int make_later(struct change *ch, struct lease_step **ret)
 			      "out of memory");
 	step->from = ch->from;
 	step->to = ch->to;
+	step->terms = ch->terms;
+	/* They are the policy's, which may be another one by then. */
+	step->terms.sources = NULL;
+	step->terms.n_sources = 0;
 	return 0;
 }
 

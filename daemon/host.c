@@ -74,9 +74,11 @@ static int check_shadows(const struct wire_address *a,
 	return error;
 }
 
-static int check_owner(const struct wire_address *a, struct wire_refused *why)
+/* Its own with another length or peer, or while it is down, is no other's. */
+static int check_owner(const struct wire_address *a,
+		       const struct host_asker *by, struct wire_refused *why)
 {
-	const char *owner = mirror_address_owner(&a->local);
+	const char *owner = mirror_address_owner(&a->local, by->ifindex);
 	char text[PREFIX_TEXT_MAX];
 
 	if (!owner)
@@ -107,15 +109,6 @@ static bool had_route(const struct routes *besides, const struct wire_route *r)
 	struct wire_route had = { .dst = r->dst };
 
 	return routes_find(besides, &had, &had) && had.metric <= r->metric;
-}
-
-/* It is the device's already, with another length or peer. */
-static bool is_own(const struct wire_open *has, const struct wire_address *a)
-{
-	for (unsigned i = 0; has && i < has->n_addresses; i++)
-		if (prefix_same_address(&a->local, &has->addresses[i].local))
-			return true;
-	return false;
 }
 
 /* --- routes of the same prefix ------------------------------------------ */
@@ -219,16 +212,13 @@ static int check_besides(const struct wire_address *a,
 }
 
 static int check_address(const struct wire_address *a,
-			 const struct wire_open *has,
 			 const struct host_asker *by, uint32_t metric,
 			 const struct policy_terms *terms,
 			 struct wire_refused *why)
 {
 	struct prefix net;
-	int error = 0;
+	int error = check_owner(a, by, why);
 
-	if (!is_own(has, a))
-		error = check_owner(a, why);
 	if (!error)
 		error = check_shadows(a, by, terms, why);
 	if (!error && network_of(a, &net))
@@ -248,7 +238,7 @@ int host_check(const struct wire_open *open, const struct wire_open *has,
 
 		if (had_address(has, a))
 			continue;
-		error = check_address(a, has, by, metric, terms, why);
+		error = check_address(a, by, metric, terms, why);
 		if (!error)
 			error = check_besides(a, besides, metric, why);
 	}

@@ -43,6 +43,7 @@ struct config {
 /* A request, by what it made of a device: to be undone. */
 struct lease_step {
 	struct wire_open from, to;	/* routes: those that went, that came */
+	struct policy_terms terms;	/* without sources */
 };
 
 /* Routes that the kernel dropped, and that are made again. */

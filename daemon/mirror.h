@@ -82,8 +82,11 @@ void mirror_readdress(unsigned ifindex,
 
 /* mirror_ask.c */
 
-/* The name of the link that has this address (of any length), or NULL. */
-const char *mirror_address_owner(const struct prefix *address);
+/*
+ * The name of a link, other than `except`, that has this address (of any
+ * length), or NULL.
+ */
+const char *mirror_address_owner(const struct prefix *address, unsigned except);
 /*
  * The name of a link that has a network which is or contains this prefix, and
  * that network in *ret; or NULL.  One is what an address opens, what a route

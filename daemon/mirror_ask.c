@@ -6,16 +6,19 @@
 
 #include <stddef.h>
 
-const char *mirror_address_owner(const struct prefix *address)
+const char *mirror_address_owner(const struct prefix *address, unsigned except)
 {
 	struct prefix host = prefix_host(address);
-	struct net *own = nets_of(mirror_nets(), &host, NET_OWN);
 	const struct os_link *link;
 
-	if (!own || own->kind != NET_OWN)
-		return NULL;
-	link = mirror_link(own->ifindex);
-	return link ? link->name : NULL;
+	for (struct net *own = nets_of(mirror_nets(), &host, NET_OWN);
+	     own && own->kind == NET_OWN; own = nets_next(own)) {
+		link = own->ifindex == except ? NULL :
+						mirror_link(own->ifindex);
+		if (link)
+			return link->name;
+	}
+	return NULL;
 }
 
 static const char *name_of(const struct net *net)

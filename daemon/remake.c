@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <event2/event.h>
 
@@ -75,6 +76,25 @@ static void finish(struct held *held, struct wire_refused *why)
 	answer(held, why);
 }
 
+/*
+ * To others that are served in between, those of a device that was down are not
+ * there before they are made.
+ */
+static int check_back(const struct held *held, const struct wire_route *part,
+		      unsigned n, struct wire_refused *why)
+{
+	static struct wire_open what;	/* large; used up before we return */
+	const struct lease_step *step = held->remake.step;
+
+	if (!step)
+		return 0;
+	what.n_addresses = 0;
+	what.n_routes = (uint16_t)n;
+	memcpy(what.routes, part, n * sizeof(*part));
+	return change_check_back(held, &step->from, &step->to, &step->terms,
+				 &what, why);
+}
+
 /* What others have by now may leave them no room. */
 static int make(const struct held *held, const struct wire_route *part,
 		unsigned n, struct wire_refused *why)
@@ -84,7 +104,9 @@ static int make(const struct held *held, const struct wire_route *part,
 	/* What the part before took.  Without a holder it might be freed. */
 	if (held->conn)
 		mirror_update();
-	error = follow_room(held, part, n, why);
+	error = check_back(held, part, n, why);
+	if (!error)
+		error = follow_room(held, part, n, why);
 	return error ? error :
 	       os_device_add_routes(held->lease.ifindex, part, n,
 				    !held->remake.none_there, why);

@@ -437,7 +437,8 @@ int ttd_del_routes(struct ttd_device *dev, const struct ttd_route *routes,
 int ttd_set_mtu(struct ttd_device *dev, uint32_t mtu, struct ttd_error *error);
 /*
  * up: 1 or 0.  Its addresses and routes come back with 1, also where it is up
- * and others took some away.
+ * and others took some away.  -EEXIST, -EADDRINUSE: what was down stays so, as
+ * others have been given what would come back.
  */
 int ttd_set_up(struct ttd_device *dev, int up, struct ttd_error *error);
 

@@ -452,7 +452,7 @@ int standard_has_address(void)
 {
 	const struct prefix p = ipv4(10, 9, 0, 2, 32);
 
-	return mirror_address_owner(&p) != NULL;
+	return mirror_address_owner(&p, 0) != NULL;
 }
 
 /* --- processes, sockets of one's own ------------------------------------ */

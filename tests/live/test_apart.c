@@ -283,6 +283,192 @@ START_TEST(others_routes_may_be_shadowed)
 }
 END_TEST
 
+/* --- what was not there for a while ------------------------------------- */
+
+enum parking { OPENED_DOWN, SET_DOWN, SET_DOWN_BY_ROOT, MTU_TOO_SMALL };
+
+static const struct {
+	struct wish own, theirs;
+	enum parking how;
+	const char *to;
+} parked[] = {
+	/* As another user has it, though with a larger metric. */
+	{ { .route = "10.60.0.0/16" },
+	  { .route = "10.60.0.0/16", .metric = 2000 }, OPENED_DOWN,
+	  "10.60.1.1" },
+	{ { .route = "10.60.0.0/16" },
+	  { .route = "10.60.0.0/16", .metric = 2000 }, SET_DOWN, "10.60.1.1" },
+	/* Within what he has. */
+	{ { .route = "10.60.1.0/24" }, { .route = "10.60.0.0/16" }, OPENED_DOWN,
+	  "10.60.1.1" },
+	{ { .route = "10.60.1.0/24", .metric = LARGE_METRIC },
+	  { .route = "10.60.0.0/16" }, SET_DOWN, "10.60.1.1" },
+	{ { .address = "10.60.1.1/24" }, { .route = "10.60.0.0/16" }, SET_DOWN,
+	  "10.60.1.2" },
+	{ { .route = "fd60:0:1::/48" }, { .route = "fd60::/32" }, OPENED_DOWN,
+	  "fd60:0:1::1" },
+	{ { .route = "fd60:0:1::/48" }, { .route = "fd60::/32" }, SET_DOWN,
+	  "fd60:0:1::1" },
+	{ { .address = "fd60:0:1::1/64" }, { .address = "fd60:0:1::2/64" },
+	  SET_DOWN_BY_ROOT, "fd60:0:1::3" },
+	/* Of IPv6 likewise with an MTU that an administrator chose. */
+	{ { .route = "fd60:0:1::/48" }, { .route = "fd60::/32" }, MTU_TOO_SMALL,
+	  "fd60:0:1::1" },
+};
+
+static struct ttd_device *park(const struct wish *w, enum parking how)
+{
+	struct ttd_addr a;
+	struct ttd_route r;
+	struct ttd_options o = options_of(w, &a, &r);
+	struct ttd_device *dev;
+	struct ttd_error e;
+
+	o.flags = TTD_NO_THREAD | (how == OPENED_DOWN ? TTD_DOWN : 0);
+	ck_assert_int_eq(seteuid(NOBODY), 0);
+	ck_assert_msg(ttd_open(&o, &dev, &e) == 0, "%s", e.text);
+	ck_assert_int_eq(seteuid(0), 0);
+	if (how == SET_DOWN)
+		ck_assert_msg(ttd_set_up(dev, 0, &e) == 0, "%s", e.text);
+	if (how == SET_DOWN_BY_ROOT)
+		ck_assert_int_eq(sh_status("ip link set tt0 down"), 0);
+	if (how == MTU_TOO_SMALL)
+		ck_assert_int_eq(sh_status("ip link set tt0 mtu 1000"), 0);
+	return dev;
+}
+
+static int bring_back(struct ttd_device *dev, enum parking how,
+		      struct ttd_error *e)
+{
+	return how == MTU_TOO_SMALL ? ttd_set_mtu(dev, 1500, e) :
+				      ttd_set_up(dev, 1, e);
+}
+
+/* Whoever sets his device down takes nothing later from who came meanwhile. */
+START_TEST(what_comes_back_takes_nothing)
+{
+	const struct wish *own = &parked[_i].own, *w = &parked[_i].theirs;
+	enum parking how = parked[_i].how;
+	const char *network = w->route ? w->route : "fd60:0:1::/64";
+	struct ttd_device *dev, *other;
+	struct ttd_error e;
+
+	start(kept_apart);
+	dev = park(own, how);
+	other = opened(NEIGHBOUR, w);
+	leads_to(parked[_i].to, "tt1");
+	ck_assert_int_eq(bring_back(dev, how, &e), -EEXIST);
+	refused_for(&e, own, network, "tt1");
+	leads_to(parked[_i].to, "tt1");
+	ttd_free(other);
+	link_goes("tt1");
+	ck_assert_msg(bring_back(dev, how, &e) == 0, "%s", e.text);
+	leads_to(parked[_i].to, "tt0");
+	ttd_free(dev);
+	rig_end(&rig);
+}
+END_TEST
+
+/* Of the host's routes that is so for those that are no networks, too. */
+START_TEST(what_comes_back_outranks_nothing)
+{
+	static const struct wish own = { .route = "10.60.0.0/16" };
+	struct ttd_device *dev;
+	struct ttd_error e;
+
+	start(kept_apart);
+	dev = park(&own, _i ? SET_DOWN : OPENED_DOWN);
+	ck_assert_int_eq(sh_status("ip link add up0 type veth peer name up1 && "
+				   "ip address add 192.0.2.1/24 dev up0 && "
+				   "ip link set up1 up && ip link set up0 up "
+				   "&& ip route add 10.60.0.0/16 via 192.0.2.2 "
+				   "metric 2000"), 0);
+	ck_assert_int_eq(ttd_set_up(dev, 1, &e), -EEXIST);
+	ck_assert_msg(strstr(e.text, "up0 has a route to 10.60.0.0/16 with "
+			     "metric 2000") != NULL, "%s", e.text);
+	leads_to("10.60.1.1", "up0");
+	ttd_free(dev);
+	rig_end(&rig);
+}
+END_TEST
+
+/* IPv6 has no two devices with one address of the host either. */
+START_TEST(an_address_comes_back_once)
+{
+	static const struct wish w = { .address = "fd60::1/128" };
+	struct ttd_device *dev, *other;
+	struct ttd_error e;
+
+	start(kept_apart);
+	dev = park(&w, SET_DOWN_BY_ROOT);
+	other = opened(NEIGHBOUR, &w);
+	ck_assert_int_eq(ttd_set_up(dev, 1, &e), -EADDRINUSE);
+	ck_assert_ptr_nonnull(strstr(e.text, "tt1"));
+	ttd_free(other);
+	link_goes("tt1");
+	ck_assert_msg(ttd_set_up(dev, 1, &e) == 0, "%s", e.text);
+	ttd_free(dev);
+	rig_end(&rig);
+}
+END_TEST
+
+#define MANY	600		/* several parts of a request's */
+
+/* They are made a part at a time, and looked at then. */
+START_TEST(none_of_many_takes_anything)
+{
+	static const struct wish plain = { .route = NULL };
+	static const struct wish theirs = { .route = "10.62.0.0/16" };
+	static struct ttd_route many[MANY];
+	struct ttd_device *dev, *other;
+	struct ttd_error e;
+
+	for (int i = 0; i < MANY; i++) {
+		char text[TTD_PREFIX_TEXT_MAX];
+
+		snprintf(text, sizeof(text), "10.%d.%d.0/24", 60 + i / 256,
+			 i % 256);
+		many[i].dst = prefix(text);
+	}
+	start(POLICY("max-routes = 1000\n"));
+	dev = opened(NOBODY, &plain);
+	ck_assert_msg(ttd_add_routes(dev, many, MANY, &e) == 0, "%s", e.text);
+	ck_assert_msg(ttd_set_up(dev, 0, &e) == 0, "%s", e.text);
+	other = opened(NEIGHBOUR, &theirs);
+	ck_assert_int_eq(ttd_set_up(dev, 1, &e), -EEXIST);
+	refused_for(&e, &(struct wish){ .route = "10.62.0.0/24" },
+		    theirs.route, "tt1");
+	leads_to("10.62.0.1", "tt1");
+	ck_assert_int_eq(sh_status("ip link show tt0 up | grep -q tt0"), 1);
+	ttd_free(other);
+	link_goes("tt1");
+	ck_assert_msg(ttd_set_up(dev, 1, &e) == 0, "%s", e.text);
+	leads_to("10.62.0.1", "tt0");
+	ttd_free(dev);
+	rig_end(&rig);
+}
+END_TEST
+
+/* Who may shadow may do so then as well. */
+START_TEST(what_comes_back_may_shadow)
+{
+	static const struct wish own = { .route = "10.60.0.0/16" };
+	static const struct wish w = { .route = "10.60.0.0/16",
+				       .metric = 2000 };
+	struct ttd_device *dev, *other;
+	struct ttd_error e;
+
+	start(shadowing);
+	dev = park(&own, SET_DOWN);
+	other = opened(NEIGHBOUR, &w);
+	ck_assert_msg(ttd_set_up(dev, 1, &e) == 0, "%s", e.text);
+	leads_to("10.60.1.1", "tt0");
+	ttd_free(other);
+	ttd_free(dev);
+	rig_end(&rig);
+}
+END_TEST
+
 /* --- what is there already ---------------------------------------------- */
 
 static void policy_is(const char *text)
@@ -447,6 +633,12 @@ int main(void)
 	tcase_add_loop_test(t, a_route_is_its_users, 0, COUNT(routes));
 	tcase_add_test(t, a_route_takes_no_more_than_itself);
 	tcase_add_test(t, others_routes_may_be_shadowed);
+	tcase_add_loop_test(t, what_comes_back_takes_nothing, 0,
+			    COUNT(parked));
+	tcase_add_loop_test(t, what_comes_back_outranks_nothing, 0, 2);
+	tcase_add_test(t, an_address_comes_back_once);
+	tcase_add_test(t, none_of_many_takes_anything);
+	tcase_add_test(t, what_comes_back_may_shadow);
 	tcase_add_loop_test(t, the_older_lease_stays, 0, COUNT(enforced));
 	tcase_add_test(t, a_lease_that_ends_takes_no_other_along);
 	tcase_add_test(t, apart_after_a_restart);

@@ -364,7 +364,7 @@ static const char *owner(const char *text)
 	struct prefix p;
 
 	ck_assert_int_eq(prefix_parse(text, &p, NULL), 0);
-	return mirror_address_owner(&p);
+	return mirror_address_owner(&p, 0);
 }
 
 START_TEST(mirror_follows_links_and_names)
