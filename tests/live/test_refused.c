@@ -783,7 +783,10 @@ START_TEST(leases_do_not_fill_the_log)
 		count_lines(log, "of uid 65534 ends");
 	ck_assert_uint_gt(lines, 0);
 	ck_assert_uint_lt(lines, MANY_LEASES);
-	ck_assert_uint_eq(lines + count_left_out(log), 2 * MANY_LEASES);
+	lines += count_left_out(log);
+	ck_assert_uint_ge(lines, 2 * MANY_LEASES);
+	/* Or three: if it hears late of the client's end, that it was deleted. */
+	ck_assert_uint_le(lines, 3 * MANY_LEASES);
 	free(log);
 }
 END_TEST
