@@ -10,9 +10,6 @@
 
 VERSION	:= 0.1.0
 B	?= build
-# The same folder by the same name, whoever names it: objects know by it what they
-# depend on.
-override B := $(patsubst $(CURDIR)/%,%,$(B))
 ifeq ($(origin CC),default)
 CC	= gcc
 endif
@@ -50,8 +47,11 @@ DEFS	= -D_GNU_SOURCE -DTUNTAPD_VERSION='"$(VERSION)"' \
 	  -DTUNTAPD_SOCKET_PATH='"$(RUNDIR)/tuntapd.sock"' \
 	  -DTUNTAPD_ADMIN_SOCKET_PATH='"$(RUNDIR)/admin.sock"' \
 	  $(if $(SAN),-DTUNTAPD_SANITIZED)
+# What an object depends on it does by whichever name B is given, build or a path
+# from / on.
+BOTH_NAMES = $(foreach name,$(sort $@ $(abspath $@) $(patsubst $(CURDIR)/%,%,$@)),-MT '$(name)')
 COMPILE	= $(CC) -std=c11 $(DEFS) $(CPPFLAGS) $(WARN) $(CFLAGS) $(HARDEN) \
-	  $(SANFLAGS) -MMD -MP -c
+	  $(SANFLAGS) -MMD -MP $(BOTH_NAMES) -c
 LINK	= $(CC) $(CFLAGS) $(SANFLAGS) -Wl,-z,relro,-z,now $(LDFLAGS)
 
 # Asked for when it is needed, not when make starts: `make deps` may come first.
