@@ -527,6 +527,8 @@ START_TEST(seed_fault_7_another_of_the_old_name)
 	ck_admin("ip link set tt0 down && ip link set tt0 name gone0 && "
 		 "ip link set gone0 up && ip link add tt0 address 02:00:00:00:00:55 type veth "
 		 "peer name tt0peer && ip link set tt0 up");
+	/* Its peer is down, of which the kernel tells up to a second later. */
+	ck_soon(sh_status("ip link show dev tt0 | grep -q LOWERLAYERDOWN") == 0);
 	ck_assert(eventually(is_settled, NULL));
 	other = sh("%s", all_of_tt0);
 
