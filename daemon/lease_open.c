@@ -147,9 +147,8 @@ void lease_open(struct conn *c, const struct wire_open *open,
 	}
 	c->held = held;
 	error = make(held, open, &dev, &why);
-	if (dev.births > 1)
-		registry_owe(&c->server->registry, c->peer.uid,
-			     (dev.births - 1) * LIMIT_BIRTH_REQUESTS);
+	registry_owe(&c->server->registry, c->peer.uid,
+		     dev.unmade * LIMIT_BIRTH_REQUESTS);
 	memcpy(held->fds, dev.fds, dev.n_fds * sizeof(int));
 	held->job.n_fds = dev.n_fds;
 	held->job.own = dev.own;

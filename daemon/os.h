@@ -20,7 +20,7 @@ struct os_device {
 	uint32_t mtu;
 	int fds[WIRE_QUEUES_MAX];	/* n_fds of them, owned */
 	unsigned n_fds;
-	unsigned births;		/* as often it was made, or tried to */
+	unsigned unmade;	/* as often it was taken away to be made anew */
 	int own;			/* a copy, or -1: see os_is_shared() */
 };
 #define OS_DEVICE_INIT ((struct os_device){ .own = -1 })

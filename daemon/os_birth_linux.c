@@ -252,13 +252,14 @@ static int unmake(struct os_device *dev, struct wire_refused *why)
 	while (dev->n_fds > 0)
 		close(dev->fds[--dev->n_fds]);
 	dev->ifindex = 0;
+	dev->unmade++;
 	return 0;
 }
 
 int os_birth(const struct wire_open *open, struct os_device *dev,
 	     struct wire_refused *why)
 {
-	while (dev->births++ < LIMIT_BIRTHS) {
+	while (dev->unmade < LIMIT_BIRTHS) {
 		struct os_link link = { 0 };
 		struct wire_refused other;
 		int error = create(open, dev, why), unseen;
@@ -281,5 +282,6 @@ int os_birth(const struct wire_open *open, struct os_device *dev,
 	}
 	return refuse(why, WIRE_E_BUSY, "create", "another process attached "
 		      "itself to %s each of the %d times that it was made; try "
-		      "again", open->name, LIMIT_BIRTHS);
+		      "again, or with one queue, where nobody can", open->name,
+		      LIMIT_BIRTHS);
 }

@@ -50,7 +50,6 @@ work=$(mktemp -d "${TMPDIR:-/var/tmp}/tuntapd-kernel.XXXXXX")
 chmod 0755 "$work"
 root=$work/root
 machines=''			# PID:NAME of each that was booted, oldest first
-running=0
 retries=''			# programs that run once more
 # shellcheck disable=SC2317 # by the trap
 cleanup() {
@@ -145,7 +144,7 @@ accelerator() {
 # boot NAME COMMAND ARCHIVE...: a machine of these archives, in which the command
 # runs; what it says is in $work/NAME.  It waits until there is room for one.
 boot() {
-	[ "$running" -lt "$at_once" ] || await
+	[ "$(echo "$machines" | wc -w)" -lt "$at_once" ] || await
 	name=$1
 	printf '%s\n' "$2" >"$work/here/command"
 	shift 2
@@ -158,7 +157,7 @@ boot() {
 		-kernel "$kernel" -initrd "$work/$name.initrd" \
 		-append "console=ttyS0 quiet loglevel=3 panic=-1 $fast" \
 		>"$work/$name.qemu" 2>&1 </dev/null &
-	machines="$machines $!:$name" running=$((running + 1))
+	machines="$machines $!:$name"
 }
 
 # await: the end of the oldest, which is counted.
@@ -167,14 +166,14 @@ await() {
 	set -- $machines
 	wait "${1%%:*}" || :
 	rm "$work/${1#*:}.initrd"
-	running=$((running - 1)) ended=${1#*:}
+	ended=${1#*:}
 	shift
 	machines=$*
 	count "$ended"
 }
 
 await_all() {
-	while [ "$running" -gt 0 ]; do
+	while [ -n "$machines" ]; do
 		await
 	done
 }
